@@ -1,0 +1,40 @@
+# Two commands do all the set-up:
+#   make scan MUSIC=~/Music    label a folder of songs
+#   make test                  run every check
+PYTHON ?= python3
+export MUSIC
+
+.PHONY: help scan test lint benchmark lock clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
+	@.venv/scan/bin/python -m mobile_demo.cli.demo "$$MUSIC"
+
+test: lint .venv/scan/ready .venv/tflite-runtime/ready  ## Run the linters and all tests
+	.venv/dev/bin/python -m pytest
+
+lint: .venv/dev/ready  ## Check style and types
+	.venv/dev/bin/ruff check .
+	.venv/dev/bin/ruff format --check .
+	.venv/dev/bin/mypy
+
+benchmark: .venv/dev/ready  ## Measure speed ratios, each against something run beside it
+	.venv/dev/bin/python -m benchmarks
+
+lock:  ## Renew requirements/ from pyproject.toml
+	sh requirements/lock.sh
+
+clean:  ## Remove the environments
+	rm -rf .venv
+
+# One environment a role, from locked versions: scan, dev (everything), tflite-runtime.
+# It is ready when all is installed; one that broke half-way is built anew.
+.venv/%/ready: requirements/%.txt pyproject.toml
+	@echo "Setting up .venv/$* (once)"
+	@rm -rf .venv/$*
+	@$(PYTHON) -m venv .venv/$* || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$*.txt
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,159 @@
+"""From a file to a genre: decode, cut, MFCC, TFLite network, vote."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_demo.card import ModelCard, read_model
+from mobile_demo.decoding import DamagedAudio, stream_mono
+from mobile_demo.errors import ModelError
+from mobile_demo.mfcc import mfcc
+from mobile_demo.runtime import new_interpreter
+from mobile_demo.segments import cut_segments
+from mobile_demo.vote import Vote, majority_vote
+
+FloatArray = NDArray[np.float32]
+TensorDetails = Mapping[str, Any]  # as an interpreter describes a tensor
+
+SHIPPED_MODEL = Path(__file__).parent / "models" / "genres_int8.tflite"
+"""The model that this repository trained, exported and ships."""
+
+
+class Classifier:
+    """A TFLite genre network with its card. One object serves one thread.
+
+    Parameters
+    ----------
+    model : content of the ``.tflite`` file
+    card : what belongs to it
+    threads : that the runtime may use
+
+    Raises
+    ------
+    ModelError
+        they don't belong together, or no runtime can run them.
+    """
+
+    def __init__(self, model: bytes, card: ModelCard, *, threads: int = 1) -> None:
+        self.card = card
+        self._interpreter = new_interpreter(model, threads)
+        self._input, self._output = _only_input_and_output(self._interpreter, self.card)
+        self._mean, self._deviation = _standardization(self.card)
+
+    @classmethod
+    def load(cls, model_path: Path = SHIPPED_MODEL, *, threads: int = 1) -> Self:
+        """A classifier from a ``.tflite`` file with its card beside it.
+
+        Raises
+        ------
+        ModelError
+            the files are missing, don't belong together, or can't be run.
+        """
+        return cls(*read_model(model_path), threads=threads)
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Genre probabilities of segments.
+
+        Parameters
+        ----------
+        features : float32 [shape=(segments, frames, coefficients)]
+            MFCC as :func:`mobile_demo.mfcc.mfcc` computes them.
+
+        Returns
+        -------
+        float32 [shape=(segments, genres)]
+        """
+        return np.stack([self._predict_segment(segment) for segment in features])
+
+    def segment_probabilities(self, path: Path) -> FloatArray:
+        """Genre probabilities of each 3 s segment of a song, in time order.
+
+        A file that breaks after its first segment counts as far as it went: that is
+        what a player does, and what decoders do with a truncated MP3 anyway.
+
+        Returns
+        -------
+        float32 [shape=(segments, genres)]
+
+        Raises
+        ------
+        AudioError
+            the file gives no segment.
+        """
+        front_end = self.card.front_end
+        rows: list[FloatArray] = []
+        try:
+            for segment in cut_segments(stream_mono(path, front_end.sample_rate), front_end):
+                rows.append(self._predict_segment(mfcc(segment, front_end)))
+        except DamagedAudio:
+            if not rows:
+                raise
+        return np.stack(rows)
+
+    def label(self, path: Path) -> Vote:
+        """The genre of a song, by majority vote over its segments.
+
+        Raises
+        ------
+        AudioError
+            the file gives no segment.
+        """
+        return majority_vote(self.segment_probabilities(path), self.card.labels)
+
+    def _predict_segment(self, features: FloatArray) -> FloatArray:
+        if self._mean is not None:
+            features = (features - self._mean) / self._deviation
+        self._interpreter.set_tensor(self._input["index"], _encode(features, self._input))
+        self._interpreter.invoke()
+        return _decode(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+
+def _only_input_and_output(
+    interpreter: Any, card: ModelCard
+) -> tuple[TensorDetails, TensorDetails]:
+    """The details of the network's input and output, checked against its card."""
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError("The model must have one input and one output.")
+    expected_in = (1, *card.front_end.shape)
+    expected_out = (1, len(card.labels))
+    for details, expected, what in (
+        (inputs[0], expected_in, "input"),
+        (outputs[0], expected_out, "output"),
+    ):
+        shape = tuple(int(n) for n in details["shape"])
+        if shape != expected:
+            raise ModelError(f"The model's {what} has shape {shape}, but its card says {expected}.")
+        if details["dtype"] not in (np.float32, np.int8):
+            raise ModelError(
+                f"The model's {what} is {details['dtype'].__name__}, not float32 or int8."
+            )
+    return inputs[0], outputs[0]
+
+
+def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | tuple[None, None]:
+    if card.standardization is None:
+        return None, None
+    mean = np.array(card.standardization["mean"], np.float32)
+    deviation = np.array(card.standardization["deviation"], np.float32)
+    if mean.shape != (card.front_end.n_mfcc,) or mean.shape != deviation.shape:
+        raise ModelError("The card's standardization doesn't fit its front end.")
+    return mean, deviation
+
+
+def _encode(features: FloatArray, details: TensorDetails) -> NDArray[Any]:
+    batch = features[np.newaxis]
+    if details["dtype"] == np.float32:
+        return batch.astype(np.float32, copy=False)
+    scale, zero_point = details["quantization"]
+    return np.clip(np.rint(batch / scale) + zero_point, -128, 127).astype(np.int8)
+
+
+def _decode(values: NDArray[Any], details: TensorDetails) -> FloatArray:
+    if details["dtype"] == np.float32:
+        return values.astype(np.float32)
+    scale, zero_point = details["quantization"]
+    return ((values.astype(np.float32) - zero_point) * np.float32(scale)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The commands of the phone's side. Only here are typer and rich imported."""

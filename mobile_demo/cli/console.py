@@ -1,0 +1,68 @@
+"""What every command shares: how it starts, reports progress and fails.
+
+stdout carries data, stderr what is said to the person. An error is one sentence and a
+non-zero exit status; its traceback is shown with ``--debug`` alone.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from mobile_demo.errors import PocketGenreError
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+stderr = Console(stderr=True, highlight=False)
+
+
+def run(command: Callable[..., Any]) -> NoReturn:
+    """Run a command's function from ``sys.argv`` and exit; its docstring is its help."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app.command()(command)
+    try:
+        app()
+    except (PocketGenreError, OSError, KeyboardInterrupt) as error:
+        if "--debug" in sys.argv:
+            raise
+        if isinstance(error, BrokenPipeError):  # the reader, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if isinstance(error, KeyboardInterrupt):
+            fail("Interrupted.", status=130)
+        fail(_sentence(error))
+    sys.exit(0)
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """Say what went wrong and exit."""
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not data."""
+    stderr.print(message, markup=False, soft_wrap=True)
+
+
+def progress(unit: TextColumn | None = None) -> Progress:
+    """A progress bar on stderr with the time left."""
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
+    return Progress(*columns, *([unit] if unit else []), TimeRemainingColumn(), console=stderr)
+
+
+def printable(text: str) -> str:
+    """A file's name as a terminal may show it: odd bytes and control characters escaped."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror}."
+    return str(error)

@@ -1,0 +1,93 @@
+"""The front end's parameters: the one place where each number and its unit stand.
+
+Training, export, the phone and the server all read them from here (or from a
+model card that was written from here); nobody repeats them.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from mobile_demo.errors import ModelError
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """From mono audio to the MFCC of one segment, as librosa 0.11 defines each step.
+
+    Attributes
+    ----------
+    sample_rate : samples per second (Hz)
+    segment_samples : length of one segment, in samples
+    n_fft : length of one frame and of its FFT, in samples; a power of two
+    hop_length : distance between the starts of two frames, in samples; divides ``n_fft / 2``
+    n_mels : number of Slaney mel bands between 0 Hz and ``sample_rate / 2``
+    n_mfcc : number of cepstral coefficients kept, from c0 on
+    amin : smallest mel power that is told from silence
+    top_db : dynamic range kept below the loudest mel band of the segment, in dB
+    """
+
+    sample_rate: int = 22_050
+    segment_samples: int = 66_150
+    n_fft: int = 2_048
+    hop_length: int = 512
+    n_mels: int = 128
+    n_mfcc: int = 13
+    amin: float = 1e-10
+    top_db: float = 80.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, field.type):  # type: ignore[arg-type]
+                raise ModelError(f"The front end's {field.name} must be a number, not {value!r}.")
+            if not 0 < value < 10_000_000:
+                raise ModelError(f"The front end's {field.name} is out of range: {value!r}.")
+        if (
+            self.n_mfcc > self.n_mels
+            or self.n_fft < 16
+            or self.n_fft.bit_count() != 1
+            or (self.n_fft // 2) % self.hop_length
+        ):
+            raise ModelError(
+                "The front end needs n_mfcc <= n_mels, a power of two as n_fft"
+                " and a hop_length that divides n_fft / 2."
+            )
+
+    @property
+    def segment_seconds(self) -> float:
+        """Length of one segment in seconds."""
+        return self.segment_samples / self.sample_rate
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of one segment, its ends padded by half a frame (librosa's ``center=True``)."""
+        return 1 + self.segment_samples // self.hop_length
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of one segment's features: (frames, coefficients)."""
+        return (self.n_frames, self.n_mfcc)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises
+        ------
+        ModelError
+            a parameter is missing, unknown or out of range.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            raise ModelError(
+                f"A front end has exactly these parameters: {', '.join(sorted(names))}."
+            )
+        return cls(**values)
+
+
+STANDARD = FrontEnd()
+"""GTZAN's published setting: 13 MFCC, 130 frames for each 3 s segment."""

@@ -1,0 +1,62 @@
+"""Every song of a folder, labelled one after the other."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobile_demo.classifier import Classifier
+from mobile_demo.decoding import SONG_SUFFIXES
+from mobile_demo.errors import AudioError, PocketGenreError
+from mobile_demo.vote import Vote
+
+
+@dataclass(frozen=True)
+class ScannedSong:
+    """One song of a scan: either a vote or the reason why there is none.
+
+    Attributes
+    ----------
+    path : relative to the scanned folder
+    """
+
+    path: Path
+    vote: Vote | None = None
+    error: str | None = None
+
+
+def find_songs(folder: Path) -> list[Path]:
+    """Paths of the songs below a folder, relative to it, sorted.
+
+    Hidden files and folders (thumbnails, bins, the ``._`` twins that macOS leaves on cards)
+    are passed over, and links to folders are not followed, so that a loop can't trap it.
+
+    Raises
+    ------
+    PocketGenreError
+        the folder can't be listed.
+    """
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
+
+    def refuse(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise PocketGenreError(f"{folder} cannot be read: {error.strerror}.")
+
+    songs = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in SONG_SUFFIXES:
+                songs.append(Path(parent, name).relative_to(folder))
+    return sorted(songs)
+
+
+def scan(folder: Path, songs: Iterable[Path], classifier: Classifier) -> Iterator[ScannedSong]:
+    """Label songs, given relative to their folder, in order; an unreadable one costs only itself."""
+    for song in songs:
+        try:
+            yield ScannedSong(song, vote=classifier.label(folder / song))
+        except AudioError as error:
+            yield ScannedSong(song, error=str(error))

@@ -1,0 +1,51 @@
+"""Find a TFLite runtime: LiteRT (``ai-edge-litert``) or its predecessor ``tflite-runtime``."""
+
+import os
+from importlib import import_module
+from typing import Any
+
+from mobile_demo.errors import ModelError
+from mobile_demo.quiet import quiet_stderr
+
+RUNTIMES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+"""Package to module, in the order in which they are tried."""
+
+RUNTIME_VARIABLE = "POCKETGENRE_RUNTIME"
+"""Environment variable that names one of :data:`RUNTIMES` to use and no other."""
+
+
+def new_interpreter(model: bytes, threads: int = 1) -> Any:
+    """An interpreter with its tensors allocated.
+
+    Raises
+    ------
+    ModelError
+        no runtime is installed, or it can't run the model.
+    """
+    interpreter_type = _find_interpreter_type()
+    try:
+        with quiet_stderr():  # the runtime greets with its list of delegates
+            interpreter = interpreter_type(model_content=model, num_threads=threads)
+            interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        raise ModelError(f"The TFLite runtime cannot run this model: {reason}") from error
+    return interpreter
+
+
+def _find_interpreter_type() -> Any:
+    wanted = os.environ.get(RUNTIME_VARIABLE)
+    if wanted and wanted not in RUNTIMES:
+        raise ModelError(f"{RUNTIME_VARIABLE} must be one of {', '.join(RUNTIMES)}, not {wanted}.")
+    for package in [wanted] if wanted else RUNTIMES:
+        try:
+            return import_module(RUNTIMES[package]).Interpreter
+        except ModuleNotFoundError:
+            continue
+        except ImportError as error:
+            raise ModelError(f"{package} is installed but broken: {error}") from error
+    names = wanted or " or ".join(RUNTIMES)
+    raise ModelError(f"No TFLite runtime found: pip install {names}.")

@@ -1,0 +1,64 @@
+"""Cut a stream of samples into the 3 s segments that the network hears."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_demo.errors import AudioError
+from mobile_demo.frontend import STANDARD, FrontEnd
+
+FloatArray = NDArray[np.float32]
+
+SHORTEST_SECONDS = 1.0
+"""A song shorter than a segment is padded with silence to one, unless it is shorter than this."""
+
+
+class TooShort(AudioError):
+    """Less audio than anything could be said about."""
+
+
+def cut_segments(
+    blocks: Iterable[FloatArray], front_end: FrontEnd = STANDARD
+) -> Iterator[FloatArray]:
+    """Consecutive segments of a song; a rest shorter than a segment is dropped.
+
+    Parameters
+    ----------
+    blocks : iterable of float32 [shape=(n,)]
+        the song's samples in order, at ``front_end.sample_rate``.
+
+    Yields
+    ------
+    float32 [shape=(segment_samples,)]
+
+    Raises
+    ------
+    TooShort
+        the song lasts less than :data:`SHORTEST_SECONDS`.
+    """
+    size = front_end.segment_samples
+    segment = np.empty(size, np.float32)
+    filled = 0
+    yielded = False
+    for block in blocks:
+        start = 0
+        while start < len(block):
+            taken = min(size - filled, len(block) - start)
+            segment[filled : filled + taken] = block[start : start + taken]
+            filled += taken
+            start += taken
+            if filled == size:
+                yield segment
+                yielded = True
+                segment = np.empty(size, np.float32)
+                filled = 0
+    if yielded:
+        return
+    if filled < SHORTEST_SECONDS * front_end.sample_rate:
+        seconds = filled / front_end.sample_rate
+        raise TooShort(
+            f"too short: {seconds:.2f} s of audio, at least {SHORTEST_SECONDS:g} s are needed"
+        )
+    segment[filled:] = 0.0
+    yield segment

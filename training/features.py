@@ -1,0 +1,83 @@
+"""The features that networks are trained on: librosa's MFCC, segment by segment."""
+
+from pathlib import Path
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_demo.decoding import DamagedAudio, stream_mono
+from mobile_demo.frontend import STANDARD, FrontEnd
+from mobile_demo.segments import SHORTEST_SECONDS, TooShort
+
+FloatArray = NDArray[np.float32]
+
+
+def librosa_mfcc(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """``librosa.feature.mfcc`` with the front end's parameters, (frames, coefficients).
+
+    Parameters
+    ----------
+    samples : float32 [shape=(n,)]
+    front_end : the parameters
+
+    Returns
+    -------
+    float32 [shape=(1 + n // hop_length, n_mfcc)]
+    """
+    power = librosa.feature.melspectrogram(
+        y=samples,
+        sr=front_end.sample_rate,
+        n_fft=front_end.n_fft,
+        hop_length=front_end.hop_length,
+        n_mels=front_end.n_mels,
+    )
+    decibel = librosa.power_to_db(power, amin=front_end.amin, top_db=front_end.top_db)
+    coefficients: FloatArray = librosa.feature.mfcc(S=decibel, n_mfcc=front_end.n_mfcc)
+    return np.ascontiguousarray(coefficients.T, dtype=np.float32)
+
+
+def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """A song's consecutive segments for training.
+
+    As the device cuts them, with one difference: a clip shorter than a segment is repeated
+    to fill it, not padded with silence. GTZAN's genres differ in how often such clips occur,
+    and a network would learn the silence instead of the music.
+
+    Returns
+    -------
+    float32 [shape=(segments, segment_samples)]
+
+    Raises
+    ------
+    AudioError
+        it can't be decoded, or is shorter than one second.
+    """
+    blocks: list[FloatArray] = []
+    try:
+        blocks.extend(stream_mono(path, front_end.sample_rate))
+    except DamagedAudio:
+        if not blocks:
+            raise
+    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
+        raise TooShort(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
+    count = max(1, len(samples) // front_end.segment_samples)
+    return np.resize(samples, (count, front_end.segment_samples))
+
+
+def song_features(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """librosa's MFCC of each segment of a song.
+
+    Returns
+    -------
+    float32 [shape=(segments, frames, coefficients)]
+
+    Raises
+    ------
+    AudioError
+        as :func:`song_segments`.
+    """
+    return np.stack(
+        [librosa_mfcc(segment, front_end) for segment in song_segments(path, front_end)]
+    )

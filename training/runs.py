@@ -1,0 +1,147 @@
+"""A run folder: everything that a training leaves behind.
+
+::
+
+    RUN/
+        run.json        configuration, data set, labels, front end, normalisation, versions
+        model.keras     the network that is kept
+        history.json    its loss and accuracy by epoch
+        metrics.json    what it is worth on songs that it was not trained on
+        heldout.npz     the predictions that metrics.json is computed from
+        fold-1/ ...     with --folds: the network and history of each fold
+
+It is built as ``RUN.unfinished`` and renamed when all is there.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_demo.errors import ModelError
+from mobile_demo.frontend import FrontEnd
+from training.songs import DataError
+
+RUN_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What a training is asked to do.
+
+    Attributes
+    ----------
+    model : a key of :data:`training.networks.NETWORKS`
+    protocol : a key of :data:`training.splits.PROTOCOLS`
+    folds : 0 for one split, else the number of parts of a cross-validation, after which
+        the network that is kept is trained on everything
+    validation : share that is judged on, where folds is 0
+    epochs, batch_size, learning_rate : of Adam
+    seed : of weights, order, dropout and split
+    balance_genres : weight each genre alike however many segments it has
+    """
+
+    model: str = "cnn"
+    protocol: str = "songs"
+    folds: int = 0
+    validation: float = 0.2
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    seed: int = 1
+    balance_genres: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder : where it stands
+    config : what was asked
+    dataset : folder of the data set
+    labels : genres in the order of the outputs
+    front_end : what the features were computed with
+    normalization : mean and variance of each coefficient, as in the network
+    """
+
+    folder: Path
+    config: TrainingConfig
+    dataset: Path
+    labels: tuple[str, ...]
+    front_end: FrontEnd
+    normalization: dict[str, list[float]]
+    versions: dict[str, str]
+    command: str
+
+    def to_json(self) -> str:
+        """The content of ``run.json``."""
+        values = {"format": RUN_FORMAT, **asdict(self)}
+        del values["folder"]
+        values["dataset"] = str(self.dataset)
+        return json.dumps(values, indent=2) + "\n"
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Open a finished run.
+
+        Raises
+        ------
+        DataError
+            it is not one.
+        """
+        try:
+            values = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            if values.pop("format") != RUN_FORMAT:
+                raise DataError(f"{folder} is a run of another version; train it again.")
+            values["config"] = TrainingConfig(**values["config"])
+            values["front_end"] = FrontEnd.from_dict(values["front_end"])
+            values["labels"] = tuple(values["labels"])
+            values["dataset"] = Path(values["dataset"])
+            run = cls(folder=folder, **values)
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{folder} is not a finished run (no run.json); train-model makes one."
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
+            raise DataError(f"The run {folder} is damaged: {error}; train it again.") from error
+        if not (folder / "model.keras").is_file():
+            raise DataError(f"The run {folder} has no model.keras; train it again.")
+        return run
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of ``metrics.json``."""
+        metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
+        return metrics
+
+    def heldout(self) -> list["HeldOut"]:
+        """Each fold's model with the segments that it was judged on (one where there are no folds)."""
+        with np.load(self.folder / "heldout.npz", allow_pickle=False) as arrays:
+            fold, segments = arrays["fold"], arrays["segment"]
+            probabilities = arrays["probabilities"]
+        parts = []
+        for number in np.unique(fold):
+            model = "model.keras" if not self.config.folds else f"fold-{number}/model.keras"
+            mine = fold == number
+            parts.append(HeldOut(self.folder / model, segments[mine], probabilities[mine]))
+        return parts
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What one trained network said of segments that it was not trained on.
+
+    Attributes
+    ----------
+    model : the ``.keras`` file
+    segments : int64 [shape=(n,)], positions in the data set
+    probabilities : float32 [shape=(n, genres)]
+    """
+
+    model: Path
+    segments: NDArray[np.int64]
+    probabilities: NDArray[np.float32]

@@ -1,0 +1,72 @@
+"""Which segments are learned from and which are judged on.
+
+``songs`` (the default): songs of one group (artist, duplicates) stay together, genres are
+spread evenly. ``segments``: the published protocol, a random split of segments, which puts
+parts of nearly every song on both sides. Its figures measure memory, not judgement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from training.dataset import Dataset
+from training.songs import DataError
+
+Protocol = Literal["songs", "segments"]
+
+PROTOCOLS: dict[str, str] = {
+    "songs": "split by song, artists and duplicates kept together",
+    "segments": "split by segment as published: LEAKS parts of a song into both sides",
+}
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of segments, int64 [shape=(n,)] each."""
+
+    train: IntArray
+    judge: IntArray
+
+
+def split_segments(dataset: Dataset, protocol: str, parts: int, seed: int) -> list[Split]:
+    """Cut a data set into ``parts``; each is judged once by what the others teach.
+
+    Raises
+    ------
+    DataError
+        a genre has too few songs, groups or segments for so many parts.
+    """
+    if protocol == "segments":
+        _require(dataset, dataset.segment_targets, np.arange(len(dataset.segment_targets)), parts)
+        kfold = StratifiedKFold(parts, shuffle=True, random_state=seed)
+        pairs = kfold.split(dataset.segment_targets, dataset.segment_targets)
+        return [Split(train, judge) for train, judge in pairs]
+    _require(dataset, dataset.song_targets, dataset.song_groups, parts)
+    grouped = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    pairs = grouped.split(dataset.song_targets, dataset.song_targets, dataset.song_groups)
+    return [
+        Split(_segments_of(dataset, train), _segments_of(dataset, judge)) for train, judge in pairs
+    ]
+
+
+def _segments_of(dataset: Dataset, songs: Sequence[int] | IntArray) -> IntArray:
+    return np.flatnonzero(np.isin(dataset.segment_songs, songs))
+
+
+def _require(dataset: Dataset, targets: IntArray, groups: IntArray, parts: int) -> None:
+    """Each genre needs at least two groups (one to learn from), and the whole as many as parts."""
+    for target, label in enumerate(dataset.labels):
+        found = len(np.unique(groups[targets == target]))
+        if found < 2:
+            raise DataError(
+                f"{label} has only {found} group of songs (one artist, say): it cannot be learned"
+                " from one and judged on another; add songs of other artists."
+            )
+    if len(np.unique(groups)) < parts:
+        raise DataError(f"There are fewer groups of songs than {parts} folds; take fewer folds.")
