@@ -68,7 +68,7 @@ class ModelCard:
         try:
             return cls(
                 name=str(values["name"]),
-                labels=tuple(values["labels"]),
+                labels=_labels(values["labels"]),
                 front_end=FrontEnd.from_dict(values["front_end"]),
                 sha256=str(values["sha256"]),
                 standardization=_standardization(values.get("standardization")),
@@ -126,6 +126,12 @@ def _read_bounded(path: Path, limit: int, what: str) -> bytes:
     if len(content) > limit:
         raise ModelError(f"The {what} {path} is larger than {limit >> 20} MB.")
     return content
+
+
+def _labels(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("labels must be a list")
+    return tuple(values)
 
 
 def _standardization(values: Any) -> dict[str, list[float]] | None:

@@ -31,7 +31,7 @@ SONG_SUFFIXES = frozenset(
 """Endings by which a folder's songs are found; how a file is decoded doesn't depend on them."""
 
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,mpegts,ogg,tta,wav,wv"
-_BLOCK_VALUES = 1 << 20  # samples times channels decoded at a time: 4 MB of float32
+_BLOCK_VALUES = 1 << 15  # samples times channels decoded at a time; lost at most, where a file breaks
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 
 _Decoder = Callable[[BinaryIO], tuple[int, Iterator[FloatArray]]]
@@ -81,8 +81,20 @@ def _stream_file(file: BinaryIO, sample_rate: int) -> Iterator[FloatArray]:
         yield from _resample(_finite(blocks), source_rate, sample_rate)
 
 
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
+    """A file read from start to end.
+
+    soundfile seeks to where it is after each block. For an MP3 that means to decode the
+    next frames without those before them, on which they build: a tenth of a second of
+    wrong samples after each block.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 def _decode_with_libsndfile(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
-    sound = soundfile.SoundFile(file)
+    sound = _Sequential(file)
 
     def blocks() -> Iterator[FloatArray]:
         frames = max(1, _BLOCK_VALUES // sound.channels)

@@ -1,0 +1,73 @@
+"""Audio that the tests make for themselves, and the real songs where there are some."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobile_demo.synthetic import write_audio, write_synthetic_library
+
+REPOSITORY = Path(__file__).parents[1]
+GTZAN = REPOSITORY.parent / "shared" / "data" / "gtzan"
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def gtzan() -> Path:
+    if not (GTZAN / "index.csv").exists():
+        pytest.skip("the real songs (../shared/data/gtzan) are not here")
+    return GTZAN
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five synthetic songs in five formats."""
+    folder = tmp_path_factory.mktemp("library")
+    write_synthetic_library(folder, seconds=7.0)
+    return folder
+
+
+@pytest.fixture
+def run_command() -> Command:
+    """Run one of the project's modules as its command, as a user does."""
+
+    def run(module: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+            timeout=280,
+            **options,
+        )
+
+    return run
+
+
+def tone(hz: float, seconds: float, rate: int = 22_050, channels: int = 1) -> np.ndarray:
+    """A quiet sine, float32 (n, channels)."""
+    wave = 0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+    return np.repeat(wave[:, np.newaxis], channels, axis=1).astype(np.float32)
+
+
+def write_tone(path: Path, seconds: float = 4.0, rate: int = 22_050, channels: int = 1) -> Path:
+    """A file with a 440 Hz sine."""
+    write_audio(path, tone(440.0, seconds, rate, channels), rate)
+    return path
+
+
+def write_genres(folder: Path, songs: int = 5, seconds: float = 6.5) -> Path:
+    """A folder for each of three "genres" that anyone can tell apart: low, high, noisy."""
+    rng = np.random.default_rng(3)
+    for genre, hz in (("bass", 80.0), ("flute", 1_500.0), ("noise", 0.0)):
+        (folder / genre).mkdir(parents=True)
+        for number in range(songs):
+            samples = tone(hz * (1 + 0.1 * number), seconds) if hz else tone(0.0, seconds)
+            hiss = 0.2 if not hz else 0.003
+            samples = samples + rng.normal(scale=hiss, size=samples.shape).astype(np.float32)
+            write_audio(folder / genre / f"{number}.wav", samples, 22_050)
+    return folder

@@ -1,0 +1,87 @@
+"""LiteRT and its predecessor give the same labels.
+
+``make test`` sets up the second environment: NumPy 1, tflite-runtime and the decoders.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mobile_demo.errors import ModelError
+from mobile_demo.runtime import RUNTIME_VARIABLE, new_interpreter
+from tests.conftest import REPOSITORY, Command
+
+OLD = REPOSITORY / ".venv" / "tflite-runtime" / "bin" / "python"
+SCAN = ["-m", "mobile_demo.cli.scan_library"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def old_python() -> Path:
+    if not OLD.exists():
+        pytest.skip("the tflite-runtime environment is not set up: make test does it")
+    return OLD
+
+
+def test_the_old_environment_has_numpy_1_and_no_litert(old_python: Path) -> None:
+    code = (
+        "import importlib.util as u, numpy, mobile_demo.runtime as r;"
+        "print(numpy.__version__.split('.')[0], u.find_spec('ai_edge_litert'),"
+        "r._find_interpreter_type().__module__)"
+    )
+    output = subprocess.check_output([old_python, "-c", code], text=True, cwd=REPOSITORY)
+    assert output.split() == ["1", "None", "tflite_runtime.interpreter"]
+
+
+def scan_with(python: Path | str, folder: Path) -> list[dict]:
+    output = subprocess.check_output(
+        [python, *SCAN, folder, "--format", "json"], cwd=REPOSITORY, stderr=subprocess.DEVNULL
+    )
+    return json.loads(output)
+
+
+def assert_same_labels(old: list[dict], new: list[dict]) -> None:
+    assert [song["path"] for song in old] == [song["path"] for song in new]
+    assert [song["genre"] for song in old] == [song["genre"] for song in new]
+    assert [song["segments"] for song in old] == [song["segments"] for song in new]
+    # The last digits of features differ between NumPy 1 and 2, so a tie may fall otherwise.
+    agreeing = sum(
+        min(a["votes"][g], b["votes"][g]) for a, b in zip(old, new, strict=True) for g in a["votes"]
+    )
+    assert agreeing >= 0.99 * sum(song["segments"] for song in new)
+
+
+def test_both_label_a_mixed_library_alike(
+    old_python: Path, library: Path, run_command: Command
+) -> None:
+    new = json.loads(
+        run_command("mobile_demo.cli.scan_library", library, "--format", "json").stdout
+    )
+    assert len(new) == 5
+    assert_same_labels(scan_with(old_python, library), new)
+
+
+def test_both_label_real_songs_alike(
+    old_python: Path, gtzan: Path, tmp_path: Path, run_command: Command
+) -> None:
+    for genre in sorted((gtzan / "audio").iterdir()):
+        for song in sorted(genre.iterdir())[:8]:
+            os.symlink(song, tmp_path / song.name)
+    new = json.loads(
+        run_command("mobile_demo.cli.scan_library", tmp_path, "--format", "json").stdout
+    )
+    assert len(new) == 80
+    assert_same_labels(scan_with(old_python, tmp_path), new)
+
+
+def test_a_runtime_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUNTIME_VARIABLE, "tflite-runtime")
+    with pytest.raises(ModelError, match="pip install tflite-runtime"):
+        new_interpreter(b"")
+    monkeypatch.setenv(RUNTIME_VARIABLE, "my-runtime")
+    with pytest.raises(ModelError, match="must be one of"):
+        new_interpreter(b"")
