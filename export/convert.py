@@ -109,7 +109,7 @@ def op_names(tflite: bytes) -> list[str]:
         interpreter = Interpreter(
             model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
         )
-    return [str(op["op_name"]) for op in interpreter._get_ops_details()]  # noqa: SLF001
+    return [str(op["op_name"]) for op in interpreter._get_ops_details()]
 
 
 def check_builtin_ops(tflite: bytes) -> None:
@@ -120,7 +120,9 @@ def check_builtin_ops(tflite: bytes) -> None:
     DataError
         names those that it has not.
     """
-    foreign = sorted({name for name in op_names(tflite) if name.startswith("Flex") or name == "CUSTOM"})
+    foreign = sorted(
+        {name for name in op_names(tflite) if name.startswith("Flex") or name == "CUSTOM"}
+    )
     if foreign:
         raise DataError(f"The network needs operations that phones lack: {', '.join(foreign)}.")
     new_interpreter(tflite)

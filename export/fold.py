@@ -73,7 +73,7 @@ def _affine(norm: layers.BatchNormalization) -> tuple[FloatArray, FloatArray]:
 
 
 def _absorb(weights: list[FloatArray], scale: FloatArray, offset: FloatArray) -> list[FloatArray]:
-    """Kernel and bias of a layer that is given ``x`` and acts as if given ``scale * x + offset``."""
+    """Kernel and bias with which a layer given ``x`` acts as if given ``scale * x + offset``."""
     kernel, bias = weights
     inputs, outputs = int(np.prod(kernel.shape[:-1])), kernel.shape[-1]
     matrix = kernel.reshape(inputs, outputs)  # the channel is the fastest axis of the inputs

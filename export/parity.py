@@ -1,4 +1,4 @@
-"""Does the phone say what the trained network says?
+"""Whether the phone says what the trained network says.
 
 Two questions, asked of real segments: (a) is the NumPy MFCC librosa's, and (b) does the
 int8 file on the NumPy MFCC give the labels that Keras gives on librosa's?

@@ -36,7 +36,7 @@ class ExportReport:
     @property
     def holds(self) -> bool:
         """Whether every comparison is good enough to ship the file."""
-        return all(x.holds for x in [*self.features.values(), *self.labels])
+        return all(p.holds for p in self.features.values()) and all(p.holds for p in self.labels)
 
     def to_json(self) -> str:
         """As JSON, ending in a newline."""
@@ -70,7 +70,8 @@ class ExportReport:
             "",
             "## (b) int8 TFLite on NumPy MFCC against Keras float32 on librosa MFCC",
             "",
-            "| what | segments | labels agree | songs | votes agree | Keras right | int8 right | holds |",
+            "| what | segments | labels agree | songs | votes agree | Keras right | int8 right"
+            " | holds |",
             "|---|---|---|---|---|---|---|---|",
         ]
         lines += [

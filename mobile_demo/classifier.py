@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_demo.card import ModelCard, read_model
-from mobile_demo.decoding import DamagedAudio, stream_mono
+from mobile_demo.decoding import DamagedAudioError, stream_mono
 from mobile_demo.errors import ModelError
 from mobile_demo.mfcc import mfcc
 from mobile_demo.runtime import new_interpreter
@@ -41,7 +41,7 @@ class Classifier:
         self.card = card
         self._interpreter = new_interpreter(model, threads)
         self._input, self._output = _only_input_and_output(self._interpreter, self.card)
-        self._mean, self._deviation = _standardization(self.card)
+        self._standardization = _standardization(self.card)
 
     @classmethod
     def load(cls, model_path: Path = SHIPPED_MODEL, *, threads: int = 1) -> Self:
@@ -86,9 +86,11 @@ class Classifier:
         front_end = self.card.front_end
         rows: list[FloatArray] = []
         try:
-            for segment in cut_segments(stream_mono(path, front_end.sample_rate), front_end):
-                rows.append(self._predict_segment(mfcc(segment, front_end)))
-        except DamagedAudio:
+            rows.extend(
+                self._predict_segment(mfcc(segment, front_end))
+                for segment in cut_segments(stream_mono(path, front_end.sample_rate), front_end)
+            )
+        except DamagedAudioError:
             if not rows:
                 raise
         return np.stack(rows)
@@ -104,8 +106,9 @@ class Classifier:
         return majority_vote(self.segment_probabilities(path), self.card.labels)
 
     def _predict_segment(self, features: FloatArray) -> FloatArray:
-        if self._mean is not None:
-            features = (features - self._mean) / self._deviation
+        if self._standardization:
+            mean, deviation = self._standardization
+            features = (features - mean) / deviation
         self._interpreter.set_tensor(self._input["index"], _encode(features, self._input))
         self._interpreter.invoke()
         return _decode(self._interpreter.get_tensor(self._output["index"])[0], self._output)
@@ -134,9 +137,9 @@ def _only_input_and_output(
     return inputs[0], outputs[0]
 
 
-def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | tuple[None, None]:
+def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
     if card.standardization is None:
-        return None, None
+        return None
     mean = np.array(card.standardization["mean"], np.float32)
     deviation = np.array(card.standardization["deviation"], np.float32)
     if mean.shape != (card.front_end.n_mfcc,) or mean.shape != deviation.shape:
@@ -149,11 +152,13 @@ def _encode(features: FloatArray, details: TensorDetails) -> NDArray[Any]:
     if details["dtype"] == np.float32:
         return batch.astype(np.float32, copy=False)
     scale, zero_point = details["quantization"]
-    return np.clip(np.rint(batch / scale) + zero_point, -128, 127).astype(np.int8)
+    quantized: NDArray[np.int8] = np.clip(np.rint(batch / scale) + zero_point, -128, 127)
+    return quantized.astype(np.int8)
 
 
 def _decode(values: NDArray[Any], details: TensorDetails) -> FloatArray:
     if details["dtype"] == np.float32:
         return values.astype(np.float32)
     scale, zero_point = details["quantization"]
-    return ((values.astype(np.float32) - zero_point) * np.float32(scale)).astype(np.float32)
+    decoded: FloatArray = (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return decoded

@@ -26,18 +26,22 @@ from mobile_demo.errors import AudioError
 FloatArray = NDArray[np.float32]
 
 SONG_SUFFIXES = frozenset(
-    ".aac .aif .aifc .aiff .flac .m4a .m4b .mka .mp3 .mp4 .oga .ogg .opus .wav .webm .wma".split()
+    {
+        *(".aac", ".aif", ".aifc", ".aiff", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".mp4"),
+        *(".oga", ".ogg", ".opus", ".wav", ".webm", ".wma"),
+    }
 )
 """Endings by which a folder's songs are found; how a file is decoded doesn't depend on them."""
 
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,mpegts,ogg,tta,wav,wv"
-_BLOCK_VALUES = 1 << 15  # samples times channels decoded at a time; lost at most, where a file breaks
+# Samples times channels decoded at a time; as many are lost where a file breaks.
+_BLOCK_VALUES = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 
 _Decoder = Callable[[BinaryIO], tuple[int, Iterator[FloatArray]]]
 
 
-class DamagedAudio(AudioError):
+class DamagedAudioError(AudioError):
     """Decoding stopped in the middle; what was yielded before is good."""
 
 
@@ -54,11 +58,11 @@ def stream_mono(path: Path, sample_rate: int) -> Iterator[FloatArray]:
     ------
     AudioError
         the file can't be opened, or holds no audio that can be decoded.
-    DamagedAudio
+    DamagedAudioError
         it broke in the middle; the blocks up to there have been yielded.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise AudioError("not a file")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
@@ -103,7 +107,7 @@ def _decode_with_libsndfile(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
                 try:
                     block = sound.read(frames, dtype="float32", always_2d=True)
                 except soundfile.LibsndfileError as error:
-                    raise DamagedAudio(f"damaged: {error.error_string}") from error
+                    raise DamagedAudioError(f"damaged: {error.error_string}") from error
                 if not len(block):
                     return
                 yield _mix(block)
@@ -116,7 +120,7 @@ def _decode_with_ffmpeg(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
 
     av.logging.set_level(av.logging.PANIC)
     try:
-        container = av.open(file, options={"format_whitelist": _CONTAINERS})
+        container = av.open(file, "r", options={"format_whitelist": _CONTAINERS})
     except (av.FFmpegError, ValueError) as error:
         raise AudioError("not audio in a format that can be decoded") from error
     if not container.streams.audio:
@@ -135,9 +139,9 @@ def _decode_with_ffmpeg(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
             try:
                 for frame in container.decode(stream):
                     for converted in planar.resample(frame):
-                        yield _mix(converted.to_ndarray().T)
+                        yield _mix(converted.to_ndarray().T.astype(np.float32, copy=False))
             except (av.FFmpegError, ValueError) as error:
-                raise DamagedAudio(f"damaged: {error}") from error
+                raise DamagedAudioError(f"damaged: {error}") from error
 
     return rate, blocks()
 
@@ -147,16 +151,17 @@ def _mix(block: FloatArray) -> FloatArray:
     if block.shape[1] == 1:
         return block[:, 0]
     if block.shape[1] == 2:  # four times as fast as mean() over so short an axis
-        mono = block[:, 0] + block[:, 1]
+        mono: FloatArray = block[:, 0] + block[:, 1]
         mono *= np.float32(0.5)
         return mono
-    return block.mean(axis=1, dtype=np.float32)
+    mean: FloatArray = block.mean(axis=1, dtype=np.float32)
+    return mean
 
 
 def _finite(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     for block in blocks:
         if not np.isfinite(block).all():
-            raise DamagedAudio("damaged: some samples are not numbers")
+            raise DamagedAudioError("damaged: some samples are not numbers")
         yield block
 
 
@@ -167,13 +172,13 @@ def _resample(
         yield from (block for block in blocks if len(block))
         return
     stream = soxr.ResampleStream(source_rate, target_rate, num_channels=1, quality="HQ")
-    damage: DamagedAudio | None = None
+    damage: DamagedAudioError | None = None
     try:
         for block in blocks:
             resampled = stream.resample_chunk(np.ascontiguousarray(block))
             if len(resampled):
                 yield resampled
-    except DamagedAudio as error:
+    except DamagedAudioError as error:
         damage = error
     rest = stream.resample_chunk(np.empty(0, np.float32), last=True)
     if len(rest):

@@ -44,19 +44,24 @@ def find_songs(folder: Path) -> list[Path]:
         if Path(error.filename) == folder:
             raise PocketGenreError(f"{folder} cannot be read: {error.strerror}.")
 
-    songs = []
+    songs: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SONG_SUFFIXES:
-                songs.append(Path(parent, name).relative_to(folder))
+        songs += [Path(parent, name).relative_to(folder) for name in names if _is_song(name)]
     return sorted(songs)
 
 
 def scan(folder: Path, songs: Iterable[Path], classifier: Classifier) -> Iterator[ScannedSong]:
-    """Label songs, given relative to their folder, in order; an unreadable one costs only itself."""
+    """Label songs, given relative to their folder, in order.
+
+    One that can't be read costs only itself.
+    """
     for song in songs:
         try:
             yield ScannedSong(song, vote=classifier.label(folder / song))
         except AudioError as error:
             yield ScannedSong(song, error=str(error))
+
+
+def _is_song(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SONG_SUFFIXES

@@ -46,7 +46,8 @@ def mfcc(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:
     log_mel = power_to_db(_this_threads_plan(front_end, len(samples)).mel_power(samples), front_end)
     # In float64: the bands of a silent frame are all -100 dB, and their float32
     # sums would leave rounding errors where librosa has zeros.
-    return (dct_matrix(front_end) @ log_mel.astype(np.float64)).T.astype(np.float32)
+    cepstrum: NDArray[np.float64] = dct_matrix(front_end) @ log_mel.astype(np.float64)
+    return cepstrum.T.astype(np.float32)
 
 
 def power_to_db(power: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:
@@ -60,9 +61,10 @@ def power_to_db(power: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray
     -------
     float32 [shape=(...)]
     """
-    decibel = np.log10(np.maximum(power, np.float32(front_end.amin)))
+    decibel: FloatArray = np.log10(np.maximum(power, np.float32(front_end.amin)))
     decibel *= np.float32(10.0)
-    return np.maximum(decibel, decibel.max() - np.float32(front_end.top_db), out=decibel)
+    np.maximum(decibel, decibel.max() - np.float32(front_end.top_db), out=decibel)
+    return decibel
 
 
 @lru_cache(maxsize=8)
@@ -99,7 +101,7 @@ def dct_matrix(front_end: FrontEnd = STANDARD) -> NDArray[np.float64]:
     n = front_end.n_mels
     bands = np.arange(n) + 0.5
     coefficients = np.arange(front_end.n_mfcc)[:, np.newaxis]
-    matrix = np.sqrt(2.0 / n) * np.cos(np.pi / n * coefficients * bands)
+    matrix: NDArray[np.float64] = np.sqrt(2.0 / n) * np.cos(np.pi / n * coefficients * bands)
     matrix[0] /= np.sqrt(2.0)
     matrix.flags.writeable = False
     return matrix

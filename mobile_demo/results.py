@@ -1,6 +1,6 @@
-"""A scan's results as data: JSON and CSV.
+r"""A scan's results as data: JSON and CSV.
 
-A name that is not UTF-8 keeps its odd bytes as ``\\udc80`` to ``\\udcff``, Python's surrogate
+A name that is not UTF-8 keeps its odd bytes as ``\udc80`` to ``\udcff``, Python's surrogate
 escapes: ``os.fsencode`` turns such a string back into the file's name.
 """
 

@@ -14,7 +14,7 @@ SHORTEST_SECONDS = 1.0
 """A song shorter than a segment is padded with silence to one, unless it is shorter than this."""
 
 
-class TooShort(AudioError):
+class TooShortError(AudioError):
     """Less audio than anything could be said about."""
 
 
@@ -34,7 +34,7 @@ def cut_segments(
 
     Raises
     ------
-    TooShort
+    TooShortError
         the song lasts less than :data:`SHORTEST_SECONDS`.
     """
     size = front_end.segment_samples
@@ -57,7 +57,7 @@ def cut_segments(
         return
     if filled < SHORTEST_SECONDS * front_end.sample_rate:
         seconds = filled / front_end.sample_rate
-        raise TooShort(
+        raise TooShortError(
             f"too short: {seconds:.2f} s of audio, at least {SHORTEST_SECONDS:g} s are needed"
         )
     segment[filled:] = 0.0

@@ -124,9 +124,10 @@ def _time(seconds: float) -> NDArray[np.float64]:
 
 
 def _tone(t: NDArray[np.float64], hz: float, harmonics: int) -> NDArray[np.float64]:
-    return np.sum([np.sin(2 * np.pi * hz * n * t) / n for n in range(1, harmonics + 1)], axis=0)
+    return sum((np.sin(2 * np.pi * hz * n * t) / n for n in range(1, harmonics + 1)), 0 * t)
 
 
 def _mix(parts: Iterable[NDArray[np.float64]]) -> FloatArray:
     mixed = np.sum(list(parts), axis=0)
-    return (0.8 * mixed / np.abs(mixed).max()).astype(np.float32)
+    peak = float(np.abs(mixed).max())
+    return np.asarray(0.8 * mixed / peak, dtype=np.float32)

@@ -42,6 +42,7 @@ def run_command() -> Command:
             text=True,
             cwd=REPOSITORY,
             timeout=280,
+            check=False,
             **options,
         )
 

@@ -148,7 +148,9 @@ def save_dataset(
     songs: Sequence[LabelledSong],
     parts: Sequence[Path],
 ) -> Dataset:
-    """Join the songs' features to a data set; its head is written last, so that none looks whole before.
+    """Join the songs' features to a data set.
+
+    Its head is written last, so that it doesn't look whole before it is.
 
     Parameters
     ----------

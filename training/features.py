@@ -6,9 +6,9 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_demo.decoding import DamagedAudio, stream_mono
+from mobile_demo.decoding import DamagedAudioError, stream_mono
 from mobile_demo.frontend import STANDARD, FrontEnd
-from mobile_demo.segments import SHORTEST_SECONDS, TooShort
+from mobile_demo.segments import SHORTEST_SECONDS, TooShortError
 
 FloatArray = NDArray[np.float32]
 
@@ -56,18 +56,18 @@ def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     blocks: list[FloatArray] = []
     try:
         blocks.extend(stream_mono(path, front_end.sample_rate))
-    except DamagedAudio:
+    except DamagedAudioError:
         if not blocks:
             raise
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
     if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
-        raise TooShort(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
+        raise TooShortError(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
     count = max(1, len(samples) // front_end.segment_samples)
     return np.resize(samples, (count, front_end.segment_samples))
 
 
 def song_features(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
-    """librosa's MFCC of each segment of a song.
+    """Segments of a song as librosa's MFCC.
 
     Returns
     -------

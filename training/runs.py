@@ -119,7 +119,7 @@ class Run:
         return metrics
 
     def heldout(self) -> list["HeldOut"]:
-        """Each fold's model with the segments that it was judged on (one where there are no folds)."""
+        """Each fold's model and the segments it was judged on; one where there are no folds."""
         with np.load(self.folder / "heldout.npz", allow_pickle=False) as arrays:
             fold, segments = arrays["fold"], arrays["segment"]
             probabilities = arrays["probabilities"]

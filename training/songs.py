@@ -6,6 +6,7 @@ belong together share a ``group``.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,11 +129,15 @@ def group_songs(
     Parameters
     ----------
     songs : the songs to number, in any order
-    duplicates : pairs of song names; names that are not in ``songs`` are ignored
+    duplicates : pairs of song names, with their folder or without where that is clear;
+        names that are not in ``songs`` are ignored
     """
-    position = {song.name: i for i, song in enumerate(songs)}
+    position = _positions(songs)
     first_of_artist: dict[str, int] = {}
-    edges = [(position[a], position[b]) for a, b in duplicates if a in position and b in position]
+    pairs = [
+        (position.get(_without_suffix(a)), position.get(_without_suffix(b))) for a, b in duplicates
+    ]
+    edges = [(a, b) for a, b in pairs if a is not None and b is not None]
     for i, song in enumerate(songs):
         if song.artist:
             edges.append((i, first_of_artist.setdefault(song.artist.casefold(), i)))
@@ -140,6 +145,13 @@ def group_songs(
     graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(len(songs), len(songs)))
     groups = connected_components(graph, directed=False)[1]
     return [replace(song, group=int(group)) for song, group in zip(songs, groups, strict=True)]
+
+
+def _positions(songs: Sequence[LabelledSong]) -> dict[str, int]:
+    """Position of each song by its name, and by its last part where no other has the same."""
+    whole = {_without_suffix(song.name): i for i, song in enumerate(songs)}
+    short = Counter(Path(name).name for name in whole)
+    return {Path(name).name: i for name, i in whole.items() if short[Path(name).name] == 1} | whole
 
 
 def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
@@ -154,4 +166,4 @@ def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
 
 def _without_suffix(name: str) -> str:
     path = Path(name)
-    return path.stem if path.suffix.lower() in SONG_SUFFIXES | {".au"} else name
+    return str(path.with_suffix("")) if path.suffix.lower() in SONG_SUFFIXES | {".au"} else name

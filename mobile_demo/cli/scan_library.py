@@ -48,8 +48,8 @@ def scan_library(
     genre. Your files are only read. A file that cannot be read costs one line with its
     reason. The exit status is 0 when at least one song was labelled.
 
-    Examples:
-
+    Examples
+    --------
       scan-library ~/Music
 
       scan-library ~/Music --format json --out genres.json

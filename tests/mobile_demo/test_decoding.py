@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mobile_demo.decoding import DamagedAudio, stream_mono
+from mobile_demo.decoding import DamagedAudioError, stream_mono
 from mobile_demo.errors import AudioError
 from mobile_demo.synthetic import write_aac, write_audio
 from tests.conftest import tone, write_tone
@@ -108,7 +108,7 @@ def test_a_truncated_flac_gives_what_is_there_and_says_that_it_is_damaged(tmp_pa
     try:
         for block in stream_mono(tmp_path / "half.flac", 22_050):
             blocks.append(block)  # noqa: PERF402
-    except DamagedAudio:
+    except DamagedAudioError:
         pass
     assert sum(map(len, blocks)) / 22_050 == pytest.approx(5.0, abs=1.0)
 

@@ -15,7 +15,18 @@ from mobile_demo.library import find_songs
 from tests.conftest import Command, write_tone
 
 SCAN = "mobile_demo.cli.scan_library"
-LABELS = set("blues classical country disco hiphop jazz metal pop reggae rock".split())
+LABELS = {
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+}
 
 
 @pytest.fixture
@@ -119,7 +130,7 @@ def test_a_name_that_is_not_utf8_is_labelled_and_can_be_recovered(
     run_command: Command, tmp_path: Path
 ) -> None:
     raw = b"caf\xe9 \x1b[31m.wav"
-    os.rename(write_tone(tmp_path / "song.wav"), os.path.join(os.fsencode(tmp_path), raw))
+    write_tone(tmp_path / "song.wav").rename(tmp_path / os.fsdecode(raw))
     (song,) = json.loads(run_command(SCAN, tmp_path, "--format", "json").stdout)
     assert song["error"] is None
     assert os.fsencode(song["path"]) == raw

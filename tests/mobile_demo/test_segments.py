@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobile_demo.segments import TooShort, cut_segments
+from mobile_demo.segments import TooShortError, cut_segments
 
 
 @settings(max_examples=50, deadline=None)
@@ -14,7 +14,7 @@ def test_segments_are_the_song_whatever_blocks_it_comes_in(lengths: list[int]) -
     song = np.arange(sum(lengths), dtype=np.float32)
     blocks = np.split(song, np.cumsum(lengths)[:-1])
     if len(song) < 22_050:
-        with pytest.raises(TooShort):
+        with pytest.raises(TooShortError):
             list(cut_segments(blocks))
         return
     segments = list(cut_segments(blocks))
@@ -37,5 +37,5 @@ def test_one_second_is_enough_and_is_padded_with_silence() -> None:
 
 @pytest.mark.parametrize("blocks", [[], [np.ones(22_049, np.float32)]])
 def test_less_than_a_second_is_an_error_that_says_how_much_there_was(blocks: list) -> None:
-    with pytest.raises(TooShort, match=r"\d\.\d\d s of audio"):
+    with pytest.raises(TooShortError, match=r"\d\.\d\d s of audio"):
         list(cut_segments(blocks))

@@ -1,0 +1,40 @@
+"""The networks are the published ones."""
+
+import numpy as np
+import pytest
+
+from mobile_demo.errors import PocketGenreError
+from training.networks import NETWORKS, STANDARDIZE, build_network
+
+MEAN, VARIANCE = np.zeros(13, np.float32), np.ones(13, np.float32)
+
+# Weights counted by hand from the published rows.
+PARAMETERS = {
+    "ann": (130 * 13 + 1) * 512 + 513 * 256 + 257 * 64 + 65 * 10,
+    "ann-regularized": (130 * 13 + 1) * 512 + 513 * 256 + 257 * 64 + 65 * 10,
+    "cnn": 10 * 32 + 289 * 32 + 129 * 32 + 3 * 4 * 32 + (15 * 1 * 32 + 1) * 64 + 65 * 10,
+    "lstm": 4 * 64 * (13 + 64 + 1) + 4 * 64 * (64 + 64 + 1) + 65 * 64 + 65 * 10,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_has_the_published_size_and_gives_probabilities(name: str) -> None:
+    network = build_network(name, (130, 13), 10, MEAN, VARIANCE)
+    standardisation = 2 * 13 if network.layers[0].count_params() else 0
+    assert network.count_params() - standardisation == PARAMETERS[name]
+    probabilities = network.predict(np.zeros((2, 130, 13), np.float32), verbose=0)
+    assert probabilities.shape == (2, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_the_standardisation_is_first_and_does_what_it_says() -> None:
+    mean = np.arange(13, dtype=np.float32)
+    network = build_network("ann", (130, 13), 10, mean, 4 * VARIANCE)
+    assert network.layers[0].name == STANDARDIZE
+    out = network.layers[0](np.tile(mean + 2, (1, 130, 1)))
+    np.testing.assert_allclose(out, 1.0, atol=1e-5)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(PocketGenreError, match="ann, ann-regularized, cnn, lstm"):
+        build_network("resnet", (130, 13), 10, MEAN, VARIANCE)

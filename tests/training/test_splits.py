@@ -1,0 +1,84 @@
+"""No figure from a split that shares songs, artists or duplicates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobile_demo.frontend import STANDARD
+from training.dataset import Dataset
+from training.metrics import judge
+from training.songs import DataError, LabelledSong, group_songs
+from training.splits import split_segments
+
+
+def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
+    """Genres with their songs' artists; features are not needed."""
+    songs = [
+        LabelledSong(f"{genre}.{i}", Path(f"{genre}.{i}"), genre, artist)
+        for genre, names in artists.items()
+        for i, artist in enumerate(names)
+    ]
+    counts = np.full(len(songs), segments, dtype=np.int64)
+    return Dataset(Path(), Path(), STANDARD, tuple(group_songs(songs)), counts)
+
+
+artists = st.lists(st.sampled_from(["", "A", "B", "C", "D"]), min_size=8, max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(jazz=artists, rock=artists, folds=st.integers(2, 4), seed=st.integers(0, 100))
+def test_songs_protocol_never_parts_a_group_and_judges_all_once(jazz, rock, folds, seed) -> None:
+    data = dataset({"jazz": jazz, "rock": rock})
+    try:
+        splits = split_segments(data, "songs", folds, seed)
+    except DataError:
+        return
+    groups = data.song_groups[data.segment_songs]
+    for split in splits:
+        assert not set(groups[split.train]) & set(groups[split.judge])
+        assert not set(data.segment_songs[split.train]) & set(data.segment_songs[split.judge])
+        assert len(split.train) + len(split.judge) == len(data.segment_songs)
+    judged = np.sort(np.concatenate([split.judge for split in splits]))
+    np.testing.assert_array_equal(judged, np.arange(len(data.segment_songs)))
+
+
+def test_the_published_protocol_leaks_songs_as_it_says() -> None:
+    data = dataset({"jazz": [""] * 20, "rock": [""] * 20}, segments=10)
+    split = split_segments(data, "segments", 5, seed=1)[0]
+    songs = data.segment_songs
+    assert set(songs[split.judge]) <= set(songs[split.train]) | set(songs[split.judge])
+    assert len(set(songs[split.train]) & set(songs[split.judge])) > 30
+
+
+def test_the_same_seed_splits_alike_and_another_otherwise() -> None:
+    data = dataset({"jazz": [""] * 20, "rock": [""] * 20})
+    one, again, other = (split_segments(data, "songs", 5, seed)[0].judge for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_a_genre_of_one_artist_cannot_be_judged() -> None:
+    data = dataset({"jazz": ["Nina"] * 10, "rock": [""] * 10})
+    with pytest.raises(DataError, match="jazz has only 1 group"):
+        split_segments(data, "songs", 2, seed=1)
+
+
+def test_more_folds_than_groups_is_an_error() -> None:
+    data = dataset({"jazz": ["", ""], "rock": ["", ""]})
+    with pytest.raises(DataError, match="fewer groups of songs than 5 folds"):
+        split_segments(data, "songs", 5, seed=1)
+
+
+def test_metrics_count_segments_and_votes() -> None:
+    data = dataset({"jazz": ["", ""], "rock": ["", ""]}, segments=3)
+    truth = data.segment_targets
+    probabilities = np.eye(2)[truth].astype(np.float32)
+    probabilities[0] = [0.0, 1.0]  # one segment of the first song: the vote stands
+    probabilities[3:5] = [0.0, 1.0]  # two of the second: the vote falls
+    metrics = judge(data, np.arange(12), probabilities)
+    assert metrics.segment_accuracy == pytest.approx(9 / 12)
+    assert metrics.song_accuracy == pytest.approx(3 / 4)
+    assert metrics.song_mean_recall == pytest.approx((1 / 2 + 1) / 2)
