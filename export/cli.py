@@ -45,9 +45,9 @@ def export_tflite(
     (.report.json, .report.md). Where the check fails, the report is written, the model is
     not, and the exit status is 1.
 
-    Example:
+    For example:
 
-      export-tflite runs/cnn --out genres_int8.tflite
+    - `export-tflite runs/cnn --out genres_int8.tflite`
     """
     if out.suffix != ".tflite":
         raise PocketGenreError(f"{out} must end in .tflite, since its card takes the same name.")

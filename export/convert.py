@@ -26,6 +26,13 @@ from training.songs import DataError
 
 Io = Literal["float32", "int8"]
 
+CLIP_DEVIATIONS = 5.0
+"""Calibration features are clipped to so many standard deviations from their mean.
+
+A frame of digital silence is 8 away. Let into the calibration, it stretches the int8 scale of
+the input, and every other frame pays with its resolution.
+"""
+
 
 def convert_to_int8(
     model: keras.Model, calibration: NDArray[np.float32], io: Io = "float32"
@@ -46,6 +53,8 @@ def convert_to_int8(
     """
     model = fold_batch_norms(model)
     mean, deviation, core = split_standardization(model)
+    reach = CLIP_DEVIATIONS * deviation
+    calibration = np.clip(calibration, mean - reach, mean + reach)
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         saved = _save_for_one_segment(core if io == "int8" else model, Path(folder))
         try:

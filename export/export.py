@@ -77,11 +77,8 @@ def export_run(
             f" {run.folder}; name the one that it was trained on."
         )
     features = numpy_features(dataset, on_song)
-    calibration_segments = draw_calibration(
-        dataset.segment_targets, representative, run.config.seed
-    )
-    calibration = dataset.features[calibration_segments]
     everything = np.arange(len(dataset.segment_songs))
+    calibration = _calibration(run, dataset, everything, representative)
 
     model = _load_keras(run.folder / "model.keras")
     tflite = convert_to_int8(model, calibration, io)
@@ -93,7 +90,7 @@ def export_run(
         predict(model, dataset, everything),
         Classifier(tflite, card).predict(features),
     )
-    heldout = _compare_heldout(run, dataset, features, calibration, io)
+    heldout = _compare_heldout(run, dataset, features, representative, io)
     report = ExportReport(
         file=out.name,
         model=run.config.model,
@@ -152,13 +149,23 @@ def _difficult_parity(run: Run) -> FeatureParity:
     return compare_features(list(segments), ours, librosas)
 
 
+def _calibration(
+    run: Run, dataset: Dataset, segments: NDArray[np.int64], representative: int
+) -> FloatArray:
+    drawn = draw_calibration(dataset.segment_targets[segments], representative, run.config.seed)
+    return dataset.features[segments[drawn]]
+
+
 def _compare_heldout(
-    run: Run, dataset: Dataset, features: FloatArray, calibration: FloatArray, io: Io
+    run: Run, dataset: Dataset, features: FloatArray, representative: int, io: Io
 ) -> LabelParity:
     parts = run.heldout()
+    everything = np.arange(len(dataset.segment_songs))
     tflite = []
     for part in parts:
         model = _load_keras(part.model)
+        heard = np.setdiff1d(everything, part.segments)
+        calibration = _calibration(run, dataset, heard, representative)
         converted = convert_to_int8(model, calibration, io)
         card = _card(run, dataset, model, converted, io)
         tflite.append(Classifier(converted, card).predict(features[part.segments]))

@@ -131,7 +131,7 @@ def test_the_same_seed_trains_the_same_network(workshop: Path, run_command: Comm
                 "ann-regularized",
                 "--seed",
                 7,
-            )  # fmt: skip
+            )
         )
     one, two = (
         np.load(workshop / name / "heldout.npz")["probabilities"] for name in ("one", "two")

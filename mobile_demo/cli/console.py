@@ -22,7 +22,9 @@ stderr = Console(stderr=True, highlight=False)
 
 def run(command: Callable[..., Any]) -> NoReturn:
     """Run a command's function from ``sys.argv`` and exit; its docstring is its help."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
     app.command()(command)
     try:
         app()

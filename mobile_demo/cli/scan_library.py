@@ -33,7 +33,11 @@ def scan_library(
     folder: Annotated[Path, typer.Argument(help="Folder with music; the folders in it count too.")],
     model: Annotated[
         Path,
-        typer.Option(help="TFLite model, its JSON card beside it.", metavar="FILE"),
+        typer.Option(
+            help="TFLite model, its JSON card beside it.",
+            metavar="FILE",
+            show_default="the shipped one",
+        ),
     ] = SHIPPED_MODEL,
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.table,
     out: Annotated[
@@ -48,11 +52,11 @@ def scan_library(
     genre. Your files are only read. A file that cannot be read costs one line with its
     reason. The exit status is 0 when at least one song was labelled.
 
-    Examples
-    --------
-      scan-library ~/Music
+    For example:
 
-      scan-library ~/Music --format json --out genres.json
+    - `scan-library ~/Music`
+
+    - `scan-library ~/Music --format json --out genres.json`
     """
     if out:
         _check_output(out)

@@ -43,6 +43,12 @@ def test_a_clip_of_one_second_is_labelled_and_a_shorter_one_is_not(
         classifier.label(write_tone(tmp_path / "0.9.wav", 0.9))
 
 
+def test_silence_has_no_genre(classifier: Classifier, tmp_path: Path) -> None:
+    write_audio(tmp_path / "silence.flac", np.zeros((100_000, 1), np.float32), 22_050)
+    with pytest.raises(AudioError, match="only silence"):
+        classifier.label(tmp_path / "silence.flac")
+
+
 def test_a_song_that_breaks_in_the_middle_counts_as_far_as_it_went(
     classifier: Classifier, tmp_path: Path
 ) -> None:

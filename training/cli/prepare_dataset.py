@@ -45,9 +45,9 @@ def prepare_dataset(
     It can be interrupted: the same command goes on where it stopped. Songs that cannot be
     read are listed and left out.
 
-    Example:
+    For example:
 
-      prepare-dataset gtzan --index gtzan/index.csv --out data/gtzan
+    - `prepare-dataset gtzan --index gtzan/index.csv --out data/gtzan`
     """
     songs = songs_from_index(index) if index else songs_from_folders(audio)
     parts = out / "parts"

@@ -47,9 +47,9 @@ def train_model(
 ) -> None:
     """Train a network on DATASET and judge it on songs that it has not heard.
 
-    Example:
+    For example:
 
-      train-model data/gtzan --model cnn --folds 5 --out runs/cnn
+    - `train-model data/gtzan --model cnn --folds 5 --out runs/cnn`
     """
     if folds == 1:
         raise PocketGenreError("--folds 1 leaves nothing to learn from; take 2 or more, or none.")

@@ -1,0 +1,30 @@
+"""Music for the benchmarks: the same three minutes in the formats that phones hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobile_demo.synthetic import write_aac, write_audio
+
+RATE = 44_100
+SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def phone_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One minute of dense stereo sound as MP3, M4A, Ogg Vorbis and FLAC."""
+    rng = np.random.default_rng(1)
+    t = np.arange(SECONDS * RATE) / RATE
+    tones = sum(np.sin(2 * np.pi * hz * t) / n for n, hz in enumerate((110, 331, 777, 2_093), 1))
+    # Brown noise, swelling: as dense for an encoder as music, where pure tones are not.
+    hiss = np.cumsum(rng.normal(size=(len(t), 2)), axis=0)
+    hiss -= np.linspace(hiss[0], hiss[-1], len(t))
+    grain = rng.normal(size=(len(t), 2)) * (0.02 + 0.1 * np.exp(-6 * (t % 0.5)))[:, np.newaxis]
+    samples = 0.1 * tones[:, np.newaxis] + 0.2 * hiss / np.abs(hiss).max() + grain
+    samples = (0.8 * samples / np.abs(samples).max()).astype(np.float32)
+    folder = tmp_path_factory.mktemp("phone")
+    files = [folder / f"song.{ending}" for ending in ("mp3", "m4a", "ogg", "flac")]
+    for path in files:
+        (write_aac if path.suffix == ".m4a" else write_audio)(path, samples, RATE)
+    return files

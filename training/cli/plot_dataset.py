@@ -1,0 +1,73 @@
+"""``plot-dataset``: how the music of a data set looks."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mobile_demo.cli.console import Debug, printable, progress, run, say
+from mobile_demo.errors import AudioError
+from training.dataset import Dataset, load_dataset
+from training.songs import DataError, LabelledSong
+
+EXCERPT_SECONDS = 30
+"""No more of a song is drawn: GTZAN's clips have this length, and more would be a blur."""
+
+
+def plot_dataset(
+    dataset: Annotated[Path, typer.Argument(help="Data set that prepare-dataset made.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.", metavar="DIR")],
+    debug: Debug = False,
+) -> None:
+    """Draw a song of each genre, and how much music of each there is.
+
+    Writes class-balance.png and a song-GENRE.png for each genre into DIR, over earlier ones:
+    waveform, spectrogram, mel spectrogram and MFCC of the genre's first song. The data set's
+    audio must be where it was when it was prepared.
+
+    Example:
+
+      plot-dataset data/gtzan --out pictures
+    """
+    data = load_dataset(dataset)
+    from training.plots.dataset import plot_class_balance, plot_song
+
+    out.mkdir(parents=True, exist_ok=True)
+    plot_class_balance(data, out / "class-balance.png")
+    with progress() as bar:
+        task = bar.add_task("Drawing songs", total=len(data.labels))
+        for genre in data.labels:
+            song = next(song for song in data.songs if song.genre == genre)
+            plot_song(
+                _excerpt(data, song),
+                data.front_end,
+                printable(f"{genre}: {song.name}"),
+                out / f"song-{quote(genre, safe='')}.png",
+            )
+            bar.advance(task)
+    say(f"{out}: class-balance.png and a picture of a song of each of {len(data.labels)} genres.")
+
+
+def _excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
+    from training.features import song_segments
+
+    path = data.audio / song.path
+    try:
+        segments = song_segments(path, data.front_end)
+    except AudioError as error:
+        raise DataError(
+            f"The data set's audio is needed, but {printable(str(path))}: {error}."
+        ) from error
+    return segments.reshape(-1)[: EXCERPT_SECONDS * data.front_end.sample_rate]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run(plot_dataset)
+
+
+if __name__ == "__main__":
+    main()
