@@ -13,7 +13,9 @@ COMMAND_LINE = PHONE | {"typer", "rich"}
 ALLOWED = {
     "mobile_demo": PHONE,
     "mobile_demo/cli": COMMAND_LINE,
-    "training": COMMAND_LINE | {"training", "librosa", "scipy", "sklearn", "tensorflow", "keras"},
+    "training": COMMAND_LINE
+    | {"training", "h5py", "librosa", "scipy", "sklearn", "tensorflow", "keras"},
+    "training/plots": {"numpy", "mobile_demo", "training", "matplotlib", "librosa", "sklearn"},
     "export": COMMAND_LINE
     | {"training", "export", "sklearn", "tensorflow", "keras", "ai_edge_litert"},
 }

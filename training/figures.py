@@ -66,7 +66,7 @@ class Calibration:
 
     Attributes
     ----------
-    ece : expected calibration error, mean of \\|accuracy - confidence\\| over all segments
+    ece : expected calibration error, mean of |accuracy - confidence| over all segments
     bins : those of :data:`CALIBRATION_BINS` equal intervals in which there are segments
     """
 
@@ -168,7 +168,7 @@ def calibration_of(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -
 def worst_songs(
     dataset: Dataset, segments: IntArray, probabilities: NDArray[np.floating]
 ) -> tuple[WrongSong, ...]:
-    """The most confidently wrong songs: by share of the votes, then by mean probability.
+    """The most confidently wrong songs: by share of the votes, by their number, by probability.
 
     Parameters
     ----------
@@ -192,5 +192,5 @@ def worst_songs(
                 votes=dict(sorted(cast.items(), key=lambda item: -item[1])),
             )
         )
-    wrong.sort(key=lambda song: (-song.confidence, -song.probability, song.song))
+    wrong.sort(key=lambda s: (-s.confidence, -s.votes[s.called], -s.probability, s.song))
     return tuple(wrong[:WORST_SONGS])

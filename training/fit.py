@@ -1,6 +1,7 @@
 """Fit a network to some of a data set's segments."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,9 +9,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
+from training.checkpoints import Checkpoints, History, load_best, resume_last
 from training.dataset import Dataset
+from training.feeding import judging_batches, training_batches
 from training.networks import build_network
 from training.runs import TrainingConfig
+from training.splits import Split
+from training.strategy import Placement, prepare_fit
 
 IntArray = NDArray[np.int64]
 
@@ -18,76 +23,78 @@ IntArray = NDArray[np.int64]
 def fit_network(
     config: TrainingConfig,
     dataset: Dataset,
-    train: IntArray,
-    callbacks: list[keras.callbacks.Callback],
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train a network from scratch; the same seed gives the same weights on the same machine.
+    split: Split,
+    checkpoints: Path,
+    scratch: Path,
+    placement: Placement,
+    on_epoch: Callable[[History], None],
+    tensorboard: Path | None = None,
+) -> tuple[keras.Model, History]:
+    """Train a network, from where an interrupted training of it stopped if there was one.
+
+    The same seed gives the same weights on the same machine, interrupted or not.
 
     Parameters
     ----------
     config : what to train
     dataset : the features
-    train : positions of the segments to learn from, int64 [shape=(n,)]
-    callbacks : passed on to Keras
+    split : segments to learn from, and those whose loss is watched
+    checkpoints : folder with what an interrupted training left, if there was one
+    scratch : folder for what this process saves to go on: the same one, but for all workers
+        except the first
+    placement : on which devices
+    on_epoch : called after each epoch with the history so far
+    tensorboard : folder for TensorBoard logs
 
     Returns
     -------
     model, history
-        the network after the last epoch, and loss and accuracy by epoch.
+        the network after the last epoch, or after the best with early stopping, and its
+        losses and accuracies by epoch.
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    mean, variance = coefficient_moments(dataset, train)
-    model = build_network(
-        config.model, dataset.front_end.shape, len(dataset.labels), mean, variance
-    )
-    model.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    targets = dataset.segment_targets[train]
-    present = np.unique(targets)
-    weights = compute_class_weight("balanced", classes=present, y=targets)
-    history = model.fit(
-        training_batches(dataset, train, config.batch_size, config.seed),
-        steps_per_epoch=-(-len(train) // config.batch_size),
+    steps = -(-len(split.train) // config.batch_size)
+    with placement.strategy.scope():
+        model, history = resume_last(checkpoints, _new(config, dataset, split), steps)
+    done = len(history.get("loss", []))
+    keeper = Checkpoints(scratch, history, config.early_stopping, on_epoch)
+    callbacks: list[keras.callbacks.Callback] = [keeper]
+    if tensorboard and placement.is_chief:
+        callbacks.append(keras.callbacks.TensorBoard(tensorboard, profile_batch=0))
+    first = np.sort(split.train[: config.batch_size])
+    prepare_fit(model, placement, dataset.features[first], dataset.segment_targets[first])
+    model.fit(
+        training_batches(dataset, split.train, config.batch_size, config.seed, done),
+        validation_data=judging_batches(dataset, split.watch) if len(split.watch) else None,
+        steps_per_epoch=steps,
+        initial_epoch=done,
         epochs=config.epochs,
-        class_weight=(
-            dict(zip(present.tolist(), weights.tolist(), strict=True))
-            if config.balance_genres
-            else None
-        ),
+        class_weight=genre_weights(dataset, split.train) if config.balance_genres else None,
         callbacks=callbacks,
         shuffle=False,  # the batches come in an order of their own
         verbose=0,
     )
-    return model, history.history
-
-
-def training_batches(
-    dataset: Dataset, segments: IntArray, batch_size: int, seed: int
-) -> tf.data.Dataset:
-    """Endless batches of (features, targets), each epoch in an order of its own, read from disk."""
-
-    def orders() -> Iterator[IntArray]:
-        epoch = 0
-        while True:
-            order = np.random.default_rng((seed, epoch)).permutation(segments)
-            for start in range(0, len(order), batch_size):
-                yield order[start : start + batch_size]
-            epoch += 1
-
-    spec = tf.TensorSpec((None,), tf.int64)
-    return _with_features(tf.data.Dataset.from_generator(orders, output_signature=spec), dataset)
+    if config.early_stopping:
+        model = load_best(scratch)
+    return model, keeper.history
 
 
 def predict(model: keras.Model, dataset: Dataset, segments: IntArray) -> NDArray[np.float32]:
     """Genre probabilities of segments, float32 [shape=(n, genres)]."""
-    batches = tf.data.Dataset.from_tensor_slices(segments).batch(256)
-    probabilities: NDArray[np.float32] = model.predict(_with_features(batches, dataset), verbose=0)
+    probabilities: NDArray[np.float32] = model.predict(
+        judging_batches(dataset, segments), verbose=0
+    )
     return probabilities
+
+
+def genre_weights(dataset: Dataset, segments: IntArray) -> dict[int, float]:
+    """Weight of each genre's segments such that all genres weigh alike."""
+    targets = dataset.segment_targets[segments]
+    present = np.unique(targets)
+    weights = compute_class_weight("balanced", classes=present, y=targets)
+    return dict(zip(present.tolist(), weights.tolist(), strict=True))
 
 
 def coefficient_moments(
@@ -111,17 +118,14 @@ def coefficient_moments(
     return mean.astype(np.float32), (squares / count - mean**2).astype(np.float32)
 
 
-def _with_features(batches: tf.data.Dataset, dataset: Dataset) -> tf.data.Dataset:
-    """Turn batches of positions into batches of (features, targets)."""
-    features, targets = dataset.features, dataset.segment_targets
-
-    def gather(positions: IntArray) -> tuple[NDArray[np.float32], IntArray]:
-        return features[positions], targets[positions]
-
-    def load(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x, y = tf.numpy_function(gather, [positions], (tf.float32, tf.int64))
-        x.set_shape((None, *dataset.front_end.shape))
-        y.set_shape((None,))
-        return x, y
-
-    return batches.map(load).prefetch(4)
+def _new(config: TrainingConfig, dataset: Dataset, split: Split) -> keras.Model:
+    mean, variance = coefficient_moments(dataset, split.train)
+    model = build_network(
+        config.model, dataset.front_end.shape, len(dataset.labels), mean, variance
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(config.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model

@@ -64,6 +64,7 @@ def judge(
     """Metrics of predictions for some of a data set's segments (see :func:`vote_songs`)."""
     songs, voted = vote_songs(dataset, segments, probabilities)
     truth = dataset.song_targets[songs]
+    judged = np.unique(truth)  # a genre without a song to judge has no recall
     return Metrics(
         segments=len(segments),
         songs=len(songs),
@@ -71,6 +72,10 @@ def judge(
             accuracy_score(dataset.segment_targets[segments], probabilities.argmax(axis=1))
         ),
         song_accuracy=float(accuracy_score(truth, voted)),
-        song_mean_recall=float(recall_score(truth, voted, average="macro", zero_division=0)),
-        song_macro_f1=float(f1_score(truth, voted, average="macro", zero_division=0)),
+        song_mean_recall=float(
+            recall_score(truth, voted, labels=judged, average="macro", zero_division=0)
+        ),
+        song_macro_f1=float(
+            f1_score(truth, voted, labels=judged, average="macro", zero_division=0)
+        ),
     )

@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +76,10 @@ def prepare_songs(
             except OSError as error:
                 pool.shutdown(cancel_futures=True)
                 raise DataError(f"{part} cannot be written: {error.strerror}.") from error
-            except BrokenPipeError as error:
-                raise DataError(f"A worker died at {song.path}; run it again.") from error
+            except BrokenProcessPool as error:
+                raise DataError(
+                    f"A worker process died, perhaps at {song.path}; the same command goes on."
+                ) from error
 
 
 def duplicates_by_content(prepared: Sequence[PreparedSong]) -> list[tuple[str, str]]:

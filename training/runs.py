@@ -6,6 +6,7 @@
         run.json        configuration, data set, labels, front end, normalisation, versions
         model.keras     the network that is kept
         history.json    its loss and accuracy by epoch
+        logs/           for TensorBoard, if asked for
         metrics.json    what it is worth on songs that it was not trained on
         heldout.npz     the predictions that metrics.json is computed from
         fold-1/ ...     with --folds: the network and history of each fold
@@ -17,6 +18,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,8 @@ class TrainingConfig:
         the network that is kept is trained on everything
     validation : share that is judged on, where folds is 0
     epochs, batch_size, learning_rate : of Adam
+    early_stopping : epochs without a lower loss on an eighth of the training data, held
+        back for it, after which to stop and go back to the best; 0: never
     seed : of weights, order, dropout and split
     balance_genres : weight each genre alike however many segments it has
     """
@@ -51,6 +55,7 @@ class TrainingConfig:
     epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 1e-4
+    early_stopping: int = 0
     seed: int = 1
     balance_genres: bool = True
 
@@ -114,15 +119,33 @@ class Run:
         return run
 
     def metrics(self) -> dict[str, Any]:
-        """The content of ``metrics.json``."""
-        metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
+        """The content of ``metrics.json``.
+
+        Raises
+        ------
+        DataError
+            it is missing or damaged.
+        """
+        try:
+            metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.folder}/metrics.json is damaged; train it again.") from error
         return metrics
 
     def heldout(self) -> list["HeldOut"]:
-        """Each fold's model and the segments it was judged on; one where there are no folds."""
-        with np.load(self.folder / "heldout.npz", allow_pickle=False) as arrays:
-            fold, segments = arrays["fold"], arrays["segment"]
-            probabilities = arrays["probabilities"]
+        """Each fold's model and the segments it was judged on; one where there are no folds.
+
+        Raises
+        ------
+        DataError
+            the predictions are missing or damaged.
+        """
+        try:
+            with np.load(self.folder / "heldout.npz", allow_pickle=False) as arrays:
+                fold, segments = arrays["fold"], arrays["segment"]
+                probabilities = arrays["probabilities"]
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise DataError(f"{self.folder}/heldout.npz is damaged; train it again.") from error
         parts = []
         for number in np.unique(fold):
             model = "model.keras" if not self.config.folds else f"fold-{number}/model.keras"

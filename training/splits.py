@@ -25,13 +25,23 @@ PROTOCOLS: dict[str, str] = {
 
 IntArray = NDArray[np.int64]
 
+_HELD_BACK = 8
+
 
 @dataclass(frozen=True)
 class Split:
-    """Positions of segments, int64 [shape=(n,)] each."""
+    """Positions of segments, int64 [shape=(n,)] each.
+
+    Attributes
+    ----------
+    train : learned from
+    judge : judged on; perhaps none
+    watch : their loss is followed by epoch; perhaps none
+    """
 
     train: IntArray
     judge: IntArray
+    watch: IntArray
 
 
 def split_segments(dataset: Dataset, protocol: str, parts: int, seed: int) -> list[Split]:
@@ -46,13 +56,26 @@ def split_segments(dataset: Dataset, protocol: str, parts: int, seed: int) -> li
         _require(dataset, dataset.segment_targets, np.arange(len(dataset.segment_targets)), parts)
         kfold = StratifiedKFold(parts, shuffle=True, random_state=seed)
         pairs = kfold.split(dataset.segment_targets, dataset.segment_targets)
-        return [Split(train, judge) for train, judge in pairs]
+        return [Split(train, judge, watch=judge) for train, judge in pairs]
     _require(dataset, dataset.song_targets, dataset.song_groups, parts)
     grouped = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     pairs = grouped.split(dataset.song_targets, dataset.song_targets, dataset.song_groups)
-    return [
-        Split(_segments_of(dataset, train), _segments_of(dataset, judge)) for train, judge in pairs
-    ]
+    songs = [(_segments_of(dataset, train), _segments_of(dataset, judge)) for train, judge in pairs]
+    return [Split(train, judge, watch=judge) for train, judge in songs]
+
+
+def hold_back(dataset: Dataset, split: Split, protocol: str, seed: int) -> Split:
+    """Take an eighth of what is learned from, to decide by it when to stop.
+
+    It can't be the judged part: a network that is stopped where it does best there has
+    been chosen by the very songs that it is judged on.
+    """
+    targets = dataset.segment_targets[split.train]
+    owners = dataset.segment_songs[split.train]
+    groups = dataset.song_groups[owners] if protocol == "songs" else np.arange(len(owners))
+    kfold = StratifiedGroupKFold(_HELD_BACK, shuffle=True, random_state=seed)
+    train, watch = next(iter(kfold.split(split.train, targets, groups)))
+    return Split(split.train[train], split.judge, split.train[watch])
 
 
 def _segments_of(dataset: Dataset, songs: Sequence[int] | IntArray) -> IntArray:

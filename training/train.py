@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,23 +11,54 @@ import keras
 import numpy as np
 
 from mobile_demo.files import write_atomically
+from training.checkpoints import History, save_network
 from training.dataset import Dataset
 from training.fit import coefficient_moments, fit_network, predict
 from training.metrics import judge
 from training.runs import HeldOut, Run, TrainingConfig
 from training.songs import DataError
-from training.splits import PROTOCOLS, Split, split_segments
+from training.splits import PROTOCOLS, Split, hold_back, split_segments
+from training.strategy import Placement
 
-_SINGLE_MODEL = "model"  # of a run without folds, and the one kept of a run with them
+_KEPT = "model"  # the one network of a run without folds, and the one kept of a run with them
 
-EpochCallback = Callable[[str], None]
-"""Called after each epoch with the name of the network that is being trained."""
+OnEpoch = Callable[[str, History], None]
+"""Called after each epoch with the network's name and its history so far."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every training of a run needs.
+
+    Attributes
+    ----------
+    config : what was asked
+    dataset : what to learn from
+    folder : where the run is built
+    placement : on which devices
+    on_epoch : for a progress bar
+    tensorboard : whether to log
+    """
+
+    config: TrainingConfig
+    dataset: Dataset
+    folder: Path
+    placement: Placement
+    on_epoch: OnEpoch
+    tensorboard: bool
 
 
 def train_run(
-    config: TrainingConfig, dataset: Dataset, out: Path, command: str, on_epoch: EpochCallback
-) -> Run:
-    """Train, judge and save; folds that an interrupted run has finished are taken over.
+    config: TrainingConfig,
+    dataset: Dataset,
+    out: Path,
+    *,
+    command: str,
+    placement: Placement,
+    on_epoch: OnEpoch,
+    tensorboard: bool = False,
+) -> Run | None:
+    """Train, judge and save; an interrupted run goes on from its last epoch.
 
     Parameters
     ----------
@@ -34,23 +66,27 @@ def train_run(
     dataset : what to learn from
     out : the run folder, which must not exist
     command : how the person asked for it, for the record
+    placement : on which devices
     on_epoch : for a progress bar
+    tensorboard : whether to write logs for TensorBoard
+
+    Returns
+    -------
+    the finished run; None in all workers but the first, which writes it.
 
     Raises
     ------
     DataError
         the data set can't be split so, ``out`` exists, or what an interrupted run left there
         was asked for differently.
+    OSError
+        something can't be written; what is finished stays for the next attempt.
     """
     if out.exists():
         raise DataError(f"{out} exists already; name another folder for the run, or remove it.")
     dataset.check_finite()
-    splits = split_segments(
-        dataset, config.protocol, config.folds or round(1 / config.validation), config.seed
-    )
-    everything = np.arange(len(dataset.segment_songs))
-    kept = everything if config.folds else splits[0].train
-    mean, variance = coefficient_moments(dataset, kept)
+    splits = _plan(config, dataset)
+    mean, variance = coefficient_moments(dataset, splits[_KEPT].train)
     run = Run(
         folder=out,
         config=config,
@@ -62,23 +98,37 @@ def train_run(
         command=command,
     )
     unfinished = out.with_name(out.name + ".unfinished")
-    _claim(unfinished, run)
-
-    trainings = list(enumerate(splits, start=1)) if config.folds else [(1, splits[0])]
-    heldout = []
-    for number, split in trainings:
-        name = f"fold-{number}" if config.folds else _SINGLE_MODEL
-        heldout.append(_train_one(config, dataset, split, unfinished, name, on_epoch))
-    if config.folds:
-        final = Split(everything, everything[:0])
-        _train_one(config, dataset, final, unfinished, _SINGLE_MODEL, on_epoch)
-
-    _save_judgement(unfinished, config, dataset, heldout)
+    workshop = Workshop(config, dataset, unfinished, placement, on_epoch, tensorboard)
+    if placement.is_chief:
+        _claim(unfinished, run)
+    heldout = [_train_and_ask(workshop, name, split) for name, split in splits.items()]
+    if not placement.is_chief:
+        return None
+    _save_judgement(workshop, [part for part in heldout if len(part.segments)])
     unfinished.replace(out)
     return run
 
 
+def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
+    """The networks to train, by name, and what each learns from."""
+    parts = config.folds or round(1 / config.validation)
+    splits = split_segments(dataset, config.protocol, parts, config.seed)
+    if config.folds:
+        plan = {f"fold-{number}": split for number, split in enumerate(splits, start=1)}
+        everything = np.arange(len(dataset.segment_songs))
+        plan[_KEPT] = Split(everything, judge=everything[:0], watch=everything[:0])
+    else:
+        plan = {_KEPT: splits[0]}
+    if not config.early_stopping:
+        return plan
+    return {
+        name: hold_back(dataset, split, config.protocol, config.seed)
+        for name, split in plan.items()
+    }
+
+
 def _claim(unfinished: Path, run: Run) -> None:
+    """Start a run's folder, or make sure that the one that is there is of the same run."""
     content = run.to_json().encode()
     marker = unfinished / "run.json"
     if marker.exists():
@@ -95,36 +145,42 @@ def _claim(unfinished: Path, run: Run) -> None:
     write_atomically(marker, content)
 
 
-def _train_one(
-    config: TrainingConfig,
-    dataset: Dataset,
-    split: Split,
-    run_folder: Path,
-    name: str,
-    on_epoch: EpochCallback,
-) -> HeldOut:
-    folder = run_folder if name == _SINGLE_MODEL else run_folder / name
-    folder.mkdir(exist_ok=True)
+def _train_and_ask(workshop: Workshop, name: str, split: Split) -> HeldOut:
+    """Train one network unless it is there already, and ask it about what it is judged on."""
+    folder = workshop.folder if name == _KEPT else workshop.folder / name
     model_file = folder / "model.keras"
-    if model_file.exists():
-        model = keras.models.load_model(model_file)
-        for _ in range(config.epochs):
-            on_epoch(name)
-    else:
-        tick = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch(name))
-        model, history = fit_network(config, dataset, split.train, [tick])
-        write_atomically(folder / "history.json", _json(history))
-        temporary = folder / "unfinished.keras"
-        model.save(temporary)
-        temporary.replace(model_file)
-    if not len(split.judge):
-        return HeldOut(model_file, split.judge, np.empty((0, len(dataset.labels)), np.float32))
-    return HeldOut(model_file, split.judge, predict(model, dataset, split.judge))
+    if not model_file.exists():
+        _train_one(workshop, name, split, folder)
+    if not len(split.judge) or not workshop.placement.is_chief:
+        nobody = np.empty((0, len(workshop.dataset.labels)), np.float32)
+        return HeldOut(model_file, split.judge[:0], nobody)
+    # Loaded anew: outside of a strategy's scope, and exactly what is on disk.
+    model = keras.models.load_model(model_file)
+    return HeldOut(model_file, split.judge, predict(model, workshop.dataset, split.judge))
 
 
-def _save_judgement(
-    folder: Path, config: TrainingConfig, dataset: Dataset, heldout: list[HeldOut]
-) -> None:
+def _train_one(workshop: Workshop, name: str, split: Split, folder: Path) -> None:
+    checkpoints = folder / "checkpoints"
+    with workshop.placement.scratch(checkpoints) as scratch:
+        model, history = fit_network(
+            workshop.config,
+            workshop.dataset,
+            split,
+            checkpoints,
+            scratch,
+            workshop.placement,
+            lambda so_far: workshop.on_epoch(name, so_far),
+            workshop.folder / "logs" / name if workshop.tensorboard else None,
+        )
+        finished = folder if workshop.placement.is_chief else scratch
+        write_atomically(finished / "history.json", _json(history))
+        save_network(model, finished / "model.keras")
+    if workshop.placement.is_chief:
+        shutil.rmtree(checkpoints)
+
+
+def _save_judgement(workshop: Workshop, heldout: list[HeldOut]) -> None:
+    config, dataset, folder = workshop.config, workshop.dataset, workshop.folder
     segments = np.concatenate([part.segments for part in heldout])
     probabilities = np.concatenate([part.probabilities for part in heldout])
     folds = np.repeat(np.arange(1, len(heldout) + 1), [len(part.segments) for part in heldout])
@@ -142,4 +198,4 @@ def _save_judgement(
 
 
 def _json(values: object) -> bytes:
-    return (json.dumps(values, indent=2, default=float) + "\n").encode()
+    return (json.dumps(values, indent=2) + "\n").encode()

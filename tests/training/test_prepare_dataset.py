@@ -1,6 +1,9 @@
 """``prepare-dataset``: from labelled audio to features on disk."""
 
+import multiprocessing
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ from mobile_demo.frontend import STANDARD
 from tests.conftest import Command, tone, write_genres, write_tone
 from training.dataset import load_dataset
 from training.features import librosa_mfcc, song_segments
-from training.songs import DataError
+from training.prepare import prepare_songs
+from training.songs import DataError, songs_from_folders
 
 PREPARE = "training.cli.prepare_dataset"
 
@@ -108,6 +112,26 @@ def test_features_that_are_not_numbers_are_named(audio: Path, tmp_path: Path, ru
     np.save(tmp_path / "data" / "features.npy", features)
     with pytest.raises(DataError, match=r"bass/1\.wav are not all numbers"):
         load_dataset(tmp_path / "data").check_finite()
+
+
+def test_a_worker_that_dies_is_an_error_and_what_was_done_stays(
+    audio: Path, tmp_path: Path
+) -> None:
+    songs = songs_from_folders(audio)
+    (tmp_path / "parts").mkdir()
+    list(prepare_songs(songs[:2], audio, tmp_path / "parts", STANDARD, workers=1))
+    before = sorted(tmp_path.rglob("*.npy"))
+
+    def kill_the_workers() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        for child in children:
+            child.kill()
+
+    threading.Thread(target=kill_the_workers).start()
+    with pytest.raises(DataError, match="worker process died"):
+        list(prepare_songs(songs, audio, tmp_path / "parts", STANDARD, workers=1))
+    assert sorted(tmp_path.rglob("*.npy")) == before
 
 
 def test_a_damaged_data_set_is_an_error(audio: Path, tmp_path: Path, run_command: Command) -> None:

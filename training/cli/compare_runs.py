@@ -14,7 +14,7 @@ from training.runs import Run
 
 def compare_runs(
     run_folders: Annotated[
-        list[Path], typer.Argument(help="Runs that train-model made.", metavar="RUN...")
+        list[Path], typer.Argument(help="Runs that train-model made.", metavar="RUN")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the table and picture.", metavar="DIR")],
     debug: Debug = False,

@@ -8,7 +8,6 @@ import typer
 
 from mobile_demo.cli.console import Debug, run, say
 from mobile_demo.files import write_atomically
-from mobile_demo.quiet import quiet_stderr
 from training.dataset import load_dataset
 from training.evaluate import Evaluation, evaluate_heldout, evaluate_on
 from training.evaluation_page import full_page, summary_page
@@ -22,6 +21,8 @@ def evaluate_model(
         typer.Argument(
             help="Judge the network that was kept on all songs of this data set; without it, the"
             " run is judged on what it was not trained on.",
+            metavar="DATASET",
+            show_default=False,
         ),
     ] = None,
     out: Annotated[
@@ -47,8 +48,6 @@ def evaluate_model(
     out = out or run_folder / "evaluation"
     if dataset:
         say("Starting TensorFlow.")
-        with quiet_stderr():
-            import training.fit  # noqa: F401  it greets on stderr
         evaluation = evaluate_on(source, load_dataset(dataset))
     else:
         evaluation = evaluate_heldout(source, load_dataset(source.dataset))

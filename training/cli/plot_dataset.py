@@ -18,7 +18,9 @@ EXCERPT_SECONDS = 30
 
 
 def plot_dataset(
-    dataset: Annotated[Path, typer.Argument(help="Data set that prepare-dataset made.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="Data set that prepare-dataset made.", metavar="DATASET")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.", metavar="DIR")],
     debug: Debug = False,
 ) -> None:

@@ -2,33 +2,47 @@
 
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, progress, run, say
+from mobile_demo.cli.console import Debug, progress, run, say, stderr
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.quiet import quiet_stderr
-from training.dataset import load_dataset
-from training.runs import TrainingConfig
+from training.dataset import Dataset, load_dataset
+from training.runs import Run, TrainingConfig
+
+if TYPE_CHECKING:
+    from training.strategy import Placement
 
 DEFAULT = TrainingConfig()
+ALL = "all"
 
 
 def train_model(
-    dataset: Annotated[Path, typer.Argument(help="Data set that prepare-dataset made.")],
-    out: Annotated[Path, typer.Option(help="Folder for the run; must not exist.", metavar="RUN")],
+    dataset: Annotated[
+        Path | None, typer.Argument(help="Data set that prepare-dataset made.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run; must not exist.", metavar="RUN")
+    ] = None,
+    list_networks: Annotated[
+        bool, typer.Option("--list", help="Show the networks and leave.")
+    ] = False,
     model: Annotated[
-        str, typer.Option(help="Network: ann, ann-regularized, cnn or lstm.")
+        str, typer.Option(help="Network, or 'all': each of them, by both protocols.")
     ] = DEFAULT.model,
     protocol: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="songs: artists and duplicates stay together. segments: as published;"
-            " parts of a song are on both sides, so its figures say little."
+            " parts of a song are on both sides, so its figures say little.",
+            show_default="songs",
         ),
-    ] = DEFAULT.protocol,
+    ] = None,
     folds: Annotated[
         int,
         typer.Option(min=0, help="Cross-validate; the network kept is trained on all songs."),
@@ -39,54 +53,133 @@ def train_model(
     epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
     batch_size: Annotated[int, typer.Option(min=1)] = DEFAULT.batch_size,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = DEFAULT.learning_rate,
+    early_stopping: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Epochs without progress after which to stop, by an eighth of the training"
+            " songs that is held back for it; 0: never.",
+        ),
+    ] = DEFAULT.early_stopping,
     seed: Annotated[int, typer.Option(min=0)] = DEFAULT.seed,
     balance_genres: Annotated[
         bool, typer.Option(help="Weight each genre alike, however much music it has.")
     ] = DEFAULT.balance_genres,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/logs.")
+    ] = False,
+    strategy: Annotated[
+        str,
+        typer.Option(help="default; mirrored: all GPUs here; multi-worker: hosts of TF_CONFIG."),
+    ] = "default",
     debug: Debug = False,
 ) -> None:
     """Train a network on DATASET and judge it on songs that it has not heard.
 
+    Interrupted, the same command goes on from the last epoch and ends with the same network.
+
     For example:
 
     - `train-model data/gtzan --model cnn --folds 5 --out runs/cnn`
+
+    - `train-model data/gtzan --model all --out runs/all`
     """
-    if folds == 1:
-        raise PocketGenreError("--folds 1 leaves nothing to learn from; take 2 or more, or none.")
     say("Starting TensorFlow.")
     with quiet_stderr():
         from training.networks import NETWORKS
         from training.splits import PROTOCOLS
-        from training.train import train_run
+        from training.strategy import place
 
-    for value, choices, name in ((model, NETWORKS, "--model"), (protocol, PROTOCOLS, "--protocol")):
+        placement = place(strategy)
+
+    if list_networks:
+        for name, network in NETWORKS.items():
+            print(f"{name:16} {(network.__doc__ or '').splitlines()[0]}")
+        return
+    if dataset is None or out is None:
+        raise PocketGenreError("Name the data set, and with --out a folder for the run.")
+    for value, choices, name in (
+        (model, [*NETWORKS, ALL], "--model"),
+        (protocol or DEFAULT.protocol, PROTOCOLS, "--protocol"),
+    ):
         if value not in choices:
             raise PocketGenreError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    if folds == 1:
+        raise PocketGenreError("--folds 1 leaves nothing to learn from; take 2 or more, or none.")
     config = TrainingConfig(
         model=model,
-        protocol=protocol,
+        protocol=protocol or DEFAULT.protocol,
         folds=folds,
         validation=validation,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        early_stopping=early_stopping,
         seed=seed,
         balance_genres=balance_genres,
     )
     data = load_dataset(dataset)
-    command = shlex.join(["train-model", *sys.argv[1:]])
+    if model != ALL:
+        _train(config, data, out, placement, tensorboard)
+        return
+    runs = []
+    for each_protocol in [protocol] if protocol else PROTOCOLS:
+        for name in NETWORKS:
+            folder = out / f"{name}-{each_protocol}"
+            one = replace(config, model=name, protocol=each_protocol)
+            done = folder.exists() and Run.load(folder).config == one
+            if not done:
+                _train(one, data, folder, placement, tensorboard)
+            runs.append(folder)
+    say(f"Compare them: compare-runs {' '.join(map(str, runs))} --out {out}")
+
+
+def _train(
+    config: TrainingConfig, data: Dataset, out: Path, placement: "Placement", tensorboard: bool
+) -> None:
+    from training.splits import PROTOCOLS
+    from training.train import train_run
+
+    networks = config.folds + 1 if config.folds else 1
     with progress() as bar:
-        task = bar.add_task("Training", total=epochs * (folds + 1 if folds else 1))
+        task = bar.add_task(out.name, total=config.epochs * networks)
         finished = train_run(
-            config, data, out, command, lambda name: bar.update(task, advance=1, description=name)
+            config,
+            data,
+            out,
+            command=shlex.join(["train-model", *sys.argv[1:]]),
+            placement=placement,
+            on_epoch=_epoch_reporter(
+                config, lambda text, done: bar.update(task, completed=done, description=text)
+            ),
+            tensorboard=tensorboard,
         )
+        bar.update(task, completed=config.epochs * networks)
+    if finished is None:
+        return
     figures = finished.metrics()
     say(
         f"{out}: {figures['song_accuracy']:.1%} of {figures['songs']} songs right by vote,"
         f" mean recall {figures['song_mean_recall']:.1%},"
         f" {figures['segment_accuracy']:.1%} of {figures['segments']} segments"
-        f" ({PROTOCOLS[protocol]})."
+        f" ({PROTOCOLS[config.protocol]})."
     )
+
+
+def _epoch_reporter(
+    config: TrainingConfig, update: Callable[[str, int], None]
+) -> Callable[[str, dict[str, list[float]]], None]:
+    """Move the progress bar; off a terminal, where it can't be seen, print a line now and then."""
+
+    def report(name: str, history: dict[str, list[float]]) -> None:
+        number = int(name.removeprefix("fold-")) - 1 if name.startswith("fold-") else config.folds
+        epoch = len(history["loss"])
+        figures = f"loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.1%}"
+        update(f"{config.model} {name}: {figures}", number * config.epochs + epoch)
+        if not stderr.is_terminal and epoch % max(1, config.epochs // 5) == 0:
+            say(f"{config.model} {name}: epoch {epoch} of {config.epochs}, {figures}")
+
+    return report
 
 
 def main() -> None:

@@ -1,0 +1,211 @@
+"""Runs side by side, and what differs only by chance: the seed."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from training.evaluate import protocol_warnings
+from training.evaluation_page import FIGURES, markdown_table, warning_lines
+from training.figures import Spread
+from training.published import PUBLISHED_CONDITIONS, PUBLISHED_VALIDATION_ACCURACY
+from training.runs import Run
+from training.songs import DataError
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """One run's row.
+
+    Attributes
+    ----------
+    run : name of its folder, or the folder where two have the same name
+    model, protocol, folds, epochs, seed : as configured
+    warnings : what must be said beside its figures
+    dataset : folder of the data set
+    songs : how many were judged
+    figures : by the keys of :data:`training.evaluation_page.FIGURES`, shares in [0, 1]
+    parameters : numbers that the network holds; None where its file doesn't tell
+    published : published validation accuracy of the same network, where there is one
+    """
+
+    run: str
+    model: str
+    protocol: str
+    folds: int
+    epochs: int
+    seed: int
+    warnings: tuple[str, ...]
+    dataset: str
+    songs: int
+    figures: dict[str, float]
+    parameters: int | None
+    published: float | None
+
+
+@dataclass(frozen=True)
+class SeedSummary:
+    """Runs that differ in their seed alone, and how far their figures lie apart."""
+
+    runs: tuple[str, ...]
+    model: str
+    protocol: str
+    seeds: tuple[int, ...]
+    spread: dict[str, Spread]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs in the order named, and those of them that differ in their seed alone."""
+
+    runs: tuple[RunFigures, ...]
+    across_seeds: tuple[SeedSummary, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be said beside the whole."""
+        found = [f"{run.run}: {warning}" for run in self.runs for warning in run.warnings]
+        if len({run.dataset for run in self.runs}) > 1:
+            found.append("The runs were trained and judged on different data sets.")
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "format": 1,
+            "warnings": self.warnings,
+            "published_conditions": PUBLISHED_CONDITIONS,
+            **asdict(self),
+        }
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Put finished runs side by side, by the figures they were saved with.
+
+    Raises
+    ------
+    DataError
+        a run is named twice, or its figures can't be read.
+    """
+    folders = [run.folder.resolve() for run in runs]
+    if len(set(folders)) < len(folders):
+        raise DataError("A run is named twice; name each once.")
+    names = [folder.name for folder in folders]
+    rows = [
+        _figures(run, name if names.count(name) == 1 else str(run.folder))
+        for run, name in zip(runs, names, strict=True)
+    ]
+    alike: dict[str, list[RunFigures]] = {}
+    for run, row in zip(runs, rows, strict=True):
+        same = {**asdict(run.config), "seed": None, "dataset": str(run.dataset)}
+        alike.setdefault(json.dumps([same, run.labels]), []).append(row)
+    return Comparison(
+        tuple(rows),
+        tuple(_summary(group) for group in alike.values() if len({r.seed for r in group}) > 1),
+    )
+
+
+def count_parameters(model: Path) -> int | None:
+    """How many numbers a ``.keras`` file's network holds, read without starting TensorFlow.
+
+    Statistics of batch normalisation count, the optimiser's memory doesn't: the same as
+    ``keras.Model.count_params``.
+
+    Returns
+    -------
+    None where the file is none that Keras 3 wrote
+    """
+    try:
+        with zipfile.ZipFile(model) as archive:
+            weights = archive.read("model.weights.h5")
+        sizes: list[int] = []
+        with h5py.File(io.BytesIO(weights)) as file:
+            file["layers"].visititems(
+                lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None
+            )
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return None
+    return sum(sizes)
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """The content of ``comparison.md``, beside which the picture stands."""
+    lines = ["# Comparison of runs", "", *warning_lines(comparison.warnings)]
+    columns = ["run", "network", "protocol", "folds", "epochs", "seed", *FIGURES.values()]
+    columns += ["parameters", "published"]
+    rows = [
+        [
+            run.run,
+            run.model,
+            f"{run.protocol} (LEAKS)" if run.warnings else run.protocol,
+            str(run.folds or "-"),
+            str(run.epochs),
+            str(run.seed),
+            *(f"{run.figures[name]:.1%}" for name in FIGURES),
+            f"{run.parameters:,}" if run.parameters else "-",
+            f"{run.published:.1%}" if run.published else "-",
+        ]
+        for run in comparison.runs
+    ]
+    lines += [markdown_table(columns, rows, text_columns=3), ""]
+    lines += [f"In the last column: {PUBLISHED_CONDITIONS}.", ""]
+    if comparison.across_seeds:
+        lines += ["## Across seeds", ""]
+        lines += ["Mean ± standard deviation of runs that differ in their seed alone.", ""]
+        rows = [
+            [
+                group.model,
+                f"{group.protocol} (LEAKS)"
+                if protocol_warnings(group.protocol)
+                else group.protocol,
+                ", ".join(map(str, group.seeds)),
+                *(
+                    f"{group.spread[name].mean:.1%} ± {group.spread[name].deviation:.1%}"
+                    for name in FIGURES
+                ),
+            ]
+            for group in comparison.across_seeds
+        ]
+        columns = ["network", "protocol", "seeds", *FIGURES.values()]
+        lines += [markdown_table(columns, rows, text_columns=3), ""]
+    return "\n".join(lines)
+
+
+def _figures(run: Run, name: str) -> RunFigures:
+    try:
+        metrics = run.metrics()
+        figures = {figure: float(metrics[figure]) for figure in FIGURES}
+        songs = int(metrics["songs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"The figures of {run.folder} cannot be read (metrics.json): {error}."
+        ) from error
+    return RunFigures(
+        run=name,
+        model=run.config.model,
+        protocol=run.config.protocol,
+        folds=run.config.folds,
+        epochs=run.config.epochs,
+        seed=run.config.seed,
+        warnings=protocol_warnings(run.config.protocol),
+        dataset=str(run.dataset),
+        songs=songs,
+        figures=figures,
+        parameters=count_parameters(run.folder / "model.keras"),
+        published=PUBLISHED_VALIDATION_ACCURACY.get(run.config.model),
+    )
+
+
+def _summary(group: Sequence[RunFigures]) -> SeedSummary:
+    return SeedSummary(
+        runs=tuple(run.run for run in group),
+        model=group[0].model,
+        protocol=group[0].protocol,
+        seeds=tuple(run.seed for run in group),
+        spread={name: Spread.of([run.figures[name] for run in group]) for name in FIGURES},
+    )

@@ -1,0 +1,208 @@
+"""Judge a run: by genre, by confidence and song by song, not by one figure alone.
+
+Needs no TensorFlow for a run's own held-out predictions, which are stored.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_demo.quiet import quiet_stderr
+from training.dataset import Dataset
+from training.figures import (
+    Calibration,
+    Level,
+    Spread,
+    WrongSong,
+    calibration_of,
+    figures_of,
+    worst_songs,
+)
+from training.metrics import vote_songs
+from training.runs import HeldOut, Run
+from training.songs import DataError
+from training.splits import PROTOCOLS
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is known about how good a run is.
+
+    Attributes
+    ----------
+    run : name of its folder
+    model, protocol, folds, seed : as configured
+    judged_on : what the figures were computed from, in words
+    warnings : why the figures flatter, where they do; shown wherever they are
+    labels : the genres
+    songs, segments : figures by vote, and of single segments
+    calibration : of the segments' top probabilities
+    worst_songs : the most confidently wrong ones, worst first
+    spread : of each figure over the folds; empty without folds
+    """
+
+    run: str
+    model: str
+    protocol: str
+    folds: int
+    seed: int
+    judged_on: str
+    warnings: tuple[str, ...]
+    labels: tuple[str, ...]
+    songs: Level
+    segments: Level
+    calibration: Calibration
+    worst_songs: tuple[WrongSong, ...]
+    spread: dict[str, Spread]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, in the order of reading."""
+        return {"format": 1, "protocol_meaning": PROTOCOLS[self.protocol], **asdict(self)}
+
+
+def protocol_warnings(protocol: str) -> tuple[str, ...]:
+    """What must be said beside every figure of a protocol."""
+    return (f"{PROTOCOLS[protocol]}.",) if protocol == "segments" else ()
+
+
+def evaluate_heldout(run: Run, dataset: Dataset) -> Evaluation:
+    """Judge a run on what each of its networks was not trained on.
+
+    Raises
+    ------
+    DataError
+        the data set is not the one that the run was trained on, or no longer.
+    """
+    _require_fit(run, dataset)
+    parts = run.heldout()
+    if max(part.segments.max() for part in parts) >= len(dataset.segment_songs):
+        raise _changed(run, dataset)
+    networks = f"{len(parts)} folds' networks, each" if run.config.folds else "the network kept,"
+    evaluation = _evaluate(
+        run,
+        dataset,
+        parts,
+        f"{networks} on what it was not trained on ({PROTOCOLS[run.config.protocol]})",
+        protocol_warnings(run.config.protocol),
+    )
+    recorded = run.metrics()
+    for figure, level in (
+        ("song_accuracy", evaluation.songs),
+        ("segment_accuracy", evaluation.segments),
+    ):
+        if not math.isclose(recorded[figure], level.accuracy, abs_tol=1e-9):
+            raise _changed(run, dataset)
+    return evaluation
+
+
+def evaluate_on(run: Run, dataset: Dataset) -> Evaluation:
+    """Judge the network that a run kept on all songs of a data set; starts TensorFlow.
+
+    Raises
+    ------
+    DataError
+        the data set has other genres or another front end, or the network can't be read.
+    """
+    _require_fit(run, dataset)
+    dataset.check_finite()
+    with quiet_stderr():
+        import keras
+
+        from training.fit import predict
+
+    try:
+        model = keras.models.load_model(run.folder / "model.keras", compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{run.folder}/model.keras is not a Keras model of this project: {error}"
+        ) from error
+    everything = np.arange(len(dataset.segment_songs))
+    part = HeldOut(run.folder / "model.keras", everything, predict(model, dataset, everything))
+    judged_on = f"the network kept, on all songs of the data set {dataset.folder.name}"
+    return _evaluate(run, dataset, [part], judged_on, dataset_warnings(run, dataset))
+
+
+def dataset_warnings(run: Run, dataset: Dataset) -> tuple[str, ...]:
+    """What must be said beside the figures of the kept network on all of a data set."""
+    if dataset.folder.resolve() != run.dataset:
+        return protocol_warnings(run.config.protocol)
+    known = (
+        f"Judged on {dataset.folder}, the data set it was trained on:"
+        " these figures say nothing about other music.",
+    )
+    return known + protocol_warnings(run.config.protocol)
+
+
+def _evaluate(
+    run: Run,
+    dataset: Dataset,
+    parts: Sequence[HeldOut],
+    judged_on: str,
+    warnings: tuple[str, ...],
+) -> Evaluation:
+    segments = np.concatenate([part.segments for part in parts])
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    songs_level, segments_level = _levels(dataset, segments, probabilities)
+    right = probabilities.argmax(axis=1) == dataset.segment_targets[segments]
+    return Evaluation(
+        run=run.folder.resolve().name,
+        model=run.config.model,
+        protocol=run.config.protocol,
+        folds=run.config.folds,
+        seed=run.config.seed,
+        judged_on=judged_on,
+        warnings=warnings,
+        labels=dataset.labels,
+        songs=songs_level,
+        segments=segments_level,
+        calibration=calibration_of(probabilities.max(axis=1), right),
+        worst_songs=worst_songs(dataset, segments, probabilities),
+        spread=_spread(dataset, parts) if len(parts) > 1 else {},
+    )
+
+
+def _levels(
+    dataset: Dataset, segments: IntArray, probabilities: NDArray[np.floating]
+) -> tuple[Level, Level]:
+    songs, voted = vote_songs(dataset, segments, probabilities)
+    return (
+        figures_of(dataset.song_targets[songs], voted, dataset.labels),
+        figures_of(dataset.segment_targets[segments], probabilities.argmax(axis=1), dataset.labels),
+    )
+
+
+def _spread(dataset: Dataset, parts: Sequence[HeldOut]) -> dict[str, Spread]:
+    folds = [_levels(dataset, part.segments, part.probabilities) for part in parts]
+    return {
+        "song_accuracy": Spread.of([songs.accuracy for songs, _ in folds]),
+        "song_mean_recall": Spread.of([songs.mean_recall for songs, _ in folds]),
+        "song_macro_f1": Spread.of([songs.macro_f1 for songs, _ in folds]),
+        "segment_accuracy": Spread.of([segments.accuracy for _, segments in folds]),
+    }
+
+
+def _require_fit(run: Run, dataset: Dataset) -> None:
+    if dataset.labels != run.labels:
+        raise DataError(
+            f"The data set {dataset.folder} holds the genres {', '.join(dataset.labels)}, but"
+            f" the run {run.folder} knows {', '.join(run.labels)}."
+        )
+    if dataset.front_end != run.front_end:
+        raise DataError(
+            f"The features of {dataset.folder} were computed with another front end than the"
+            f" run {run.folder} was trained with; prepare the data set again."
+        )
+
+
+def _changed(run: Run, dataset: Dataset) -> DataError:
+    return DataError(
+        f"The data set {dataset.folder} has changed since {run.folder} was trained on it, so its"
+        " predictions no longer belong to its segments; train it again, or name a data set to"
+        " judge it on."
+    )

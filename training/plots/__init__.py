@@ -1,0 +1,1 @@
+"""Pictures of data sets, trainings and evaluations, readable without colour."""

@@ -1,0 +1,74 @@
+"""Pictures of an evaluation: what is taken for what, and what a probability is worth."""
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from training.evaluate import Evaluation
+from training.figures import CALIBRATION_BINS, Level
+from training.plots.picture import GREYS, add_title, picture
+
+
+def plot_confusion(evaluation: Evaluation, path: Path) -> None:
+    """Confusion of songs and of segments: counts, shaded by their share of the true genre."""
+    size = max(4.5, 0.55 * len(evaluation.labels))
+    with picture(path, 2 * size + 2, size + 0.7) as figure:
+        add_title(figure, f"{evaluation.run}: what was called what", evaluation.warnings)
+        levels: tuple[tuple[str, Level], ...] = (
+            ("Songs by vote", evaluation.songs),
+            ("Segments", evaluation.segments),
+        )
+        for axes, (name, level) in zip(figure.subplots(1, 2), levels, strict=True):
+            counts = np.array(level.confusion)
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            display = ConfusionMatrixDisplay(shares, display_labels=evaluation.labels)
+            display.plot(
+                ax=axes,
+                cmap=GREYS,
+                colorbar=False,
+                xticks_rotation="vertical",
+                im_kw={"vmin": 0.0, "vmax": 1.0},
+                text_kw={"fontsize": 10},
+            )
+            for text, count in zip(display.text_.flat, counts.flat, strict=True):
+                text.set_text(str(count) if count else "")
+            axes.set(title=f"{name} (count)", xlabel="called", ylabel="true genre")
+        figure.colorbar(display.im_, ax=figure.axes, label="share of the true genre", shrink=0.7)
+
+
+def plot_reliability(evaluation: Evaluation, path: Path) -> None:
+    """How often a top probability came true, and how many segments have such a one."""
+    bins = evaluation.calibration.bins
+    promised = [b.confidence for b in bins]
+    with picture(path, 6.5, 7.5) as figure:
+        add_title(
+            figure,
+            f"{evaluation.run}: what a probability is worth\n"
+            f"expected calibration error {evaluation.calibration.ece:.1%}",
+            evaluation.warnings,
+        )
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        above.plot([0, 1], [0, 1], linestyle="--", color="0.5", label="perfectly calibrated")
+        above.plot(
+            promised,
+            [b.accuracy for b in bins],
+            "o-",
+            color="black",
+            label="segments",
+            clip_on=False,
+        )
+        above.set(ylabel="share called rightly", xlim=(0, 1), ylim=(0, 1))
+        above.grid(color="0.9")
+        above.legend(loc="lower right")
+        edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+        places = np.clip(np.searchsorted(edges, promised) - 1, 0, None)
+        below.bar(
+            edges[places],
+            [b.segments for b in bins],
+            width=1 / CALIBRATION_BINS,
+            align="edge",
+            color="0.8",
+            edgecolor="black",
+        )
+        below.set(xlabel="top probability of a segment", ylabel="segments")
