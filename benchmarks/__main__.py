@@ -39,13 +39,28 @@ def page(measured: list[dict[str, Any]]) -> str:
         f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}"
         f" {platform.machine()}, Python {platform.python_version()}; {versions}.",
     ]
-    for group, rows in groupby(measured, key=lambda row: row["group"]):
-        lines += ["", f"## {group}", "", "| what | median | ratio to the first |", "|---|---|---|"]
-        medians = [(row["name"], row["stats"]["median"]) for row in rows]
-        for name, median in medians:
-            what = name.removeprefix("test_").replace("_", " ")
-            lines.append(f"| {what} | {median * 1e3:.3f} ms | {median / medians[0][1]:.2f} |")
+    for group, grouped in groupby(measured, key=lambda row: row["group"]):
+        rows = list(grouped)
+        lines += ["", f"## {group}", ""]
+        lines += _memory(rows) if group.startswith("Memory") else _times(rows)
     return "\n".join(lines) + "\n"
+
+
+def _times(rows: list[dict[str, Any]]) -> list[str]:
+    first = rows[0]["stats"]["median"]
+    lines = ["| what | median | ratio to the first |", "|---|---|---|"]
+    for row in rows:
+        what, median = row["name"].removeprefix("test_").replace("_", " "), row["stats"]["median"]
+        lines.append(f"| {what} | {median * 1e3:.3f} ms | {median / first:.2f} |")
+    return lines
+
+
+def _memory(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["| features on disk | peak of anonymous memory |", "|---|---|"]
+    for row in rows:
+        extra = row["extra_info"]
+        lines.append(f"| {extra['features_mb']} MB | {extra['peak_mb']} MB |")
+    return lines
 
 
 def _processor() -> str:

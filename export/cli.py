@@ -32,7 +32,7 @@ def export_tflite(
     ] = IoType.float32,
     representative: Annotated[
         int, typer.Option(min=10, help="Segments that calibrate int8, evenly by genre.")
-    ] = 500,
+    ] = 200,
     dataset: Annotated[
         Path | None,
         typer.Option(help="The run's data set, if it has moved.", metavar="DATASET"),

@@ -26,7 +26,7 @@ from training.songs import DataError
 
 Io = Literal["float32", "int8"]
 
-CLIP_DEVIATIONS = 5.0
+CLIP_DEVIATIONS = 4.0
 """Calibration features are clipped to so many standard deviations from their mean.
 
 A frame of digital silence is 8 away. Let into the calibration, it stretches the int8 scale of

@@ -18,17 +18,24 @@ RUNTIME_VARIABLE = "POCKETGENRE_RUNTIME"
 
 
 def new_interpreter(model: bytes, threads: int = 1) -> Any:
-    """An interpreter with its tensors allocated.
+    """An interpreter with its tensors allocated, which gives the same bits on every device.
+
+    It does without the runtime's default delegate (XNNPACK), whose int8 rounding differs by up
+    to 0.04 in a probability from that of the built-in kernels, which LiteRT and tflite-runtime,
+    x86-64 and arm64 share. That costs 0.1 ms a segment, against 1 ms for its MFCC.
 
     Raises
     ------
     ModelError
         no runtime is installed, or it can't run the model.
     """
-    interpreter_type = _find_interpreter_type()
+    runtime = _find_runtime()
+    resolver = runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         with quiet_stderr():  # the runtime greets with its list of delegates
-            interpreter = interpreter_type(model_content=model, num_threads=threads)
+            interpreter = runtime.Interpreter(
+                model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
+            )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
@@ -36,13 +43,13 @@ def new_interpreter(model: bytes, threads: int = 1) -> Any:
     return interpreter
 
 
-def _find_interpreter_type() -> Any:
+def _find_runtime() -> Any:
     wanted = os.environ.get(RUNTIME_VARIABLE)
     if wanted and wanted not in RUNTIMES:
         raise ModelError(f"{RUNTIME_VARIABLE} must be one of {', '.join(RUNTIMES)}, not {wanted}.")
     for package in [wanted] if wanted else RUNTIMES:
         try:
-            return import_module(RUNTIMES[package]).Interpreter
+            return import_module(RUNTIMES[package])
         except ModuleNotFoundError:
             continue
         except ImportError as error:

@@ -69,7 +69,11 @@ class Comparison:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What must be said beside the whole."""
-        found = [f"{run.run}: {warning}" for run in self.runs for warning in run.warnings]
+        by_warning: dict[str, list[str]] = {}
+        for run in self.runs:
+            for warning in run.warnings:
+                by_warning.setdefault(warning, []).append(run.run)
+        found = [f"{', '.join(runs)}: {warning}" for warning, runs in by_warning.items()]
         if len({run.dataset for run in self.runs}) > 1:
             found.append("The runs were trained and judged on different data sets.")
         return tuple(found)

@@ -129,7 +129,7 @@ class Run:
         try:
             metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder}/metrics.json is damaged; train it again.") from error
+            raise DataError(f"{self.folder} is damaged: {error}; train it again.") from error
         return metrics
 
     def heldout(self) -> list["HeldOut"]:
@@ -145,7 +145,7 @@ class Run:
                 fold, segments = arrays["fold"], arrays["segment"]
                 probabilities = arrays["probabilities"]
         except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{self.folder}/heldout.npz is damaged; train it again.") from error
+            raise DataError(f"{self.folder} is damaged: {error}; train it again.") from error
         parts = []
         for number in np.unique(fold):
             model = "model.keras" if not self.config.folds else f"fold-{number}/model.keras"

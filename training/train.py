@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mobile_demo.files import write_atomically
 from training.checkpoints import History, save_network
@@ -94,7 +95,12 @@ def train_run(
         labels=dataset.labels,
         front_end=dataset.front_end,
         normalization={"mean": mean.tolist(), "variance": variance.tolist()},
-        versions={name: version(name) for name in ("tensorflow-cpu", "keras", "librosa", "numpy")},
+        versions={
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "librosa": version("librosa"),
+            "numpy": np.__version__,
+        },
         command=command,
     )
     unfinished = out.with_name(out.name + ".unfinished")

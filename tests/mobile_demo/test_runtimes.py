@@ -5,6 +5,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,27 @@ def test_the_old_environment_has_numpy_1_and_no_litert(old_python: Path) -> None
     code = (
         "import importlib.util as u, numpy, mobile_demo.runtime as r;"
         "print(numpy.__version__.split('.')[0], u.find_spec('ai_edge_litert'),"
-        "r._find_interpreter_type().__module__)"
+        "r._find_runtime().__name__)"
     )
     output = subprocess.check_output([old_python, "-c", code], text=True, cwd=REPOSITORY)
     assert output.split() == ["1", "None", "tflite_runtime.interpreter"]
+
+
+PREDICT = """
+import sys, numpy as np
+from mobile_demo.classifier import Classifier
+features = np.random.default_rng(0).normal(0, 40, (50, 130, 13)).astype(np.float32)
+sys.stdout.buffer.write(Classifier.load().predict(features).tobytes())
+"""
+
+
+def test_on_the_same_features_both_give_the_same_bits(old_python: Path) -> None:
+    new, old = (
+        subprocess.check_output([python, "-c", PREDICT], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        for python in (sys.executable, old_python)
+    )
+    assert len(new) == 50 * 10 * 4
+    assert new == old
 
 
 def scan_with(python: Path | str, folder: Path) -> list[dict]:
