@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mobile_demo.files import write_atomically
+from mobile_demo.frontend import STANDARD
 from training.checkpoints import History, save_network
 from training.dataset import Dataset
 from training.fit import coefficient_moments, fit_network, predict
@@ -85,6 +86,7 @@ def train_run(
     """
     if out.exists():
         raise DataError(f"{out} exists already; name another folder for the run, or remove it.")
+    _require_standard(dataset)
     dataset.check_finite()
     splits = _plan(config, dataset)
     mean, variance = coefficient_moments(dataset, splits[_KEPT].train)
@@ -113,6 +115,21 @@ def train_run(
     _save_judgement(workshop, [part for part in heldout if len(part.segments)])
     unfinished.replace(out)
     return run
+
+
+def _require_standard(dataset: Dataset) -> None:
+    """The networks are made for the standard front end."""
+    found, wanted = dataset.front_end.to_dict(), STANDARD.to_dict()
+    others = [
+        f"{name} {found[name]}, not {wanted[name]}"
+        for name in wanted
+        if found[name] != wanted[name]
+    ]
+    if others:
+        raise DataError(
+            f"The data set {dataset.folder} was made with another front end ({'; '.join(others)});"
+            " prepare it again."
+        )
 
 
 def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:

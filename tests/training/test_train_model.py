@@ -184,6 +184,41 @@ def test_two_workers_train_one_network(dataset: Dataset, tmp_path: Path) -> None
     assert not (tmp_path / "run.unfinished").exists()
 
 
+MIRRORED = """
+import sys
+import tensorflow as tf
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+original = tf.distribute.MirroredStrategy
+tf.distribute.MirroredStrategy = lambda: original(["CPU:0", "CPU:1"])
+from training.cli.train_model import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_on_one_host_train_one_network(dataset: Dataset, tmp_path: Path) -> None:
+    options = ["--model", "ann", "--epochs", "25", "--batch-size", "8", "--learning-rate", "0.001"]
+    subprocess.run(
+        [sys.executable, "-c", MIRRORED, dataset.folder, *options, "--strategy", "mirrored",
+         "--out", tmp_path / "run"],
+        cwd=REPOSITORY,
+        check=True,
+    )  # fmt: skip
+    assert Run.load(tmp_path / "run").metrics()["song_accuracy"] >= 0.8
+
+
+@pytest.mark.slow
+def test_a_data_set_of_another_front_end_is_an_error(tmp_path: Path, run_command: Command) -> None:
+    dataset = write_dataset(tmp_path / "data")
+    head = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    head["front_end"]["top_db"] = 60.0
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(head))
+    result = run_command(TRAIN, dataset.folder, "--out", tmp_path / "run")
+    assert result.returncode == 1
+    assert "another front end (top_db 60.0, not 80.0)" in result.stderr
+
+
 @pytest.mark.slow
 def test_all_trains_each_network_by_both_protocols(
     dataset: Dataset, tmp_path: Path, run_command: Command
