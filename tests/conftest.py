@@ -13,6 +13,20 @@ from mobile_demo.synthetic import write_audio, write_synthetic_library
 REPOSITORY = Path(__file__).parents[1]
 GTZAN = REPOSITORY.parent / "shared" / "data" / "gtzan"
 
+GENRES = (
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+)
+"""GTZAN's, in the order of the shipped model's outputs."""
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

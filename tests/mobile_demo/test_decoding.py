@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -155,11 +158,32 @@ def test_files_that_are_no_music_say_what_they_are(tmp_path: Path) -> None:
             decode(tmp_path / name)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
-    write_tone(tmp_path / "secret.wav").chmod(0)
-    with pytest.raises(AudioError, match="Permission denied"):
-        decode(tmp_path / "secret.wav")
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that another user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to read everything, where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_without_permission_says_so(public_folder: Path) -> None:
+    path = write_tone(public_folder / "secret.wav")
+    path.chmod(0)
+    with as_nobody(), pytest.raises(AudioError, match="Permission denied"):
+        decode(path)
 
 
 @pytest.mark.parametrize(

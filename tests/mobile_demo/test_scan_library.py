@@ -12,21 +12,10 @@ import pytest
 from mobile_demo.classifier import SHIPPED_MODEL
 from mobile_demo.cli.console import printable
 from mobile_demo.library import find_songs
-from tests.conftest import Command, write_tone
+from tests.conftest import GENRES, Command, write_tone
 
 SCAN = "mobile_demo.cli.scan_library"
-LABELS = {
-    "blues",
-    "classical",
-    "country",
-    "disco",
-    "hiphop",
-    "jazz",
-    "metal",
-    "pop",
-    "reggae",
-    "rock",
-}
+LABELS = set(GENRES)
 
 
 @pytest.fixture
