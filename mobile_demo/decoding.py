@@ -11,7 +11,7 @@ addresses.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
@@ -33,12 +33,12 @@ SONG_SUFFIXES = frozenset(
 )
 """Endings by which a folder's songs are found; how a file is decoded doesn't depend on them."""
 
-_CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,mpegts,ogg,tta,wav,wv"
+_CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
+# Of libsndfile's formats those that hold music; the reader of one of the others prints to stdout.
+_LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
 # Samples times channels decoded at a time; as many are lost where a file breaks.
 _BLOCK_VALUES = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
-
-_Decoder = Callable[[BinaryIO], tuple[int, Iterator[FloatArray]]]
 
 
 class DamagedAudioError(AudioError):
@@ -63,19 +63,34 @@ def stream_mono(path: Path, sample_rate: int) -> Iterator[FloatArray]:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            raise AudioError("not a file")
+            raise AudioError("not a file, or a folder that cannot be read")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise AudioError("the file is empty")
-            yield from _stream_file(file, sample_rate)
+            yield from _stream_file(_Source(file), sample_rate)
     except OSError as error:
         raise AudioError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _stream_file(file: BinaryIO, sample_rate: int) -> Iterator[FloatArray]:
-    decoder: _Decoder = _decode_with_libsndfile
+class _Source:
+    """An open file for the C libraries, which report in their own way what they can't raise."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+        self.tell = file.tell
+        self._file = file
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, or stay where a damaged file points to a place that can't be."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return self._file.tell()
+
+
+def _stream_file(file: _Source, sample_rate: int) -> Iterator[FloatArray]:
     try:
-        source_rate, blocks = decoder(file)
+        source_rate, blocks = _decode_with_libsndfile(file)
     except soundfile.LibsndfileError:
         file.seek(0)
         source_rate, blocks = _decode_with_ffmpeg(file)
@@ -97,8 +112,11 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def _decode_with_libsndfile(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
+def _decode_with_libsndfile(file: _Source) -> tuple[int, Iterator[FloatArray]]:
     sound = _Sequential(file)
+    if sound.format not in _LIBSNDFILE_FORMATS:
+        sound.close()
+        raise AudioError("not audio in a format that can be decoded")
 
     def blocks() -> Iterator[FloatArray]:
         frames = max(1, _BLOCK_VALUES // sound.channels)
@@ -115,13 +133,13 @@ def _decode_with_libsndfile(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
     return sound.samplerate, blocks()
 
 
-def _decode_with_ffmpeg(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
+def _decode_with_ffmpeg(file: _Source) -> tuple[int, Iterator[FloatArray]]:
     import av  # a tenth of a second that a library of MP3s need not pay
 
     av.logging.set_level(av.logging.PANIC)
     try:
         container = av.open(file, "r", options={"format_whitelist": _CONTAINERS})
-    except (av.FFmpegError, ValueError) as error:
+    except Exception as error:  # whatever a damaged file makes of foreign code
         raise AudioError("not audio in a format that can be decoded") from error
     if not container.streams.audio:
         container.close()
@@ -140,14 +158,19 @@ def _decode_with_ffmpeg(file: BinaryIO) -> tuple[int, Iterator[FloatArray]]:
                 for frame in container.decode(stream):
                     for converted in planar.resample(frame):
                         yield _mix(converted.to_ndarray().T.astype(np.float32, copy=False))
-            except (av.FFmpegError, ValueError) as error:
-                raise DamagedAudioError(f"damaged: {error}") from error
+            except Exception as error:  # whatever a damaged file makes of foreign code
+                raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
 
     return rate, blocks()
 
 
 def _mix(block: FloatArray) -> FloatArray:
     """Mean over channels, as ``librosa.to_mono``: (n, channels) to (n,)."""
+    with np.errstate(invalid="ignore", over="ignore"):  # found out by _finite
+        return _mean(block)
+
+
+def _mean(block: FloatArray) -> FloatArray:
     if block.shape[1] == 1:
         return block[:, 0]
     if block.shape[1] == 2:  # four times as fast as mean() over so short an axis

@@ -1,5 +1,6 @@
 """Write files so that a half-written one never stands under the final name."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -11,8 +12,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        it can't be written; whatever stood at ``path`` is untouched.
+        it can't be written, or a folder or device stands there; what stood at ``path`` is
+        untouched.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "Something that is not a file stands there", str(path))
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:

@@ -28,6 +28,7 @@ class ScannedSong:
 def find_songs(folder: Path) -> list[Path]:
     """Paths of the songs below a folder, relative to it, sorted.
 
+    A folder in it that can't be listed stands in the list itself, to be named with its error.
     Hidden files and folders (thumbnails, bins, the ``._`` twins that macOS leaves on cards)
     are passed over, and links to folders are not followed, so that a loop can't trap it.
 
@@ -43,6 +44,7 @@ def find_songs(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
         if Path(error.filename) == folder:
             raise PocketGenreError(f"{folder} cannot be read: {error.strerror}.")
+        songs.append(Path(error.filename).relative_to(folder))
 
     songs: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=refuse):

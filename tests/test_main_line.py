@@ -152,7 +152,7 @@ def test_the_same_seed_trains_the_same_network(workshop: Path, run_command: Comm
         (TRAIN, ["{folder}/data", "--out", "{folder}/run"], "exists already"),
         (TRAIN, ["{folder}/data", "--out", "{folder}/new", "--model", "x"], "--model must be one"),
         (TRAIN, ["{folder}/data", "--out", "{folder}/new", "--folds", "1"], "--folds 1"),
-        (TRAIN, ["{folder}/data", "--out", "{folder}/new", "--folds", "19"], "fewer folds"),
+        (TRAIN, ["{folder}/data", "--out", "{folder}/new", "--folds", "19"], "take fewer folds"),
         (EXPORT, ["{folder}/data", "--out", "{folder}/x.tflite"], "not a finished run"),
         (EXPORT, ["{folder}/run", "--out", "{folder}/x.bin"], "must end in .tflite"),
         (EXPORT, ["{folder}/run", "--out", "/no/such/x.tflite"], "not a folder"),

@@ -197,7 +197,7 @@ def _figures(run: Run, name: str) -> RunFigures:
         epochs=run.config.epochs,
         seed=run.config.seed,
         warnings=protocol_warnings(run.config.protocol),
-        dataset=str(run.dataset),
+        dataset=run.dataset.name,
         songs=songs,
         figures=figures,
         parameters=count_parameters(run.folder / "model.keras"),

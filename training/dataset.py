@@ -120,7 +120,9 @@ def load_dataset(folder: Path) -> Dataset:
         head = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         if head["format"] != DATASET_FORMAT:
             raise DataError(f"{folder} has format {head['format']}, not {DATASET_FORMAT}.")
-        with open(folder / "songs.csv", encoding="utf-8", newline="") as file:
+        with open(
+            folder / "songs.csv", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             rows = list(csv.DictReader(file))
         songs = tuple(
             LabelledSong(r["name"], Path(r["path"]), r["genre"], r["artist"], int(r["group"]))
@@ -174,7 +176,9 @@ def save_dataset(
     del joined
     temporary.replace(folder / "features.npy")
 
-    with open(folder / "songs.part", "w", encoding="utf-8", newline="") as file:
+    with open(
+        folder / "songs.part", "w", encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for song, count in zip(songs, counts, strict=True):

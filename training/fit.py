@@ -9,7 +9,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
-from training.checkpoints import Checkpoints, History, load_best, resume_last
+from training.checkpoints import (
+    Checkpoints,
+    History,
+    has_lost_patience,
+    load_best,
+    resume_last,
+)
 from training.dataset import Dataset
 from training.feeding import judging_batches, training_batches
 from training.networks import build_network
@@ -65,6 +71,8 @@ def fit_network(
         callbacks.append(keras.callbacks.TensorBoard(tensorboard, profile_batch=0))
     first = np.sort(split.train[: config.batch_size])
     prepare_fit(model, placement, dataset.features[first], dataset.segment_targets[first])
+    if done and has_lost_patience(history, config.early_stopping):  # killed just before its end
+        return load_best(scratch), history
     model.fit(
         training_batches(dataset, split.train, config.batch_size, config.seed, done),
         validation_data=judging_batches(dataset, split.watch) if len(split.watch) else None,

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +16,8 @@ from mobile_demo.errors import AudioError
 from mobile_demo.files import write_atomically
 from mobile_demo.frontend import FrontEnd
 from training.songs import DataError, LabelledSong
+
+_PART_NAME = re.compile(r"[0-9a-f]{64}\.npy")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,15 @@ def duplicates_by_content(prepared: Sequence[PreparedSong]) -> list[tuple[str, s
             if first != item.song.name:
                 pairs.append((first, item.song.name))
     return pairs
+
+
+def clear_parts(parts: Path) -> None:
+    """Remove the parts, and their folder unless something else stands in it."""
+    for part in parts.iterdir():
+        if _PART_NAME.fullmatch(part.name):
+            part.unlink()
+    if not any(parts.iterdir()):
+        parts.rmdir()
 
 
 def _part_name(path: Path, front_end: FrontEnd) -> str:

@@ -129,7 +129,9 @@ class Run:
         try:
             metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder} is damaged: {error}; train it again.") from error
+            raise DataError(
+                f"{self.folder}/metrics.json is damaged: {error}; train it again."
+            ) from error
         return metrics
 
     def heldout(self) -> list["HeldOut"]:

@@ -22,7 +22,7 @@ KNOWN_CORRUPT = frozenset({"jazz.00054"})
 """GTZAN files known to be unreadable, by name without ending."""
 
 DUPLICATES_FILE = "exact_duplicates.txt"
-"""Looked for beside an index: pairs of repeated recordings, a line each, ``#`` comments."""
+"""Looked for in the folder of the audio: pairs of repeated recordings, two names a line."""
 
 
 class DataError(PocketGenreError):
@@ -78,7 +78,7 @@ def songs_from_folders(audio: Path) -> list[LabelledSong]:
 def songs_from_index(index: Path) -> list[LabelledSong]:
     """Songs of a CSV file with the columns path, song, genre and (optional) artist.
 
-    Paths are relative to the index's folder and must stay in it.
+    Paths are relative to the folder of the audio and must stay in it.
 
     Raises
     ------
@@ -158,6 +158,8 @@ def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
     songs = [song for song in songs if _without_suffix(Path(song.name).name) not in KNOWN_CORRUPT]
     if len({song.name for song in songs}) < len(songs):
         raise DataError(f"{source} names a song twice.")
+    if len({song.path for song in songs}) < len(songs):
+        raise DataError(f"{source} names a file twice.")
     genres = {song.genre for song in songs}
     if len(genres) < 2:
         raise DataError(f"{source} holds {len(genres)} genres; at least two are needed to learn.")

@@ -73,7 +73,10 @@ def hold_back(dataset: Dataset, split: Split, protocol: str, seed: int) -> Split
     targets = dataset.segment_targets[split.train]
     owners = dataset.segment_songs[split.train]
     groups = dataset.song_groups[owners] if protocol == "songs" else np.arange(len(owners))
-    kfold = StratifiedGroupKFold(_HELD_BACK, shuffle=True, random_state=seed)
+    parts = min(_HELD_BACK, len(np.unique(groups)), int(np.bincount(targets).max()))
+    if parts < 2:
+        raise DataError("There are too few songs to hold some back for --early-stopping.")
+    kfold = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     train, watch = next(iter(kfold.split(split.train, targets, groups)))
     return Split(split.train[train], split.judge, split.train[watch])
 
@@ -91,5 +94,9 @@ def _require(dataset: Dataset, targets: IntArray, groups: IntArray, parts: int) 
                 f"{label} has only {found} group of songs (one artist, say): it cannot be learned"
                 " from one and judged on another; add songs of other artists."
             )
-    if len(np.unique(groups)) < parts:
-        raise DataError(f"There are fewer groups of songs than {parts} folds; take fewer folds.")
+    largest = int(np.bincount(targets).max())
+    if len(np.unique(groups)) < parts or largest < parts:
+        raise DataError(
+            f"There are too few songs, or groups of songs, for {parts} parts; take fewer folds,"
+            " or a larger --validation."
+        )

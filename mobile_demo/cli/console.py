@@ -28,22 +28,20 @@ def run(command: Callable[..., Any]) -> NoReturn:
     app.command()(command)
     try:
         app()
-    except (PocketGenreError, OSError, KeyboardInterrupt) as error:
+    except (PocketGenreError, OSError) as error:
         if "--debug" in sys.argv:
             raise
         if isinstance(error, BrokenPipeError):  # the reader, `head` say, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        if isinstance(error, KeyboardInterrupt):
-            fail("Interrupted.", status=130)
         fail(_sentence(error))
     sys.exit(0)
 
 
-def fail(message: str, status: int = 1) -> NoReturn:
-    """Say what went wrong and exit."""
+def fail(message: str) -> NoReturn:
+    """Say what went wrong and exit with status 1."""
     print(f"Error: {message}", file=sys.stderr)
-    sys.exit(status)
+    sys.exit(1)
 
 
 def say(message: str) -> None:

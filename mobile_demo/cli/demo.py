@@ -10,7 +10,7 @@ import typer
 from mobile_demo.classifier import Classifier
 from mobile_demo.cli.console import run, say
 from mobile_demo.cli.scan_library import Format, label_songs, write_songs
-from mobile_demo.library import find_songs
+from mobile_demo.library import ScannedSong, find_songs
 from mobile_demo.synthetic import write_synthetic_library
 
 
@@ -35,7 +35,8 @@ def demo(music: Annotated[str, typer.Argument(help="Folder, or nothing.")] = "")
 
 def _scan(folder: Path) -> None:
     classifier = Classifier.load()
-    songs = label_songs(folder, classifier)
+    songs: list[ScannedSong] = []
+    label_songs(folder, classifier, songs)
     write_songs(songs, classifier.card.labels, Format.table, None)
     if not any(song.vote for song in songs):
         sys.exit(1)

@@ -1,5 +1,6 @@
 """``scan-library``: a genre for every song of a folder."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -61,14 +62,22 @@ def scan_library(
     if out:
         _check_output(out)
     classifier = Classifier.load(model)
-    songs = label_songs(folder, classifier)
+    songs: list[ScannedSong] = []
+    interrupted = False
+    try:
+        label_songs(folder, classifier, songs)
+    except KeyboardInterrupt:
+        interrupted = True
+        say("Interrupted; here is what was labelled before.")
     write_songs(songs, classifier.card.labels, format, out)
+    if interrupted:
+        raise typer.Exit(130)
     if not any(song.vote for song in songs):
         raise typer.Exit(1)
 
 
-def label_songs(folder: Path, classifier: Classifier) -> list[ScannedSong]:
-    """Scan a folder with a progress bar.
+def label_songs(folder: Path, classifier: Classifier, songs: list[ScannedSong]) -> None:
+    """Scan a folder with a progress bar, adding to ``songs`` one by one.
 
     Raises
     ------
@@ -82,13 +91,11 @@ def label_songs(folder: Path, classifier: Classifier) -> list[ScannedSong]:
             f" {', '.join(sorted(SONG_SUFFIXES))}."
         )
     sizes = {path: _size(folder / path) for path in paths}  # bytes tell the time left best
-    songs = []
     with progress() as bar:
         task = bar.add_task(f"Listening to {len(paths)} songs", total=sum(sizes.values()))
         for song in scan(folder, paths, classifier):
             songs.append(song)
             bar.update(task, advance=sizes[song.path])
-    return songs
 
 
 def write_songs(
@@ -160,8 +167,10 @@ def _render(table: Table, *, to_file: bool) -> bytes:
 def _check_output(out: Path) -> None:
     if out.suffix.lower() in SONG_SUFFIXES:
         raise PocketGenreError(f"{out} has a song's ending; name another file for the results.")
-    if not out.parent.is_dir():
-        raise PocketGenreError(f"{out.parent} is not a folder; create it, or name another file.")
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise PocketGenreError(f"{out.parent} is not a folder that can be written to.")
+    if out.exists() and not out.is_file():
+        raise PocketGenreError(f"{out} is not a file; name another one for the results.")
 
 
 def _size(path: Path) -> int:

@@ -13,6 +13,8 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mobile_demo.decoding import DamagedAudioError, stream_mono
 from mobile_demo.errors import AudioError
@@ -21,7 +23,7 @@ from tests.conftest import tone, write_tone
 
 
 def decode(path: Path, rate: int = 22_050) -> np.ndarray:
-    return np.concatenate(list(stream_mono(path, rate)))
+    return np.concatenate([np.empty(0, np.float32), *stream_mono(path, rate)])
 
 
 def loudest_hz(samples: np.ndarray, rate: int = 22_050) -> float:
@@ -200,6 +202,51 @@ def test_a_playlist_dressed_up_as_a_song_opens_nothing(tmp_path: Path, playlist:
     (tmp_path / "fake.m4a").write_text(playlist.format(song=song))
     with pytest.raises(AudioError, match="not audio"):
         decode(tmp_path / "fake.m4a")
+
+
+@pytest.mark.parametrize("error", [IndexError("foreign"), RuntimeError("foreign")])
+def test_whatever_a_damaged_file_makes_of_a_decoder_costs_that_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    write_aac(tmp_path / "song.m4a", tone(440.0, 2.0, 44_100, 2), 44_100)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    broken = type("Broken", (), {"__init__": lambda *_, **__: None, "resample": fail})
+    monkeypatch.setattr(av, "AudioResampler", broken)
+    with pytest.raises(DamagedAudioError, match="cannot be decoded to its end"):
+        decode(tmp_path / "song.m4a")
+
+
+def test_formats_that_are_not_music_are_left_alone(tmp_path: Path) -> None:
+    write_audio(tmp_path / "sample dump.wav", tone(440.0, 2.0), 22_050, "SDS", "PCM_16")
+    with pytest.raises(AudioError, match="not audio in a format"):
+        decode(tmp_path / "sample dump.wav")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ending=st.sampled_from(["wav", "aiff", "flac", "ogg", "mp3", "m4a"]),
+    position=st.floats(0, 1),
+    junk=st.binary(min_size=1, max_size=8),
+    cut=st.floats(0.02, 1),
+)
+def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
+    ending: str, position: float, junk: bytes, cut: float
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"song.{ending}")
+        (write_aac if ending == "m4a" else write_audio)(path, tone(440.0, 1.5, 44_100), 44_100)
+        content = bytearray(path.read_bytes())
+        start = int(position * len(content))
+        content[start : start + len(junk)] = junk
+        path.write_bytes(content[: int(cut * len(content)) + 1])
+        try:
+            samples = decode(path)
+        except AudioError:
+            return
+        assert np.isfinite(samples).all()
 
 
 MEASURE = """

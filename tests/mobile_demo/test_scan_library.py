@@ -5,6 +5,10 @@ import io
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ import pytest
 from mobile_demo.classifier import SHIPPED_MODEL
 from mobile_demo.cli.console import printable
 from mobile_demo.library import find_songs
-from tests.conftest import GENRES, Command, write_tone
+from tests.conftest import GENRES, REPOSITORY, Command, write_tone
 
 SCAN = "mobile_demo.cli.scan_library"
 LABELS = set(GENRES)
@@ -96,6 +100,46 @@ def test_out_never_overwrites_a_song(run_command: Command, library: Path, tmp_pa
     assert result.returncode == 1
     assert "song's ending" in result.stderr
     assert song.read_bytes() == before
+
+
+def test_out_that_is_no_file_is_refused_before_the_scan(
+    run_command: Command, library: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for out in (tmp_path, tmp_path / "pipe.json"):
+        result = run_command(SCAN, library, "--out", out)
+        assert result.returncode == 1
+        assert "is not a file" in result.stderr
+        assert "Listening" not in result.stderr
+
+
+def test_interrupted_it_writes_what_it_has(library: Path, tmp_path: Path) -> None:
+    music, out = tmp_path / "music", tmp_path / "genres.json"
+    music.mkdir()
+    for number in range(400):
+        (music / f"{number}.m4a").symlink_to(library / "Bells.m4a")
+    command = [sys.executable, "-m", SCAN, str(music), "--format", "json", "--out", str(out)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, stderr
+    assert "Interrupted" in stderr
+    assert 0 < len(json.loads(out.read_text())) < 400
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) -> None:
+    write_tone(tmp_path / "song.wav")
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def locked(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    assert find_songs(tmp_path) == [Path("locked"), Path("song.wav")]
 
 
 def test_no_song_labelled_is_exit_status_1(run_command: Command, tmp_path: Path) -> None:
@@ -194,9 +238,6 @@ def test_tensorflow_and_librosa_are_not_imported(library: Path, run_command: Com
         f"Classifier.load().label(Path({str(library / 'Slow pad.wav')!r}));"
         "print(sorted({'tensorflow', 'librosa', 'scipy', 'sklearn', 'av'} & set(sys.modules)))"
     )
-    import subprocess
-    import sys
-
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -68,7 +68,7 @@ def test_a_genre_of_one_artist_cannot_be_judged() -> None:
 
 def test_more_folds_than_groups_is_an_error() -> None:
     data = dataset({"jazz": ["", ""], "rock": ["", ""]})
-    with pytest.raises(DataError, match="fewer groups of songs than 5 folds"):
+    with pytest.raises(DataError, match="too few songs, or groups of songs, for 5 parts"):
         split_segments(data, "songs", 5, seed=1)
 
 

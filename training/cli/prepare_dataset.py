@@ -1,7 +1,6 @@
 """``prepare-dataset``: labelled music to features on disk."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from mobile_demo.cli.console import Debug, printable, progress, run, say
 from mobile_demo.frontend import STANDARD
 from training.dataset import Dataset, save_dataset
-from training.prepare import PreparedSong, duplicates_by_content, prepare_songs
+from training.prepare import PreparedSong, clear_parts, duplicates_by_content, prepare_songs
 from training.songs import (
     DUPLICATES_FILE,
     DataError,
@@ -59,7 +58,7 @@ def prepare_dataset(
             prepared.append(item)
             bar.advance(task)
     dataset = _join(out, audio, prepared)
-    shutil.rmtree(parts)
+    clear_parts(parts)
     say(
         f"{out}: {len(dataset.songs)} songs, {len(dataset.segment_songs)} segments,"
         f" {len(set(dataset.song_groups))} groups of songs that stay together,"
