@@ -85,6 +85,8 @@ class Comparison:
             "warnings": self.warnings,
             "published_conditions": PUBLISHED_CONDITIONS,
             **asdict(self),
+            # The name alone: where a data set stands on somebody's disk is nobody's business.
+            "runs": [{**asdict(run), "dataset": Path(run.dataset).name} for run in self.runs],
         }
 
 
@@ -197,7 +199,7 @@ def _figures(run: Run, name: str) -> RunFigures:
         epochs=run.config.epochs,
         seed=run.config.seed,
         warnings=protocol_warnings(run.config.protocol),
-        dataset=run.dataset.name,
+        dataset=str(run.dataset),
         songs=songs,
         figures=figures,
         parameters=count_parameters(run.folder / "model.keras"),
