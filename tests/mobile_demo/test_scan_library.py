@@ -1,5 +1,6 @@
 """``scan-library`` as a user runs it."""
 
+import contextlib
 import csv
 import io
 import json
@@ -113,6 +114,15 @@ def test_out_that_is_no_file_is_refused_before_the_scan(
         assert "Listening" not in result.stderr
 
 
+def has_open(pid: int, name: str) -> bool:
+    """Whether a process has a file of that name open at this moment."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if link.readlink().name == name:
+                return True
+    return False
+
+
 def test_interrupted_it_writes_what_it_has(library: Path, tmp_path: Path) -> None:
     music, out = tmp_path / "music", tmp_path / "genres.json"
     music.mkdir()
@@ -120,7 +130,10 @@ def test_interrupted_it_writes_what_it_has(library: Path, tmp_path: Path) -> Non
         (music / f"{number}.m4a").symlink_to(library / "Bells.m4a")
     command = [sys.executable, "-m", SCAN, str(music), "--format", "json", "--out", str(out)]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.5)
+    deadline = time.monotonic() + 60
+    while not has_open(process.pid, "Bells.m4a") and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.5)  # a few songs more
     process.send_signal(signal.SIGINT)
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 130, stderr
