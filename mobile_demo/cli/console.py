@@ -5,8 +5,11 @@ non-zero exit status; its traceback is shown with ``--debug`` alone.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -36,6 +39,26 @@ def run(command: Callable[..., Any]) -> NoReturn:
             sys.exit(1)
         fail(_sentence(error))
     sys.exit(0)
+
+
+@contextmanager
+def interruption() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C into a question that is asked between two pieces of work.
+
+    Raised in the middle, inside a decoder's callback, it would be lost. A second Ctrl-C
+    interrupts at once.
+    """
+    asked = threading.Event()
+
+    def remember(*_: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def fail(message: str) -> NoReturn:

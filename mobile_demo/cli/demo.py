@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from mobile_demo.classifier import Classifier
-from mobile_demo.cli.console import run, say
+from mobile_demo.cli.console import interruption, run, say
 from mobile_demo.cli.scan_library import Format, label_songs, write_songs
-from mobile_demo.library import ScannedSong, find_songs
+from mobile_demo.library import find_songs
 from mobile_demo.synthetic import write_synthetic_library
 
 
@@ -35,8 +35,8 @@ def demo(music: Annotated[str, typer.Argument(help="Folder, or nothing.")] = "")
 
 def _scan(folder: Path) -> None:
     classifier = Classifier.load()
-    songs: list[ScannedSong] = []
-    label_songs(folder, classifier, songs)
+    with interruption() as interrupted:
+        songs = label_songs(folder, classifier, interrupted)
     write_songs(songs, classifier.card.labels, Format.table, None)
     if not any(song.vote for song in songs):
         sys.exit(1)

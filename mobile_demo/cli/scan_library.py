@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from mobile_demo.classifier import SHIPPED_MODEL, Classifier
-from mobile_demo.cli.console import Debug, printable, progress, run, say
+from mobile_demo.cli.console import Debug, interruption, printable, progress, run, say
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
@@ -62,22 +62,21 @@ def scan_library(
     if out:
         _check_output(out)
     classifier = Classifier.load(model)
-    songs: list[ScannedSong] = []
-    interrupted = False
-    try:
-        label_songs(folder, classifier, songs)
-    except KeyboardInterrupt:
-        interrupted = True
-        say("Interrupted; here is what was labelled before.")
-    write_songs(songs, classifier.card.labels, format, out)
-    if interrupted:
-        raise typer.Exit(130)
+    with interruption() as interrupted:
+        songs = label_songs(folder, classifier, interrupted)
+        if interrupted():
+            say("Interrupted; here is what was labelled before.")
+        write_songs(songs, classifier.card.labels, format, out)
+        if interrupted():
+            raise typer.Exit(130)
     if not any(song.vote for song in songs):
         raise typer.Exit(1)
 
 
-def label_songs(folder: Path, classifier: Classifier, songs: list[ScannedSong]) -> None:
-    """Scan a folder with a progress bar, adding to ``songs`` one by one.
+def label_songs(
+    folder: Path, classifier: Classifier, interrupted: Callable[[], bool]
+) -> list[ScannedSong]:
+    """Scan a folder with a progress bar, until the end or an interruption.
 
     Raises
     ------
@@ -91,11 +90,15 @@ def label_songs(folder: Path, classifier: Classifier, songs: list[ScannedSong]) 
             f" {', '.join(sorted(SONG_SUFFIXES))}."
         )
     sizes = {path: _size(folder / path) for path in paths}  # bytes tell the time left best
+    songs = []
     with progress() as bar:
         task = bar.add_task(f"Listening to {len(paths)} songs", total=sum(sizes.values()))
         for song in scan(folder, paths, classifier):
             songs.append(song)
             bar.update(task, advance=sizes[song.path])
+            if interrupted():
+                break
+    return songs
 
 
 def write_songs(
