@@ -22,7 +22,7 @@ from mobile_demo.card import ModelCard, model_hash
 from mobile_demo.classifier import Classifier
 from mobile_demo.errors import AudioError
 from mobile_demo.mfcc import mfcc
-from mobile_demo.quiet import quiet_stderr
+from training.checkpoints import load_network
 from training.dataset import Dataset
 from training.features import librosa_mfcc, song_segments
 from training.fit import predict
@@ -80,7 +80,7 @@ def export_run(
     everything = np.arange(len(dataset.segment_songs))
     calibration = _calibration(run, dataset, everything, representative)
 
-    model = _load_keras(run.folder / "model.keras")
+    model = load_network(run.folder / "model.keras")
     tflite = convert_to_int8(model, calibration, io)
     card = _card(run, dataset, model, tflite, io)
     kept = compare_labels(
@@ -163,7 +163,7 @@ def _compare_heldout(
     everything = np.arange(len(dataset.segment_songs))
     tflite = []
     for part in parts:
-        model = _load_keras(part.model)
+        model = load_network(part.model)
         heard = np.setdiff1d(everything, part.segments)
         calibration = _calibration(run, dataset, heard, representative)
         converted = convert_to_int8(model, calibration, io)
@@ -214,11 +214,3 @@ def _with_accuracy(card: ModelCard, run: Run, heldout: LabelParity) -> ModelCard
         "segment_accuracy_float32": round(metrics["segment_accuracy"], 4),
     }
     return replace(card, accuracy=accuracy)
-
-
-def _load_keras(path: Path) -> keras.Model:
-    try:
-        with quiet_stderr():
-            return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} is not a Keras model of this project: {error}") from error

@@ -18,11 +18,11 @@ RUNTIME_VARIABLE = "POCKETGENRE_RUNTIME"
 
 
 def new_interpreter(model: bytes, threads: int = 1) -> Any:
-    """An interpreter with its tensors allocated, which gives the same bits on every device.
+    """An interpreter with its tensors allocated, which gives the same bits with either runtime.
 
     It does without the runtime's default delegate (XNNPACK), whose int8 rounding differs by up
-    to 0.04 in a probability from that of the built-in kernels, which LiteRT and tflite-runtime,
-    x86-64 and arm64 share. That costs 0.1 ms a segment, against 1 ms for its MFCC.
+    to 0.04 in a probability from that of the built-in kernels, which LiteRT and tflite-runtime
+    share. That costs less than 0.1 ms a segment, against 1 ms for its MFCC.
 
     Raises
     ------

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 
 from mobile_demo.files import write_atomically
+from mobile_demo.quiet import quiet_stderr
+from training.songs import DataError
 
 History = dict[str, list[float]]
 
@@ -103,6 +105,21 @@ def has_lost_patience(history: History, patience: int) -> bool:
 def _random_states(model: keras.Model) -> list[keras.Variable]:
     """Seed and counter of each random layer."""
     return [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
+
+
+def load_network(path: Path) -> keras.Model:
+    """A trained network to ask, not to train on.
+
+    Raises
+    ------
+    DataError
+        the file is missing or not such a network.
+    """
+    try:
+        with quiet_stderr():
+            return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path} is not a Keras model of this project: {error}") from error
 
 
 def save_network(model: keras.Model, path: Path) -> None:

@@ -112,16 +112,10 @@ def evaluate_on(run: Run, dataset: Dataset) -> Evaluation:
     _require_fit(run, dataset)
     dataset.check_finite()
     with quiet_stderr():
-        import keras
-
+        from training.checkpoints import load_network
         from training.fit import predict
 
-    try:
-        model = keras.models.load_model(run.folder / "model.keras", compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            f"{run.folder}/model.keras is not a Keras model of this project: {error}"
-        ) from error
+    model = load_network(run.folder / "model.keras")
     everything = np.arange(len(dataset.segment_songs))
     part = HeldOut(run.folder / "model.keras", everything, predict(model, dataset, everything))
     judged_on = f"the network kept, on all songs of the data set {dataset.folder.name}"
