@@ -3,10 +3,11 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.form import Form, family
 from mobile_demo.card import card_path
 from mobile_demo.cli.console import Debug, progress, run, say
 from mobile_demo.errors import PocketGenreError
@@ -14,6 +15,27 @@ from mobile_demo.files import write_atomically
 from mobile_demo.quiet import quiet_stderr
 from training.dataset import load_dataset
 from training.runs import Run
+from training.songs import DataError
+
+if TYPE_CHECKING:
+    from export.export import Export
+
+
+class InputKind(StrEnum):
+    """What the file takes."""
+
+    mfcc = "mfcc"
+    waveform = "waveform"
+
+
+class QuantizationKind(StrEnum):
+    """How the network computes."""
+
+    int8 = "int8"
+    int16x8 = "int16x8"
+    float16 = "float16"
+    dynamic = "dynamic"
+    float32 = "float32"
 
 
 class IoType(StrEnum):
@@ -25,7 +47,16 @@ class IoType(StrEnum):
 
 def export_tflite(
     run_folder: Annotated[Path, typer.Argument(help="Run that train-model made.", metavar="RUN")],
-    out: Annotated[Path, typer.Option(help="The .tflite file to write.", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option(help="The .tflite file to write; with --all, a folder.", metavar="FILE")
+    ],
+    input: Annotated[
+        InputKind,
+        typer.Option(help="What the file takes: a segment's MFCC, or its 66,150 samples."),
+    ] = InputKind.mfcc,
+    quantization: Annotated[
+        QuantizationKind, typer.Option(help="How the network behind the MFCC computes.")
+    ] = QuantizationKind.int8,
     io: Annotated[
         IoType,
         typer.Option(help="Type of input and output; with int8 the caller standardises."),
@@ -33,13 +64,23 @@ def export_tflite(
     representative: Annotated[
         int, typer.Option(min=10, help="Segments that calibrate int8, evenly by genre.")
     ] = 200,
+    all_forms: Annotated[
+        bool, typer.Option("--all", help="Write every form there is, and a table of them.")
+    ] = False,
     dataset: Annotated[
         Path | None,
         typer.Option(help="The run's data set, if it has moved.", metavar="DATASET"),
     ] = None,
+    other_python: Annotated[
+        Path | None,
+        typer.Option(
+            help="Python of another environment, whose TFLite runtime is tried as well.",
+            metavar="PYTHON",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Convert a run's network to int8 TFLite and check that it says the same.
+    """Convert a run's network to TFLite and check that it says the same.
 
     Beside FILE stand its card (.json), which scan-library reads, and a report
     (.report.json, .report.md). Where the check fails, the report is written, the model is
@@ -47,37 +88,81 @@ def export_tflite(
 
     For example:
 
-    - `export-tflite runs/cnn --out genres_int8.tflite`
+    - `export-tflite runs/cnn --out genres.tflite`
+
+    - `export-tflite runs/cnn --input waveform --out genres_waveform.tflite`
+
+    - `export-tflite runs/cnn --all --out exports`
     """
-    if out.suffix != ".tflite":
-        raise PocketGenreError(f"{out} must end in .tflite, since its card takes the same name.")
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise PocketGenreError(f"{out.parent} is not a folder that can be written to.")
+    _check_out(out, is_folder=all_forms)
+    forms = family() if all_forms else [Form(input.value, quantization.value, io.value)]
     say("Starting TensorFlow.")
     with quiet_stderr():
-        from export.export import export_run
+        from export.export import Exporter
 
     source = Run.load(run_folder)
     data = load_dataset(dataset or source.dataset)
+    exporter = Exporter(source, data, representative, other_python)
     with progress() as bar:
-        task = bar.add_task("Computing the device's features", total=len(data.songs))
-        export = export_run(source, data, out, io.value, representative, lambda: bar.advance(task))
-    report = export.report
+        task = bar.add_task("Converting and checking", total=exporter.steps(forms))
+        exports = exporter.export(forms, lambda: bar.advance(task))
+    if all_forms:
+        out.mkdir(exist_ok=True)
+        names = [f"{source.config.model}_{form.name}.tflite" for form in forms]
+        _write_family(out, source.config.model, dict(zip(names, exports, strict=True)))
+    elif isinstance(exports[0], DataError):
+        raise exports[0]
+    else:
+        _write(out, exports[0])
+
+
+def _write_family(folder: Path, model: str, exports: "dict[str, Export | DataError]") -> None:
+    from export.comparison import Comparison
+
+    made = {name: export for name, export in exports.items() if not isinstance(export, DataError)}
+    for name, export in exports.items():
+        try:
+            if isinstance(export, DataError):
+                raise export
+            _write(folder / name, export)
+        except PocketGenreError as error:
+            say(f"{name}: {error}")
+    reports = {n: e if isinstance(e, DataError) else e.report for n, e in exports.items()}
+    comparison = Comparison(model, reports)
+    write_atomically(folder / "comparison.json", comparison.to_json().encode())
+    write_atomically(folder / "comparison.md", comparison.to_markdown().encode())
+    say(f"The table of all is {folder / 'comparison.md'}.")
+    if not any(export.report.holds for export in made.values()):
+        raise PocketGenreError("No form of this network could be made; the lines above say why.")
+
+
+def _write(out: Path, export: "Export") -> None:
+    """Write a file with its card and reports, the file itself only if its check holds."""
+    report, page = export.report, out.with_suffix(".report.md")
     write_atomically(out.with_suffix(".report.json"), report.to_json().encode())
-    write_atomically(out.with_suffix(".report.md"), report.to_markdown().encode())
-    page = out.with_suffix(".report.md")
+    write_atomically(page, report.to_markdown(out.name).encode())
     if not report.holds:
         raise PocketGenreError(f"Parity is broken, {out.name} is not written; {page} says where.")
     write_atomically(card_path(out), export.card.to_json().encode())
     write_atomically(out, export.model)
     kept, heldout = report.labels
     say(
-        f"{out}: {report.size:,} bytes. MFCC within"
-        f" {report.features['all of the data set'].largest_difference:.1e} of librosa's;"
+        f"{out}: {report.size:,} bytes,"
+        f" {report.probes[0].milliseconds['1']:.2f} ms a segment;"
         f" {kept.segment_agreement:.2%} of segment labels as Keras gives them;"
         f" {heldout.tflite_accuracy:.1%} of held-out songs right (Keras:"
         f" {heldout.keras_accuracy:.1%}). More in {page}."
     )
+
+
+def _check_out(out: Path, *, is_folder: bool) -> None:
+    if is_folder and out.exists() and not out.is_dir():
+        raise PocketGenreError(f"{out} is not a folder; with --all name one, or a new one.")
+    if not is_folder and out.suffix != ".tflite":
+        raise PocketGenreError(f"{out} must end in .tflite, since its card takes the same name.")
+    home = out if is_folder and out.exists() else out.parent
+    if not home.is_dir() or not os.access(home, os.W_OK):
+        raise PocketGenreError(f"{home} is not a folder that can be written to.")
 
 
 def main() -> None:

@@ -1,30 +1,36 @@
-"""Keras to int8 TFLite.
+"""Keras to TFLite, in any of the forms of :mod:`export.form`.
 
-Inside the file all of the network is int8, but for the standardisation in front of it: MFCC
-c0 spans hundreds and c12 a few units, and one int8 scale over both would leave c12 a few
-levels (97 % of labels would agree with Keras instead of 99 %). With a float32 input it is
-part of the file, in float32. With an int8 input it belongs to what the caller does to
-quantize, and the card carries its numbers.
+A file is put together of two: the front end, always in float32, and the network, quantized as
+asked. So MFCC c0, which spans hundreds, and c12, a few units, are standardised before one int8
+scale is laid over both; the waveform file's network is to the bit that of the MFCC file; and
+no form of quantization can touch the front end. With int8 at both ends there is no front: what
+it would do belongs to the caller's quantizing, and the card carries the numbers.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from keras import layers
 from numpy.typing import NDArray
 
+from export import lstm, surgery
 from export.fold import fold_batch_norms
+from export.form import Form
+from export.graph import front_graph
+from export.operations import check_builtin_ops
+from export.rounding import round_weights
+from mobile_demo.frontend import FrontEnd
 from mobile_demo.quiet import quiet_stderr
-from mobile_demo.runtime import new_interpreter
 from training.networks import STANDARDIZE
 from training.songs import DataError
 
-Io = Literal["float32", "int8"]
+FloatArray = NDArray[np.float32]
 
 CLIP_DEVIATIONS = 4.0
 """Calibration features are clipped to so many standard deviations from their mean.
@@ -33,151 +39,168 @@ A frame of digital silence is 8 away. Let into the calibration, it stretches the
 the input, and every other frame pays with its resolution.
 """
 
+OUTPUT_NAME = "probabilities"
+_DEFAULT_FORM = Form()
 
-def convert_to_int8(
-    model: keras.Model, calibration: NDArray[np.float32], io: Io = "float32"
+
+def convert(
+    model: keras.Model,
+    front_end: FrontEnd,
+    calibration: FloatArray,
+    form: Form = _DEFAULT_FORM,
 ) -> bytes:
     """A TFLite file for one segment at a time.
 
     Parameters
     ----------
     model : the trained network
+    front_end : what its features are computed with
     calibration : float32 [shape=(segments, frames, coefficients)]
-        representative features; they set the ranges of the int8 activations.
-    io : type of the input and the output
+        representative features; they set the ranges of the activations.
+    form : of the file
 
     Raises
     ------
     DataError
-        an operation of the network has no int8 kernel among TFLite's built-in ones.
+        an operation of the network has no such form among TFLite's built-in ones.
     """
-    model = fold_batch_norms(model)
-    mean, deviation, core = split_standardization(model)
-    reach = CLIP_DEVIATIONS * deviation
-    calibration = np.clip(calibration, mean - reach, mean + reach)
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
-        saved = _save_for_one_segment(core if io == "int8" else model, Path(folder))
-        try:
-            if io == "int8":
-                converter = _converter(saved, (calibration - mean) / deviation)
-                converter.inference_input_type = tf.int8
-                converter.inference_output_type = tf.int8
-                tflite: bytes = converter.convert()
-            else:
-                tflite = _convert_selectively(saved, calibration)
-        except Exception as error:  # the converter raises whatever its C++ passes raise
-            first = next((line for line in str(error).splitlines() if "error:" in line), str(error))
-            raise DataError(f"The network cannot be converted to int8: {first.strip()}") from error
+    network = Network.of(model)
+    tflite = convert_core(network.core, network.standardized(calibration), form)
+    tflite = surgery.align_lstm_states(tflite)
+    if form.io == "float32":
+        front = front_graph(form.input, front_end, network.mean, network.deviation)
+        tflite = surgery.join(front, tflite)
+    tflite = surgery.name_ends(tflite, form.input, OUTPUT_NAME, f"pocketgenre {form.name}")
     check_builtin_ops(tflite)
     return tflite
 
 
-def split_standardization(
-    model: keras.Model,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], keras.Model]:
-    """Take a network apart: (x - mean) / deviation, and what stands behind it.
+@dataclass(frozen=True)
+class Network:
+    """A trained network taken apart: (x - mean) / deviation, and what stands behind it.
 
-    Returns
-    -------
+    Attributes
+    ----------
     mean, deviation : float32 [shape=(coefficients,)]
-    core : the network that expects standardised features
-
-    Raises
-    ------
-    DataError
-        the network doesn't begin with a standardisation.
+    core : the network that expects standardised features, its normalisations folded
     """
-    first, *rest = model.layers
-    if first.name != STANDARDIZE:
-        raise DataError("The network doesn't begin with the standardisation of its features.")
-    mean = np.asarray(first.mean, np.float32).reshape(-1)
-    deviation = np.sqrt(np.asarray(first.variance, np.float32)).reshape(-1)
-    return mean, deviation, keras.Sequential([keras.Input(model.input_shape[1:]), *rest])
+
+    mean: FloatArray
+    deviation: FloatArray
+    core: keras.Model
+
+    @classmethod
+    def of(cls, model: keras.Model) -> Self:
+        """Take a network apart.
+
+        Raises
+        ------
+        DataError
+            it doesn't begin with a standardisation.
+        """
+        first, *rest = fold_batch_norms(model).layers
+        if first.name != STANDARDIZE:
+            raise DataError("The network doesn't begin with the standardisation of its features.")
+        mean = np.asarray(first.mean, np.float32).reshape(-1)
+        deviation = np.sqrt(np.asarray(first.variance, np.float32)).reshape(-1)
+        core = keras.Sequential([keras.Input(model.input_shape[1:]), *rest])
+        return cls(mean, deviation, core)
+
+    def standardized(self, calibration: FloatArray) -> FloatArray:
+        """Calibration features as the core expects them, their outliers clipped."""
+        scaled = (calibration - self.mean) / self.deviation
+        clipped: FloatArray = np.clip(scaled, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
+        return clipped
 
 
-def draw_calibration(targets: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Positions of ``count`` segments, evenly by genre, without repetition.
+def convert_core(core: keras.Model, standardized: FloatArray, form: Form) -> bytes:
+    """The network behind the standardisation, as a TFLite file of its own.
 
     Parameters
     ----------
-    targets : int64 [shape=(segments,)], genre of each
-    count : how many to draw
-    seed : the same draws the same
-    """
-    rng = np.random.default_rng(seed)
-    queues = [rng.permutation(np.flatnonzero(targets == genre)) for genre in np.unique(targets)]
-    longest = max(map(len, queues))
-    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-    return np.sort(np.array(turns[:count], dtype=np.int64))
-
-
-def op_names(tflite: bytes) -> list[str]:
-    """The operations of a TFLite file, in order."""
-    # Without delegates, which would stand in for the operations that they take over.
-    with quiet_stderr():
-        interpreter = Interpreter(
-            model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-        )
-    return [str(op["op_name"]) for op in interpreter._get_ops_details()]
-
-
-def check_builtin_ops(tflite: bytes) -> None:
-    """Make sure that a plain TFLite runtime has every operation.
+    core : of a :class:`Network`
+    standardized : float32 [shape=(segments, frames, coefficients)], what calibrates it
+    form : of the file
 
     Raises
     ------
     DataError
-        names those that it has not.
+        as :func:`convert`.
     """
-    foreign = sorted(
-        {name for name in op_names(tflite) if name.startswith("Flex") or name == "CUSTOM"}
-    )
-    if foreign:
-        raise DataError(f"The network needs operations that phones lack: {', '.join(foreign)}.")
-    new_interpreter(tflite)
+    if form.calibrated:
+        core = round_weights(core, standardized)
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
+        converter = new_converter(core, standardized, form, Path(folder))
+        try:
+            tflite: bytes = converter.convert()
+        except Exception as error:  # the converter raises whatever its C++ passes raise
+            raise DataError(
+                f"The network cannot be converted to {form.quantization}: {_reason(error)}"
+            ) from error
+    return tflite
 
 
-def _save_for_one_segment(model: keras.Model, folder: Path) -> str:
+def new_converter(core: keras.Model, standardized: FloatArray, form: Form, folder: Path) -> Any:
+    """A ``TFLiteConverter`` that is set for the form.
+
+    Parameters
+    ----------
+    core, standardized, form : as for :func:`convert_core`
+    folder : where the network may be written for it; must last as long as the converter
+    """
+    saved = _save_for_one_segment(core, standardized, folder)
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+    sets = tf.lite.OpsSet
+    if form.quantization == "float32":
+        return converter
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if form.quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if form.calibrated:
+        only = {
+            "int8": sets.TFLITE_BUILTINS_INT8,
+            "int16x8": sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        }
+        converter.target_spec.supported_ops = [only[form.quantization]]
+        converter.representative_dataset = one_by_one(standardized)
+    if form.io == "int8":
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter
+
+
+def one_by_one(segments: FloatArray) -> Callable[[], Iterator[list[Any]]]:
+    """Segments as the converter wants its representative data."""
+    return lambda: ([segment[np.newaxis]] for segment in segments)
+
+
+def _save_for_one_segment(core: keras.Model, standardized: FloatArray, folder: Path) -> str:
+    stages = []
+    activations = standardized
+    for layer in core.layers:
+        if isinstance(layer, layers.LSTM):
+            stages.append(lstm.fused(layer, loudest=float(activations.max())))
+        else:
+            stages.append(_for_inference(layer))
+        activations = np.asarray(layer(activations, training=False))
+
+    def serve(features: tf.Tensor) -> tf.Tensor:
+        for stage in stages:
+            features = stage(features)
+        return features
+
     archive = keras.export.ExportArchive()
-    archive.track(model)
-    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    archive.add_endpoint("serve", lambda features: model(features, training=False), [spec])
+    archive.track(core)
+    spec = tf.TensorSpec((1, *core.input_shape[1:]), tf.float32)
+    archive.add_endpoint("serve", serve, [spec])
     archive.write_out(str(folder / "saved"), verbose=False)
     return str(folder / "saved")
 
 
-def _converter(saved: str, calibration: NDArray[np.float32]) -> Any:
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.representative_dataset = _one_by_one(calibration)
-    return converter
+def _for_inference(layer: keras.Layer) -> lstm.Stage:
+    return lambda features: layer(features, training=False)
 
 
-def _one_by_one(calibration: NDArray[np.float32]) -> Callable[[], Iterator[list[Any]]]:
-    return lambda: ([segment[np.newaxis]] for segment in calibration)
-
-
-def _convert_selectively(saved: str, calibration: NDArray[np.float32]) -> bytes:
-    """Quantize everything but the standardisation."""
-    options = tf.lite.experimental.QuantizationDebugOptions(
-        denylisted_nodes=_standardisation_nodes(saved)
-    )
-    quantizer = tf.lite.experimental.QuantizationDebugger(
-        converter=_converter(saved, calibration),
-        debug_dataset=_one_by_one(calibration[:1]),
-        debug_options=options,
-    )
-    tflite: bytes = quantizer.get_nondebug_quantized_model()
-    return tflite
-
-
-def _standardisation_nodes(saved: str) -> list[str]:
-    """Names that the converter gives to the standardisation's operations."""
-    float_model = tf.lite.TFLiteConverter.from_saved_model(saved).convert()
-    interpreter = Interpreter(model_content=float_model)
-    return [
-        tensor["name"]
-        for tensor in interpreter.get_tensor_details()
-        if STANDARDIZE in tensor["name"]
-    ]
+def _reason(error: Exception) -> str:
+    """The line of the converter's many that says what it is about."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason"]
+    return next((line for line in lines if "error:" in line or "not yet" in line), lines[0])

@@ -1,6 +1,7 @@
-"""From a run folder to a TFLite file, its card and its report."""
+"""From a run folder to TFLite files, their cards and their reports."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,30 +9,36 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from export.convert import (
-    Io,
-    convert_to_int8,
-    draw_calibration,
-    op_names,
-    split_standardization,
-)
+from export.calibration import calibration_segments
+from export.convert import Network, convert
 from export.fixtures import difficult_segments
+from export.form import Form
+from export.graph import front_graph
+from export.judge import GraphFeatures, Hearing, Judge, hear
+from export.layers import layer_errors
+from export.metadata import with_metadata
+from export.operations import op_names
 from export.parity import FeatureParity, LabelParity, compare_features, compare_labels
+from export.probes import probe_elsewhere
 from export.report import ExportReport
+from mobile_demo import __version__
 from mobile_demo.card import ModelCard, model_hash
-from mobile_demo.classifier import Classifier
-from mobile_demo.errors import AudioError
+from mobile_demo.frontend import FrontEnd
 from mobile_demo.mfcc import mfcc
 from training.checkpoints import load_network
 from training.dataset import Dataset
-from training.features import librosa_mfcc, song_segments
+from training.features import librosa_mfcc
 from training.fit import predict
-from training.runs import Run
+from training.runs import HeldOut, Run
 from training.songs import DataError
 from training.splits import PROTOCOLS
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 Step = Callable[[], None]
+
+_USED_BY = {"NumPy": ("mfcc", "waveform"), "in the graph": ("waveform",)}
+"""Whose front end a file of which input relies on; NumPy's is the reference of both."""
 
 
 @dataclass(frozen=True)
@@ -43,174 +50,213 @@ class Export:
     report: ExportReport
 
 
-def export_run(
-    run: Run,
-    dataset: Dataset,
-    out: Path,
-    io: Io,
-    representative: int,
-    on_song: Step,
-) -> Export:
-    """Convert a run's network and check the file against it.
+@dataclass(frozen=True)
+class Exporter:
+    """Exports one run.
 
-    With folds, the network of each fold is converted as well, with the same settings, and
-    asked about the songs that it was not trained on: the figures that the card carries.
-
-    Parameters
+    Attributes
     ----------
     run : the trained run
     dataset : what it was trained on; its audio must be there
-    out : name that the file will have
-    io : type of input and output
     representative : number of calibration segments
-    on_song : called after each song of the check, for a progress bar
+    other_python : another environment's Python whose TFLite runtime is probed too, if any
 
     Raises
     ------
     DataError
-        the run, the data set and the audio don't belong together, or the network can't
-        be converted.
+        the run and the data set don't belong together.
     """
-    if dataset.labels != run.labels or dataset.front_end != run.front_end:
-        raise DataError(
-            f"The data set {dataset.folder} has other genres or another front end than the run"
-            f" {run.folder}; name the one that it was trained on."
-        )
-    features = numpy_features(dataset, on_song)
-    everything = np.arange(len(dataset.segment_songs))
-    calibration = _calibration(run, dataset, everything, representative)
 
-    model = load_network(run.folder / "model.keras")
-    tflite = convert_to_int8(model, calibration, io)
-    card = _card(run, dataset, model, tflite, io)
-    kept = compare_labels(
-        "the network kept, on all songs",
-        dataset,
-        everything,
-        predict(model, dataset, everything),
-        Classifier(tflite, card).predict(features),
-    )
-    heldout = _compare_heldout(run, dataset, features, representative, io)
-    report = ExportReport(
-        file=out.name,
-        model=run.config.model,
-        sha256=card.sha256,
-        size=len(tflite),
-        io=io,
-        ops=op_names(tflite),
-        calibration=f"{len(calibration)} segments, evenly by genre, seed {run.config.seed}",
-        features={
-            "difficult ones": _difficult_parity(run),
-            "all of the data set": compare_features(
-                [dataset.songs[song].name for song in dataset.segment_songs],
-                features,
-                np.asarray(dataset.features),
-            ),
-        },
-        labels=[kept, heldout],
-    )
-    return Export(tflite, _with_accuracy(card, run, heldout), report)
+    run: Run
+    dataset: Dataset
+    representative: int = 200
+    other_python: Path | None = None
 
-
-def numpy_features(dataset: Dataset, on_song: Step) -> FloatArray:
-    """The device's MFCC of every segment of a data set, computed from its audio.
-
-    Returns
-    -------
-    float32 [shape=(segments, frames, coefficients)]
-
-    Raises
-    ------
-    DataError
-        the audio is gone or has changed.
-    """
-    features = []
-    for song, count in zip(dataset.songs, dataset.segment_counts, strict=True):
-        path = dataset.audio / song.path
-        try:
-            segments = song_segments(path, dataset.front_end)
-        except AudioError as error:
+    def __post_init__(self) -> None:
+        run, dataset = self.run, self.dataset
+        if dataset.labels != run.labels or dataset.front_end != run.front_end:
             raise DataError(
-                f"The parity check needs the data set's audio, but {path}: {error}."
-            ) from error
-        if len(segments) != count:
-            raise DataError(
-                f"{path} has changed since the data set was prepared; prepare it again."
+                f"The data set {dataset.folder} has other genres or another front end than the"
+                f" run {run.folder}; name the one that it was trained on."
             )
-        features += [mfcc(segment, dataset.front_end) for segment in segments]
-        on_song()
-    return np.stack(features)
+
+    def steps(self, forms: Sequence[Form]) -> int:
+        """How often :meth:`export` calls its ``on_step``."""
+        networks = 1 + len(self.run.heldout())
+        return len(forms) * networks + len(self.dataset.songs)
+
+    def export(self, forms: Sequence[Form], on_step: Step) -> list[Export | DataError]:
+        """Convert the run's network into each form, and check the files against it.
+
+        With folds, the network of each fold is converted as well, with the same settings, and
+        asked about the songs that it was not trained on: the figures that the card carries.
+
+        Parameters
+        ----------
+        forms : the forms of the files
+        on_step : called after each conversion and each song of the check, for a progress bar
+
+        Returns
+        -------
+        list
+            for each form its file, or why there is none
+
+        Raises
+        ------
+        DataError
+            the audio is gone or has changed.
+        """
+        model = load_network(self.run.folder / "model.keras")
+        parts = self.run.heldout()
+        made = [self._convert(model, parts, form, on_step) for form in forms]
+        judges = [judge for judging in made if isinstance(judging, list) for judge in judging]
+        hearing = hear(self.dataset, judges, _front_alone(self.run.front_end), on_step)
+        answers = iter(hearing.probabilities)
+        features = self._feature_parity(hearing)
+        kept = predict(model, self.dataset, self._everything)
+        exports: list[Export | DataError] = []
+        for form, judging in zip(forms, made, strict=True):
+            if isinstance(judging, DataError):
+                exports.append(judging)
+                continue
+            labels = self._label_parity(kept, parts, [next(answers) for _ in judging])
+            card = self._with_accuracy(judging[0].card, labels[1])
+            report = self._report(form, judging[0].model, card, features, labels)
+            if not report.holds:
+                errors = layer_errors(model, self._calibration(self._everything), form)
+                report = replace(report, layers=errors)
+            exports.append(Export(judging[0].model, card, report))
+        return exports
+
+    @property
+    def _everything(self) -> IntArray:
+        return np.arange(len(self.dataset.segment_songs))
+
+    def _convert(
+        self, model: keras.Model, parts: list[HeldOut], form: Form, on_step: Step
+    ) -> list[Judge] | DataError:
+        """The kept network's file and each part's, with what they are asked about."""
+        everything = self._everything
+        try:
+            judges = [self._judge(model, everything, everything, form)]
+            on_step()
+            for part in parts:
+                heard = np.setdiff1d(everything, part.segments)
+                judges.append(self._judge(load_network(part.model), heard, part.segments, form))
+                on_step()
+        except DataError as error:
+            return error
+        return judges
+
+    def _judge(self, model: keras.Model, heard: IntArray, asked: IntArray, form: Form) -> Judge:
+        front_end = self.run.front_end
+        tflite = convert(model, front_end, self._calibration(heard), form)
+        card = self._card(model, form)
+        tflite = with_metadata(tflite, form, card, __version__)
+        return Judge(tflite, replace(card, sha256=model_hash(tflite)), asked)
+
+    def _calibration(self, heard: IntArray) -> FloatArray:
+        seed = self.run.config.seed
+        drawn = calibration_segments(self.dataset, heard, self.representative, seed)
+        return self.dataset.features[drawn]
+
+    def _feature_parity(self, hearing: Hearing) -> dict[str, FeatureParity]:
+        """Both front ends against librosa's, on difficult segments and on all of the data set."""
+        front_end = self.run.front_end
+        difficult = difficult_segments(front_end)
+        in_graph = GraphFeatures(_front_alone(front_end))
+        librosas = np.stack([librosa_mfcc(s, front_end) for s in difficult.values()])
+        of_songs = np.asarray(self.dataset.features)
+        owners = [self.dataset.songs[song].name for song in self.dataset.segment_songs]
+        made: dict[str, tuple[Callable[[FloatArray], FloatArray], FloatArray]] = {
+            "NumPy": (lambda s: mfcc(s, front_end), hearing.numpy_features),
+            "in the graph": (in_graph, hearing.graph_features),
+        }
+        parity = {}
+        for where, (compute, features) in made.items():
+            ours = np.stack([compute(samples) for samples in difficult.values()])
+            parity[f"{where}, difficult ones"] = compare_features(list(difficult), ours, librosas)
+            parity[f"{where}, all of the data set"] = compare_features(owners, features, of_songs)
+        return parity
+
+    def _label_parity(
+        self, kept: FloatArray, parts: list[HeldOut], by_file: list[FloatArray]
+    ) -> list[LabelParity]:
+        folds = f"the {len(parts)} folds' networks" if self.run.config.folds else "the network kept"
+        meaning = PROTOCOLS[self.run.config.protocol]
+        return [
+            compare_labels(
+                "the network kept, on all songs", self.dataset, self._everything, kept, by_file[0]
+            ),
+            compare_labels(
+                f"{folds}, on what each was not trained on ({meaning})",
+                self.dataset,
+                np.concatenate([part.segments for part in parts]),
+                np.concatenate([part.probabilities for part in parts]),
+                np.concatenate(by_file[1:]),
+            ),
+        ]
+
+    def _report(
+        self,
+        form: Form,
+        tflite: bytes,
+        card: ModelCard,
+        features: dict[str, FeatureParity],
+        labels: list[LabelParity],
+    ) -> ExportReport:
+        pythons = [Path(sys.executable), *([self.other_python] if self.other_python else [])]
+        return ExportReport(
+            model=card.name,
+            sha256=card.sha256,
+            size=len(tflite),
+            form=form,
+            ops=op_names(tflite),
+            calibration=f"{self.representative} segments, evenly by genre, seed"
+            f" {self.run.config.seed}",
+            probes=probe_elsewhere(tflite, card, pythons),
+            features={n: p for n, p in features.items() if form.input in _USED_BY[n.split(",")[0]]},
+            labels=labels,
+        )
+
+    def _card(self, model: keras.Model, form: Form) -> ModelCard:
+        run, dataset = self.run, self.dataset
+        network = Network.of(model)
+        standardization = {"mean": network.mean.tolist(), "deviation": network.deviation.tolist()}
+        return ModelCard(
+            name=run.config.model,
+            labels=run.labels,
+            front_end=run.front_end,
+            sha256="",
+            input=form.input,
+            standardization=standardization if form.io == "int8" else None,
+            training={
+                "data": f"{dataset.folder.name}: {len(dataset.songs)} songs,"
+                f" {len(dataset.segment_songs)} segments",
+                "command": run.command,
+                "protocol": run.config.protocol,
+                "folds": run.config.folds,
+                "epochs": run.config.epochs,
+                "seed": run.config.seed,
+                "versions": run.versions,
+            },
+        )
+
+    def _with_accuracy(self, card: ModelCard, heldout: LabelParity) -> ModelCard:
+        metrics, folds = self.run.metrics(), self.run.config.folds
+        accuracy = {
+            "what": f"songs by majority vote, {metrics['protocol_meaning']},"
+            + (f" {folds}-fold cross-validation" if folds else " one split"),
+            "songs": heldout.songs,
+            "song_accuracy_tflite": round(heldout.tflite_accuracy, 4),
+            "song_accuracy_keras": round(heldout.keras_accuracy, 4),
+            "song_mean_recall_keras": round(metrics["song_mean_recall"], 4),
+            "segment_accuracy_keras": round(metrics["segment_accuracy"], 4),
+        }
+        return replace(card, accuracy=accuracy)
 
 
-def _difficult_parity(run: Run) -> FeatureParity:
-    segments = difficult_segments(run.front_end)
-    ours = np.stack([mfcc(samples, run.front_end) for samples in segments.values()])
-    librosas = np.stack([librosa_mfcc(samples, run.front_end) for samples in segments.values()])
-    return compare_features(list(segments), ours, librosas)
-
-
-def _calibration(
-    run: Run, dataset: Dataset, segments: NDArray[np.int64], representative: int
-) -> FloatArray:
-    drawn = draw_calibration(dataset.segment_targets[segments], representative, run.config.seed)
-    return dataset.features[segments[drawn]]
-
-
-def _compare_heldout(
-    run: Run, dataset: Dataset, features: FloatArray, representative: int, io: Io
-) -> LabelParity:
-    parts = run.heldout()
-    everything = np.arange(len(dataset.segment_songs))
-    tflite = []
-    for part in parts:
-        model = load_network(part.model)
-        heard = np.setdiff1d(everything, part.segments)
-        calibration = _calibration(run, dataset, heard, representative)
-        converted = convert_to_int8(model, calibration, io)
-        card = _card(run, dataset, model, converted, io)
-        tflite.append(Classifier(converted, card).predict(features[part.segments]))
-    folds = f"the {len(parts)} folds' networks" if run.config.folds else "the network kept"
-    return compare_labels(
-        f"{folds}, on what each was not trained on ({PROTOCOLS[run.config.protocol]})",
-        dataset,
-        np.concatenate([part.segments for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate(tflite),
-    )
-
-
-def _card(run: Run, dataset: Dataset, model: keras.Model, tflite: bytes, io: Io) -> ModelCard:
-    mean, deviation, _ = split_standardization(model)
-    return ModelCard(
-        name=run.config.model,
-        labels=run.labels,
-        front_end=run.front_end,
-        sha256=model_hash(tflite),
-        standardization=(
-            {"mean": mean.tolist(), "deviation": deviation.tolist()} if io == "int8" else None
-        ),
-        training={
-            "data": f"{dataset.folder.name}: {len(dataset.songs)} songs,"
-            f" {len(dataset.segment_songs)} segments",
-            "command": run.command,
-            "protocol": run.config.protocol,
-            "folds": run.config.folds,
-            "epochs": run.config.epochs,
-            "seed": run.config.seed,
-            "versions": run.versions,
-        },
-    )
-
-
-def _with_accuracy(card: ModelCard, run: Run, heldout: LabelParity) -> ModelCard:
-    metrics = run.metrics()
-    accuracy = {
-        "what": f"songs by majority vote, {metrics['protocol_meaning']},"
-        + (f" {run.config.folds}-fold cross-validation" if run.config.folds else " one split"),
-        "songs": heldout.songs,
-        "song_accuracy_int8": round(heldout.tflite_accuracy, 4),
-        "song_accuracy_float32": round(heldout.keras_accuracy, 4),
-        "song_mean_recall_float32": round(metrics["song_mean_recall"], 4),
-        "segment_accuracy_float32": round(metrics["segment_accuracy"], 4),
-    }
-    return replace(card, accuracy=accuracy)
+def _front_alone(front_end: FrontEnd) -> bytes:
+    """The graph of the front end without the standardisation."""
+    nothing = np.zeros(front_end.n_mfcc, np.float32)
+    return front_graph("waveform", front_end, mean=nothing, deviation=nothing + 1)

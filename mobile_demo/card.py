@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from mobile_demo.errors import ModelError
 from mobile_demo.frontend import FrontEnd
@@ -23,6 +23,7 @@ class ModelCard:
     name : the network's name, for people
     labels : genres in the order of the network's outputs
     front_end : how a segment's features are computed
+    input : what the file takes: ``mfcc``, the features, or ``waveform``, the samples
     sha256 : of the model file, in hexadecimal
     standardization : None where the file standardises the features itself; otherwise the
         ``mean`` and ``deviation`` of each coefficient, to be applied before quantizing
@@ -35,6 +36,7 @@ class ModelCard:
     labels: tuple[str, ...]
     front_end: FrontEnd
     sha256: str
+    input: Literal["mfcc", "waveform"] = "mfcc"
     standardization: dict[str, list[float]] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class ModelCard:
         names = self.labels
         if not names or len(set(names)) != len(names) or not all(map(_is_label, names)):
             raise ModelError("A model card needs a list of different genre names as its labels.")
+        if self.input not in ("mfcc", "waveform"):
+            raise ModelError(f"The model's input is mfcc or waveform, not {self.input!r}.")
 
     def to_json(self) -> str:
         """The card as readable JSON, ending in a newline."""
@@ -71,6 +75,7 @@ class ModelCard:
                 labels=_labels(values["labels"]),
                 front_end=FrontEnd.from_dict(values["front_end"]),
                 sha256=str(values["sha256"]),
+                input=values.get("input", "mfcc"),
                 standardization=_standardization(values.get("standardization")),
                 training=dict(values.get("training", {})),
                 accuracy=dict(values.get("accuracy", {})),

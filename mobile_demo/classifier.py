@@ -57,19 +57,29 @@ class Classifier:
         """
         return cls(*read_model(model_path), threads=threads)
 
-    def predict(self, features: FloatArray) -> FloatArray:
+    def predict(self, inputs: FloatArray) -> FloatArray:
         """Genre probabilities of segments.
 
         Parameters
         ----------
-        features : float32 [shape=(segments, frames, coefficients)]
-            MFCC as :func:`mobile_demo.mfcc.mfcc` computes them.
+        inputs : float32 [shape=(segments, frames, coefficients)]
+            MFCC as :func:`mobile_demo.mfcc.mfcc` computes them; or the samples themselves,
+            [shape=(segments, segment_samples)], if that is what the card says.
 
         Returns
         -------
         float32 [shape=(segments, genres)]
         """
-        return np.stack([self._predict_segment(segment) for segment in features])
+        return np.stack([self._invoke(segment) for segment in inputs])
+
+    def prepare(self, samples: FloatArray) -> FloatArray:
+        """What the file takes for one segment: its MFCC, or the samples as they are.
+
+        Parameters
+        ----------
+        samples : float32 [shape=(segment_samples,)]
+        """
+        return samples if self.card.input == "waveform" else mfcc(samples, self.card.front_end)
 
     def segment_probabilities(self, path: Path) -> FloatArray:
         """Genre probabilities of each 3 s segment of a song, in time order.
@@ -92,7 +102,7 @@ class Classifier:
         try:
             for segment in cut_segments(stream_mono(path, front_end.sample_rate), front_end):
                 peak = max(peak, float(segment.max()), -float(segment.min()))
-                rows.append(self._predict_segment(mfcc(segment, front_end)))
+                rows.append(self._invoke(self.prepare(segment)))
         except DamagedAudioError:
             if not rows:
                 raise
@@ -110,11 +120,11 @@ class Classifier:
         """
         return majority_vote(self.segment_probabilities(path), self.card.labels)
 
-    def _predict_segment(self, features: FloatArray) -> FloatArray:
+    def _invoke(self, given: FloatArray) -> FloatArray:
         if self._standardization:
             mean, deviation = self._standardization
-            features = (features - mean) / deviation
-        self._interpreter.set_tensor(self._input["index"], _encode(features, self._input))
+            given = (given - mean) / deviation
+        self._interpreter.set_tensor(self._input["index"], _encode(given, self._input))
         self._interpreter.invoke()
         return _decode(self._interpreter.get_tensor(self._output["index"])[0], self._output)
 
@@ -126,7 +136,8 @@ def _only_input_and_output(
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError("The model must have one input and one output.")
-    expected_in = (1, *card.front_end.shape)
+    front_end = card.front_end
+    expected_in = (1, *front_end.shape) if card.input == "mfcc" else (1, front_end.segment_samples)
     expected_out = (1, len(card.labels))
     for details, expected, what in (
         (inputs[0], expected_in, "input"),
@@ -152,8 +163,8 @@ def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
     return mean, deviation
 
 
-def _encode(features: FloatArray, details: TensorDetails) -> NDArray[Any]:
-    batch = features[np.newaxis]
+def _encode(given: FloatArray, details: TensorDetails) -> NDArray[Any]:
+    batch = given[np.newaxis]
     if details["dtype"] == np.float32:
         return batch.astype(np.float32, copy=False)
     scale, zero_point = details["quantization"]

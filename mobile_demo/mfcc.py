@@ -91,6 +91,24 @@ def mel_matrix(front_end: FrontEnd = STANDARD) -> FloatArray:
 
 
 @lru_cache(maxsize=8)
+def banded_mel_matrix(front_end: FrontEnd = STANDARD) -> list[tuple[slice, FloatArray]]:
+    """:func:`mel_matrix` cut into groups of bands, each with only the bins that it hears.
+
+    Returns
+    -------
+    list of (bins, float32 [shape=(bands, bins)]), the lowest bands first
+    """
+    matrix = mel_matrix(front_end)
+    groups = []
+    for start in range(0, len(matrix), _BANDS_PER_PRODUCT):
+        bands = matrix[start : start + _BANDS_PER_PRODUCT]
+        heard = np.flatnonzero(bands.any(axis=0))
+        bins = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 1)
+        groups.append((bins, np.ascontiguousarray(bands[:, bins])))
+    return groups
+
+
+@lru_cache(maxsize=8)
 def dct_matrix(front_end: FrontEnd = STANDARD) -> NDArray[np.float64]:
     """Orthonormal DCT-II from mel bands to coefficients.
 
@@ -126,7 +144,7 @@ class _Plan:
         self._frames = np.empty((self._hops_per_frame, hop, n_frames), np.float32)
         self._window = hann_window(front_end.n_fft).reshape(self._hops_per_frame, hop, 1)
         self._power_spectrum = PowerSpectrum(front_end.n_fft, n_frames)
-        self._filters = _banded(mel_matrix(front_end))
+        self._filters = banded_mel_matrix(front_end)
         self._mel = np.empty((front_end.n_mels, n_frames), np.float32)
 
     def mel_power(self, samples: FloatArray) -> FloatArray:
@@ -140,8 +158,10 @@ class _Plan:
             hops = self._hops[:, i : i + n_frames]
             np.multiply(hops, self._window[i], out=self._frames[i])
         power = self._power_spectrum(self._frames.reshape(-1, n_frames))
-        for bands, bins, weights in self._filters:
-            np.matmul(weights, power[bins], out=self._mel[bands])
+        first = 0
+        for bins, weights in self._filters:
+            np.matmul(weights, power[bins], out=self._mel[first : first + len(weights)])
+            first += len(weights)
         return self._mel
 
 
@@ -154,17 +174,6 @@ def _this_threads_plan(front_end: FrontEnd, n_samples: int) -> _Plan:
         _plans.key, _plans.plan = key, _Plan(front_end, n_samples)
     plan: _Plan = _plans.plan
     return plan
-
-
-def _banded(matrix: FloatArray) -> list[tuple[slice, slice, FloatArray]]:
-    """Cut a mel matrix into groups of bands, each with only the bins that it hears."""
-    groups = []
-    for start in range(0, len(matrix), _BANDS_PER_PRODUCT):
-        bands = slice(start, start + _BANDS_PER_PRODUCT)
-        heard = np.flatnonzero(matrix[bands].any(axis=0))
-        bins = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 1)
-        groups.append((bands, bins, np.ascontiguousarray(matrix[bands, bins])))
-    return groups
 
 
 def _hz_to_mel(hz: float) -> float:

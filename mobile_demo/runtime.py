@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 from mobile_demo.errors import ModelError
@@ -41,6 +42,19 @@ def new_interpreter(model: bytes, threads: int = 1) -> Any:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise ModelError(f"The TFLite runtime cannot run this model: {reason}") from error
     return interpreter
+
+
+def runtime_version() -> str:
+    """Name and version of the runtime that is used, ``ai-edge-litert 2.3.0`` for example.
+
+    Raises
+    ------
+    ModelError
+        none is installed.
+    """
+    module = _find_runtime().__name__
+    package = next(package for package, name in RUNTIMES.items() if name == module)
+    return f"{package} {version(package)}"
 
 
 def _find_runtime() -> Any:

@@ -17,7 +17,7 @@ ALLOWED = {
     | {"training", "h5py", "librosa", "scipy", "sklearn", "tensorflow", "keras"},
     "training/plots": {"numpy", "mobile_demo", "training", "matplotlib", "librosa", "sklearn"},
     "export": COMMAND_LINE
-    | {"training", "export", "sklearn", "tensorflow", "keras", "ai_edge_litert"},
+    | {"training", "export", "sklearn", "tensorflow", "keras", "ai_edge_litert", "flatbuffers"},
 }
 
 
