@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export MUSIC
 
-.PHONY: help scan test lint benchmark lock clean
+.PHONY: help scan test lint benchmark check-arm64 lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -12,7 +12,7 @@ help:  ## Show the targets
 scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
 	@.venv/scan/bin/python -m mobile_demo.cli.demo "$$MUSIC"
 
-test: lint .venv/scan/ready .venv/tflite-runtime/ready  ## Run the linters and all tests
+test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run the linters and all tests
 	.venv/dev/bin/python -m pytest
 
 lint: .venv/dev/ready  ## Check style and types
@@ -23,13 +23,20 @@ lint: .venv/dev/ready  ## Check style and types
 benchmark: .venv/dev/ready  ## Measure speed ratios, each against something run beside it
 	.venv/dev/bin/python -m benchmarks
 
+check-arm64: .venv/dev/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
+	.venv/dev/bin/python -m tests.arm64.check
+
 lock:  ## Renew requirements/ from pyproject.toml
 	sh requirements/lock.sh
 
 clean:  ## Remove the environments
 	rm -rf .venv
 
-# One environment a role, from locked versions: scan, dev (everything), tflite-runtime.
+.venv/arm64/ready: tests/arm64/build.sh requirements/scan.txt requirements/tflite-runtime.txt
+	@echo "Setting up an arm64 Python to emulate (once)"
+	@sh tests/arm64/build.sh
+
+# One environment a role, from locked versions: scan, dev (everything), tflite-runtime, mediapipe.
 # It is ready when all is installed; one that broke half-way is built anew.
 .venv/%/ready: requirements/%.txt pyproject.toml
 	@echo "Setting up .venv/$* (once)"

@@ -42,7 +42,8 @@ def page(measured: list[dict[str, Any]]) -> str:
     for group, grouped in groupby(measured, key=lambda row: row["group"]):
         rows = list(grouped)
         lines += ["", f"## {group}", ""]
-        lines += _memory(rows) if group.startswith("Memory") else _times(rows)
+        kind = group.partition(" ")[0]
+        lines += {"Memory": _memory, "Models:": _models}.get(kind, _times)(rows)
     return "\n".join(lines) + "\n"
 
 
@@ -52,6 +53,21 @@ def _times(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         what, median = row["name"].removeprefix("test_").replace("_", " "), row["stats"]["median"]
         lines.append(f"| {what} | {median * 1e3:.3f} ms | {median / first:.2f} |")
+    return lines
+
+
+def _models(rows: list[dict[str, Any]]) -> list[str]:
+    first = rows[0]["stats"]["median"]
+    lines = ["| model | bytes | a second of audio | ratio to the first | songs right |"]
+    lines += ["|---|---|---|---|---|"]
+    for row in rows:
+        median, extra = row["stats"]["median"], row["extra_info"]
+        what = row["name"].removeprefix("test_").replace("_", " ", 1)
+        right = "-" if extra["accuracy"] is None else f"{extra['accuracy']:.1%}"
+        lines.append(
+            f"| {what} | {extra['bytes']:,} | {median / 60 * 1e3:.3f} ms | {median / first:.2f} |"
+            f" {right} |"
+        )
     return lines
 
 

@@ -33,7 +33,7 @@ class Comparison:
         runtimes = [probe.runtime for probe in made[0].probes] if made else []
         lines = [f"# The forms of the network {self.model}", ""]
         lines += [
-            "Time is the median of one 3 s segment on one thread, without delegates; a waveform"
+            "Time is the median of one 3 s segment on one thread; a waveform"
             " file's includes its MFCC. Labels and songs are of what each network was not"
             " trained on.",
             "",

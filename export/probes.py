@@ -12,7 +12,7 @@ from mobile_demo.card import ModelCard, card_path
 from training.songs import DataError
 
 _SECONDS = 120
-_PRINTED = ("runtime", "machine", "milliseconds", "arena", "answers")
+_PRINTED = ("runtime", "machine", "milliseconds", "arena", "labels", "answers")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class RuntimeProbe:
     runtime, machine : that ran it
     milliseconds : median time of one segment by number of threads
     arena : bytes that the runtime writes to
+    labels : index of the most likely genre of each probing segment
     answers : SHA-256 of the probabilities of the probing segments
     error : why it can't run the file, if it can't; then the rest is empty
     """
@@ -32,6 +33,7 @@ class RuntimeProbe:
     machine: str = ""
     milliseconds: dict[str, float] = field(default_factory=dict)
     arena: int = 0
+    labels: list[int] = field(default_factory=list)
     answers: str = ""
     error: str | None = None
 

@@ -22,7 +22,10 @@ FloatArray = NDArray[np.float32]
 TensorDetails = Mapping[str, Any]  # as an interpreter describes a tensor
 
 SHIPPED_MODEL = Path(__file__).parent / "models" / "genres_int8.tflite"
-"""The model that this repository trained, exported and ships."""
+"""The model that this repository trained, exported and ships: MFCC in."""
+
+SHIPPED_WAVEFORM_MODEL = SHIPPED_MODEL.with_name("genres_waveform.tflite")
+"""The same network with the MFCC in the graph, for apps that can't compute them."""
 
 
 class Classifier:

@@ -13,7 +13,6 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,7 @@ class Probe:
     model : the file's name
     runtime, machine : that ran it, with its version; processor architecture
     milliseconds : median time of one segment by number of threads
-    arena : bytes of all tensors that the runtime writes to, as it laid them out
+    arena : bytes of all tensors that the runtime's own kernels write to
     labels : index of the most likely genre of each probing segment
     answers : SHA-256 of all probabilities
     """
@@ -67,7 +66,7 @@ def probe(model_path: Path) -> Probe:
         runtime=runtime_version(),
         machine=platform.machine(),
         milliseconds={threads: _milliseconds(model, threads) for threads in _THREADS},
-        arena=_arena(new_interpreter(model)),
+        arena=_arena(model),
         labels=answers.argmax(axis=1).tolist(),
         answers=hashlib.sha256(answers.tobytes()).hexdigest(),
     )
@@ -109,7 +108,9 @@ def _milliseconds(model: bytes, threads: int) -> float:
     return round(statistics.median(times) * 1e3, 4)
 
 
-def _arena(interpreter: Any) -> int:
+def _arena(model: bytes) -> int:
+    # Without delegates: XNNPACK's memory can't be looked into.
+    interpreter = new_interpreter(model, delegates=False)
     written = {int(details["index"]) for details in interpreter.get_input_details()}
     for op in interpreter._get_ops_details():
         written |= {int(index) for index in op["outputs"]}
@@ -121,7 +122,11 @@ def _arena(interpreter: Any) -> int:
             continue
         start = tensor.__array_interface__["data"][0]
         spans.append((start, start + tensor.nbytes))
-    return max(end for _, end in spans) - min(start for start, _ in spans)
+    total, reached = 0, 0  # tensors share memory when one is no longer needed
+    for start, end in sorted(spans):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
 
 
 def main() -> None:

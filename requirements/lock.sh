@@ -15,3 +15,5 @@ lock pyproject.toml --extra dev -o requirements/dev.txt
 # Without LiteRT, so that it is its predecessor that runs.
 lock pyproject.toml --extra tflite-runtime -o requirements/tflite-runtime.txt \
     --no-emit-package ai-edge-litert
+# MediaPipe Tasks, for the test that it loads our files; it doesn't need the project.
+echo 'mediapipe>=1.2,<2' | lock - -o requirements/mediapipe.txt

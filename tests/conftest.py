@@ -45,6 +45,23 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Audio, data set, run and exported model of three genres that anyone can tell apart."""
+    folder = tmp_path_factory.mktemp("workshop")
+    write_genres(folder / "audio", songs=6)
+
+    def run(module: str, *arguments: object) -> None:
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        subprocess.run(command, check=True)
+
+    run("training.cli.prepare_dataset", folder / "audio", "--out", folder / "data")
+    run("training.cli.train_model", folder / "data", "--out", folder / "run", "--folds", 3,
+        "--epochs", 100, "--learning-rate", 0.001, "--batch-size", 8)  # fmt: skip
+    run("export.cli", folder / "run", "--out", folder / "model.tflite", "--representative", 30)
+    return folder
+
+
 @pytest.fixture
 def run_command() -> Command:
     """Run one of the project's modules as its command, as a user does."""

@@ -1,0 +1,33 @@
+#!/bin/sh
+# A folder with Debian's Python for arm64 and the project's locked packages for it.
+# Nothing is installed on this machine but qemu-user-static; no root, no chroot jail is set up.
+set -eu
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+home=$repository/.venv/arm64
+command -v qemu-aarch64-static > /dev/null || {
+    echo "qemu is missing: apt-get install qemu-user-static" >&2
+    exit 1
+}
+mkdir -p "$home/root/dev" "$home/root/work" "$home/apt/lists/partial" "$home/apt/debs/partial"
+: > "$home/apt/status"
+
+apt() {
+    apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User= \
+        -o Dir::State::status="$home/apt/status" -o Dir::State::lists="$home/apt/lists" \
+        -o Dir::Cache::archives="$home/apt/debs" -o Dir::Cache::pkgcache= \
+        -o Dir::Cache::srcpkgcache= -o Debug::NoLocking=1 "$@"
+}
+apt update
+apt install -y --download-only --no-install-recommends python3 libstdc++6
+for package in "$home"/apt/debs/*.deb; do dpkg-deb -x "$package" "$home/root"; done
+cp "$(command -v qemu-aarch64-static)" "$home/root/"
+touch "$home/root/dev/null" "$home/root/dev/urandom"
+
+platforms=$(for glibc in 17 24 26 27 28 31 34 35; do echo "--platform manylinux_2_${glibc}_aarch64"; done)
+for environment in scan tflite-runtime; do
+    # shellcheck disable=SC2086
+    "$repository/.venv/dev/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --only-binary :all: $platforms --platform manylinux2014_aarch64 --python-version 3.11 \
+        --target "$home/root/work/$environment" --upgrade -r "$repository/requirements/$environment.txt"
+done
+touch "$home/ready"

@@ -1,0 +1,80 @@
+"""``make check-arm64``: an emulated arm64 gives what this machine gives.
+
+For each model file the probabilities of the probing segments must be equal bit for bit, on
+LiteRT and on tflite-runtime; and a small library scanned there must get the same labels.
+Emulation is slow; its times say nothing of a phone's.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mobile_demo.card import card_path
+from mobile_demo.synthetic import write_synthetic_library
+
+REPOSITORY = Path(__file__).parents[2]
+WORK = REPOSITORY / ".venv" / "arm64" / "root" / "work"
+MODELS = sorted((REPOSITORY / "mobile_demo" / "models").glob("*.tflite"))
+
+
+def main(models: list[Path]) -> int:
+    """Compare; 0 if all is equal."""
+    _lay_out(models)
+    failures = 0
+    for environment in ("scan", "tflite-runtime"):
+        names = [model.name for model in models]
+        here = _here(environment, "mobile_demo.probe", *names)
+        there = _there(environment, "mobile_demo.probe", *names)
+        for ours, theirs in zip(here, there, strict=True):
+            same = ours["answers"] == theirs["answers"]
+            failures += not same
+            print(f"{ours['runtime']}  {ours['model']}: {_verdict(same)}")
+        scan = ("mobile_demo.cli.scan_library", "library", "--format", "json")
+        ours, theirs = _here(environment, *scan), _there(environment, *scan)
+        same = [_told(song) for song in ours] == [_told(song) for song in theirs]
+        failures += not same
+        print(f"{environment}: labels and votes of {len(ours)} songs: {_verdict(same)}")
+    return 1 if failures else 0
+
+
+def _lay_out(models: list[Path]) -> None:
+    for name in ("mobile_demo", "library"):
+        shutil.rmtree(WORK / name, ignore_errors=True)
+    shutil.copytree(REPOSITORY / "mobile_demo", WORK / "mobile_demo")
+    for model in models:
+        for path in (model, card_path(model)):
+            shutil.copy(path, WORK / path.name)
+    write_synthetic_library(WORK / "library", seconds=7.0)
+
+
+def _here(environment: str, module: str, *arguments: str) -> list[dict[str, Any]]:
+    python = REPOSITORY / ".venv" / environment / "bin" / "python"
+    return _json([str(python), "-m", module, *arguments])
+
+
+def _there(environment: str, module: str, *arguments: str) -> list[dict[str, Any]]:
+    there = [f"/work/{a}" if (WORK / a).exists() else a for a in arguments]
+    script = str(REPOSITORY / "tests" / "arm64" / "run.sh")
+    return _json(["sh", script, environment, module, *there])
+
+
+def _json(command: list[str]) -> list[dict[str, Any]]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORK)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def _told(song: dict[str, Any]) -> tuple[Any, ...]:
+    return song["path"], song["genre"], song["votes"], song["segments"]
+
+
+def _verdict(same: bool) -> str:
+    return "the same on x86-64 and arm64" if same else "DIFFERENT"
+
+
+if __name__ == "__main__":
+    sys.exit(main([Path(path).resolve() for path in sys.argv[1:]] or MODELS))
