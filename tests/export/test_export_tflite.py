@@ -47,7 +47,7 @@ def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(work
     assert len(layers) == 5
     for layer in layers:  # what comes in, and the weights
         assert {types[index] for index in layer["inputs"][:2]} == {np.int8}
-    assert card.accuracy["song_accuracy_int8"] >= 0.8
+    assert card.accuracy["song_accuracy_tflite"] >= 0.8
 
 
 def test_int8_at_both_ends_leaves_the_standardisation_to_the_caller(
