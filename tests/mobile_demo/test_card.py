@@ -26,7 +26,7 @@ def test_the_shipped_model_has_a_card_that_says_what_it_is() -> None:
     assert card.labels == GENRES
     assert card.front_end == STANDARD
     assert {"data", "command", "protocol", "seed", "versions"} <= set(card.training)
-    assert 0.3 < card.accuracy["song_accuracy_int8"] < 1
+    assert 0.3 < card.accuracy["song_accuracy_tflite"] < 1
     assert card.licence == "Apache-2.0"
 
 
