@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.form import Form, family
+from export.form import Form, Input, family
 from mobile_demo.card import card_path
 from mobile_demo.cli.console import Debug, progress, run, say
 from mobile_demo.errors import PocketGenreError
@@ -25,6 +25,7 @@ class InputKind(StrEnum):
     """What the file takes."""
 
     mfcc = "mfcc"
+    log_mel = "log-mel"
     waveform = "waveform"
 
 
@@ -51,9 +52,12 @@ def export_tflite(
         Path, typer.Option(help="The .tflite file to write; with --all, a folder.", metavar="FILE")
     ],
     input: Annotated[
-        InputKind,
-        typer.Option(help="What the file takes: a segment's MFCC, or its 66,150 samples."),
-    ] = InputKind.mfcc,
+        InputKind | None,
+        typer.Option(
+            help="What the file takes: a segment's features, or its samples (waveform).",
+            show_default="the features that the run was trained on",
+        ),
+    ] = None,
     quantization: Annotated[
         QuantizationKind, typer.Option(help="How the network behind the MFCC computes.")
     ] = QuantizationKind.int8,
@@ -95,12 +99,16 @@ def export_tflite(
     - `export-tflite runs/cnn --all --out exports`
     """
     _check_out(out, is_folder=all_forms)
-    forms = family() if all_forms else [Form(input.value, quantization.value, io.value)]
+    source = Run.load(run_folder)
+    features = source.front_end.features
+    if input not in (None, features, InputKind.waveform):
+        raise PocketGenreError(f"{run_folder} was trained on {features}, not on {input.value}.")
+    kind: Input = input.value if input else features
+    forms = family(features) if all_forms else [Form(kind, quantization.value, io.value)]
     say("Starting TensorFlow.")
     with quiet_stderr():
         from export.export import Exporter
 
-    source = Run.load(run_folder)
     data = load_dataset(dataset or source.dataset)
     exporter = Exporter(source, data, representative, other_python)
     with progress() as bar:

@@ -23,11 +23,11 @@ from export.probes import probe_elsewhere
 from export.report import ExportReport
 from mobile_demo import __version__
 from mobile_demo.card import ModelCard, model_hash
+from mobile_demo.features import segment_features
 from mobile_demo.frontend import FrontEnd
-from mobile_demo.mfcc import mfcc
 from training.checkpoints import load_network
 from training.dataset import Dataset
-from training.features import librosa_mfcc
+from training.features import librosa_features
 from training.fit import predict
 from training.runs import HeldOut, Run
 from training.songs import DataError
@@ -36,9 +36,6 @@ from training.splits import PROTOCOLS
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Step = Callable[[], None]
-
-_USED_BY = {"NumPy": ("mfcc", "waveform"), "in the graph": ("waveform",)}
-"""Whose front end a file of which input relies on; NumPy's is the reference of both."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +162,11 @@ class Exporter:
         front_end = self.run.front_end
         difficult = difficult_segments(front_end)
         in_graph = GraphFeatures(_front_alone(front_end))
-        librosas = np.stack([librosa_mfcc(s, front_end) for s in difficult.values()])
+        librosas = np.stack([librosa_features(s, front_end) for s in difficult.values()])
         of_songs = np.asarray(self.dataset.features)
         owners = [self.dataset.songs[song].name for song in self.dataset.segment_songs]
         made: dict[str, tuple[Callable[[FloatArray], FloatArray], FloatArray]] = {
-            "NumPy": (lambda s: mfcc(s, front_end), hearing.numpy_features),
+            "NumPy": (lambda s: segment_features(s, front_end), hearing.numpy_features),
             "in the graph": (in_graph, hearing.graph_features),
         }
         parity = {}
@@ -215,7 +212,11 @@ class Exporter:
             calibration=f"{self.representative} segments, evenly by genre, seed"
             f" {self.run.config.seed}",
             probes=probe_elsewhere(tflite, card, pythons),
-            features={n: p for n, p in features.items() if form.input in _USED_BY[n.split(",")[0]]},
+            features={
+                name: parity
+                for name, parity in features.items()
+                if form.input == "waveform" or "graph" not in name
+            },
             labels=labels,
         )
 
@@ -258,5 +259,5 @@ class Exporter:
 
 def _front_alone(front_end: FrontEnd) -> bytes:
     """The graph of the front end without the standardisation."""
-    nothing = np.zeros(front_end.n_mfcc, np.float32)
+    nothing = np.zeros(front_end.n_coefficients, np.float32)
     return front_graph("waveform", front_end, mean=nothing, deviation=nothing + 1)

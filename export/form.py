@@ -5,7 +5,8 @@ from typing import Literal
 
 from mobile_demo.errors import PocketGenreError
 
-Input = Literal["mfcc", "waveform"]
+Features = Literal["mfcc", "log-mel"]
+Input = Literal["mfcc", "log-mel", "waveform"]
 Quantization = Literal["int8", "int16x8", "float16", "dynamic", "float32"]
 Io = Literal["float32", "int8"]
 
@@ -24,7 +25,7 @@ class Form:
 
     Attributes
     ----------
-    input : ``mfcc``, the features of a segment; or ``waveform``, its samples
+    input : ``mfcc`` or ``log-mel``, the features of a segment; or ``waveform``, its samples
     quantization : of the network; the front end is float32 in any case
     io : type of the input and the output
 
@@ -39,9 +40,9 @@ class Form:
     io: Io = "float32"
 
     def __post_init__(self) -> None:
-        if self.io == "int8" and (self.input, self.quantization) != ("mfcc", "int8"):
+        if self.io == "int8" and (self.input == "waveform" or self.quantization != "int8"):
             raise PocketGenreError(
-                "--io int8 goes with --input mfcc and --quantization int8 alone: a waveform in"
+                "--io int8 goes with features and --quantization int8 alone: a waveform in"
                 " 8 bits would lose its quiet parts, and the other forms compute in floats."
             )
 
@@ -56,7 +57,8 @@ class Form:
         return self.quantization in ("int8", "int16x8")
 
 
-def family() -> list[Form]:
-    """Every form there is, the smallest input first."""
-    forms = [Form(i, q) for i in ("mfcc", "waveform") for q in QUANTIZATIONS]
+def family(features: Features = "mfcc") -> list[Form]:
+    """Every form there is of a network on such features, the smallest input first."""
+    inputs: tuple[Input, ...] = (features, "waveform")
+    forms = [Form(i, q) for i in inputs for q in QUANTIZATIONS]
     return [forms[0], replace(forms[0], io="int8"), *forms[1:]]

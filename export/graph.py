@@ -1,6 +1,7 @@
 """The front end as a TFLite graph: what stands before the network in a file.
 
-Float32 and built-in operations alone, with the constants of :mod:`mobile_demo.mfcc`.
+Float32 and built-in operations alone, with the constants of :mod:`mobile_demo.mel` and
+:mod:`mobile_demo.mfcc`.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from export.form import Input
 from mobile_demo.frontend import FrontEnd
-from mobile_demo.mfcc import banded_mel_matrix, dct_matrix, hann_window
+from mobile_demo.mel import banded_mel_matrix, hann_window
+from mobile_demo.mfcc import dct_matrix
 from mobile_demo.quiet import quiet_stderr
 
 FloatArray = NDArray[np.float32]
@@ -22,8 +24,8 @@ def front_graph(kind: Input, front_end: FrontEnd, mean: FloatArray, deviation: F
 
     Parameters
     ----------
-    kind : what it takes: ``mfcc`` float32 [shape=(1, frames, coefficients)], or ``waveform``
-        float32 [shape=(1, segment_samples)]
+    kind : what it takes: ``waveform`` float32 [shape=(1, segment_samples)], or features
+        float32 [shape=(1, frames, coefficients)]
     front_end : the parameters
     mean, deviation : float32 [shape=(coefficients,)]
 
@@ -32,17 +34,18 @@ def front_graph(kind: Input, front_end: FrontEnd, mean: FloatArray, deviation: F
     bytes
         of a file whose output is float32 [shape=(1, frames, coefficients)]
     """
-    shape = front_end.shape if kind == "mfcc" else (front_end.segment_samples,)
+    shape = (front_end.segment_samples,) if kind == "waveform" else front_end.shape
+    compute = _mfcc if front_end.features == "mfcc" else _log_mel
 
     def standardized(given: tf.Tensor) -> tf.Tensor:
-        features = given if kind == "mfcc" else _mfcc(given, front_end)
+        features = compute(given, front_end) if kind == "waveform" else given
         return (features - mean) * (1 / deviation).astype(np.float32)
 
     return _convert(standardized, (1, *shape))
 
 
-def _mfcc(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
-    """Librosa's MFCC in TensorFlow operations, float32 [shape=(1, frames, coefficients)].
+def _mel_power(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
+    """Librosa's mel power in TensorFlow operations, float32 [shape=(frames, bands)].
 
     Frames are put together from whole hops, since TFLite has no operation that cuts
     overlapping frames; mel bands from groups that hear few bins, which makes the file 0.4 MB
@@ -59,7 +62,17 @@ def _mfcc(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
     spectrum = tf.signal.rfft(framed * hann_window(front_end.n_fft))
     power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
     bands = banded_mel_matrix(front_end)
-    mel = tf.concat([tf.matmul(power[:, b], w, transpose_b=True) for b, w in bands], axis=1)
+    return tf.concat([tf.matmul(power[:, b], w, transpose_b=True) for b, w in bands], axis=1)
+
+
+def _log_mel(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
+    power = _mel_power(samples, front_end)
+    scaled = tf.math.log(1 + front_end.log_gain * power) * np.float32(1 / np.log(10))
+    return scaled[tf.newaxis]
+
+
+def _mfcc(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
+    mel = _mel_power(samples, front_end)
     decibel = tf.math.log(tf.maximum(mel, front_end.amin)) * np.float32(10 / np.log(10))
     decibel = tf.maximum(decibel, tf.reduce_max(decibel) - front_end.top_db)
     # The mean of a frame goes past the DCT: in float32, the sums over a silent frame's equal

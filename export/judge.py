@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mobile_demo.card import ModelCard
 from mobile_demo.classifier import Classifier
 from mobile_demo.errors import AudioError
-from mobile_demo.mfcc import mfcc
+from mobile_demo.features import segment_features
 from mobile_demo.runtime import new_interpreter
 from training.dataset import Dataset
 from training.features import song_segments
@@ -73,7 +73,7 @@ def hear(dataset: Dataset, judges: Sequence[Judge], front: bytes, on_song: Step)
     position = 0
     for song, count in zip(dataset.songs, dataset.segment_counts, strict=True):
         segments = _segments(dataset, dataset.audio / song.path, count)
-        features = [mfcc(segment, dataset.front_end) for segment in segments]
+        features = [segment_features(segment, dataset.front_end) for segment in segments]
         by_numpy += features
         by_graph += [in_graph(segment) for segment in segments]
         for judge, classifier, rows in zip(judges, classifiers, answers, strict=True):

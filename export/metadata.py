@@ -78,12 +78,13 @@ def _input(form: Form, front_end: FrontEnd) -> Field:
         audio = {0: front_end.sample_rate, 1: 1}  # channels
         return {0: "waveform", 1: description, 3: {0: Byte(_AUDIO_PROPERTIES), 1: audio}}
     frames, coefficients = front_end.shape
+    kind = "MFCC" if form.input == "mfcc" else "log-mel bands"
     description = (
-        f"{coefficients} MFCC of {frames} frames, as librosa {front_end.sample_rate} Hz, n_fft"
-        f" {front_end.n_fft}, hop {front_end.hop_length} computes them"
+        f"{coefficients} {kind} of {frames} frames: {front_end.sample_rate} Hz, n_fft"
+        f" {front_end.n_fft}, hop {front_end.hop_length}"
         + ("; standardised as the card says." if form.io == "int8" else ".")
     )
-    return {0: "mfcc", 1: description, 3: {0: Byte(_FEATURE_PROPERTIES), 1: {}}}
+    return {0: form.input, 1: description, 3: {0: Byte(_FEATURE_PROPERTIES), 1: {}}}
 
 
 def _table(builder: flatbuffers.Builder, fields: Mapping[int, Field]) -> int:

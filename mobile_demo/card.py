@@ -23,7 +23,8 @@ class ModelCard:
     name : the network's name, for people
     labels : genres in the order of the network's outputs
     front_end : how a segment's features are computed
-    input : what the file takes: ``mfcc``, the features, or ``waveform``, the samples
+    input : what the file takes: the front end's features (``mfcc``, ``log-mel``), or the
+        samples themselves (``waveform``)
     sha256 : of the model file, in hexadecimal
     standardization : None where the file standardises the features itself; otherwise the
         ``mean`` and ``deviation`` of each coefficient, to be applied before quantizing
@@ -36,7 +37,7 @@ class ModelCard:
     labels: tuple[str, ...]
     front_end: FrontEnd
     sha256: str
-    input: Literal["mfcc", "waveform"] = "mfcc"
+    input: Literal["mfcc", "log-mel", "waveform"] = "mfcc"
     standardization: dict[str, list[float]] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
@@ -46,12 +47,13 @@ class ModelCard:
         names = self.labels
         if not names or len(set(names)) != len(names) or not all(map(_is_label, names)):
             raise ModelError("A model card needs a list of different genre names as its labels.")
-        if self.input not in ("mfcc", "waveform"):
-            raise ModelError(f"The model's input is mfcc or waveform, not {self.input!r}.")
+        kinds = (self.front_end.features, "waveform")
+        if self.input not in kinds:
+            raise ModelError(f"The model's input is {' or '.join(kinds)}, not {self.input!r}.")
 
     def to_json(self) -> str:
         """The card as readable JSON, ending in a newline."""
-        values = {"format": CARD_FORMAT, **asdict(self)}
+        values = {"format": CARD_FORMAT, **asdict(self), "front_end": self.front_end.to_dict()}
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod

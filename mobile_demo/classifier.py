@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mobile_demo.card import ModelCard, read_model
 from mobile_demo.decoding import DamagedAudioError, stream_mono
 from mobile_demo.errors import AudioError, ModelError
-from mobile_demo.mfcc import mfcc
+from mobile_demo.features import segment_features
 from mobile_demo.runtime import new_interpreter
 from mobile_demo.segments import cut_segments
 from mobile_demo.vote import Vote, majority_vote
@@ -66,8 +66,8 @@ class Classifier:
         Parameters
         ----------
         inputs : float32 [shape=(segments, frames, coefficients)]
-            MFCC as :func:`mobile_demo.mfcc.mfcc` computes them; or the samples themselves,
-            [shape=(segments, segment_samples)], if that is what the card says.
+            features as :func:`mobile_demo.features.segment_features` computes them; or the
+            samples themselves, [shape=(segments, segment_samples)], if the card says so.
 
         Returns
         -------
@@ -76,13 +76,15 @@ class Classifier:
         return np.stack([self._invoke(segment) for segment in inputs])
 
     def prepare(self, samples: FloatArray) -> FloatArray:
-        """What the file takes for one segment: its MFCC, or the samples as they are.
+        """What the file takes for one segment: its features, or the samples as they are.
 
         Parameters
         ----------
         samples : float32 [shape=(segment_samples,)]
         """
-        return samples if self.card.input == "waveform" else mfcc(samples, self.card.front_end)
+        if self.card.input == "waveform":
+            return samples
+        return segment_features(samples, self.card.front_end)
 
     def segment_probabilities(self, path: Path) -> FloatArray:
         """Genre probabilities of each 3 s segment of a song, in time order.
@@ -140,7 +142,8 @@ def _only_input_and_output(
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError("The model must have one input and one output.")
     front_end = card.front_end
-    expected_in = (1, *front_end.shape) if card.input == "mfcc" else (1, front_end.segment_samples)
+    given = (front_end.segment_samples,) if card.input == "waveform" else front_end.shape
+    expected_in = (1, *given)
     expected_out = (1, len(card.labels))
     for details, expected, what in (
         (inputs[0], expected_in, "input"),
@@ -161,7 +164,7 @@ def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
         return None
     mean = np.array(card.standardization["mean"], np.float32)
     deviation = np.array(card.standardization["deviation"], np.float32)
-    if mean.shape != (card.front_end.n_mfcc,) or mean.shape != deviation.shape:
+    if mean.shape != (card.front_end.n_coefficients,) or mean.shape != deviation.shape:
         raise ModelError("The card's standardization doesn't fit its front end.")
     return mean, deviation
 

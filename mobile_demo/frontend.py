@@ -1,18 +1,24 @@
 """The front end's parameters: the one place where each number and its unit stand.
 
+Two kinds of features are computed from the same mel bands: MFCC, librosa's, or the logarithm
+of the bands themselves, as musicnn's.
+
 Training, export, the phone and the server all read them from here (or from a
 model card that was written from here); nobody repeats them.
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from mobile_demo.errors import ModelError
+
+_OF_ONE_KIND = {"mfcc": ("n_mfcc", "amin", "top_db"), "log-mel": ("log_gain",)}
+"""Parameters that only one kind of features has."""
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """From mono audio to the MFCC of one segment, as librosa 0.11 defines each step.
+    """From mono audio to the features of one segment, as librosa 0.11 defines each step.
 
     Attributes
     ----------
@@ -21,9 +27,11 @@ class FrontEnd:
     n_fft : length of one frame and of its FFT, in samples; a power of two
     hop_length : distance between the starts of two frames, in samples; divides ``n_fft / 2``
     n_mels : number of Slaney mel bands between 0 Hz and ``sample_rate / 2``
-    n_mfcc : number of cepstral coefficients kept, from c0 on
-    amin : smallest mel power that is told from silence
-    top_db : dynamic range kept below the loudest mel band of the segment, in dB
+    n_mfcc : of MFCC: number of cepstral coefficients kept, from c0 on
+    amin : of MFCC: smallest mel power that is told from silence
+    top_db : of MFCC: dynamic range kept below the segment's loudest mel band, in dB
+    log_gain : of log-mel, which is log10(1 + log_gain * mel power)
+    features : ``mfcc`` or ``log-mel``
     """
 
     sample_rate: int = 22_050
@@ -34,9 +42,13 @@ class FrontEnd:
     n_mfcc: int = 13
     amin: float = 1e-10
     top_db: float = 80.0
+    log_gain: float = 10_000.0
+    features: Literal["mfcc", "log-mel"] = "mfcc"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
+        if self.features not in ("mfcc", "log-mel"):
+            raise ModelError(f"A front end's features are mfcc or log-mel, not {self.features!r}.")
+        for field in fields(self)[:-1]:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, field.type):  # type: ignore[arg-type]
                 raise ModelError(f"The front end's {field.name} must be a number, not {value!r}.")
@@ -64,13 +76,20 @@ class FrontEnd:
         return 1 + self.segment_samples // self.hop_length
 
     @property
+    def n_coefficients(self) -> int:
+        """Features of one frame: cepstral coefficients or mel bands."""
+        return self.n_mfcc if self.features == "mfcc" else self.n_mels
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Shape of one segment's features: (frames, coefficients)."""
-        return (self.n_frames, self.n_mfcc)
+        return (self.n_frames, self.n_coefficients)
 
     def to_dict(self) -> dict[str, Any]:
-        """The parameters as JSON types."""
-        return asdict(self)
+        """The parameters as JSON types; only those that the kind of features has."""
+        others = {name for kind in _OF_ONE_KIND for name in _OF_ONE_KIND[kind]}
+        others -= set(_OF_ONE_KIND[self.features])
+        return {name: value for name, value in asdict(self).items() if name not in others}
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
@@ -81,8 +100,12 @@ class FrontEnd:
         ModelError
             a parameter is missing, unknown or out of range.
         """
-        names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names:
+        if not isinstance(values, dict):
+            raise ModelError(f"A front end is a table of parameters, not {values!r}.")
+        values = {"features": "mfcc", **values}  # there was nothing else at first
+        kind = FRONT_ENDS.get(str(values["features"]), STANDARD)
+        names = set(kind.to_dict())
+        if set(values) != names:
             raise ModelError(
                 f"A front end has exactly these parameters: {', '.join(sorted(names))}."
             )
@@ -91,3 +114,16 @@ class FrontEnd:
 
 STANDARD = FrontEnd()
 """GTZAN's published setting: 13 MFCC, 130 frames for each 3 s segment."""
+
+LOG_MEL = FrontEnd(
+    sample_rate=16_000,
+    segment_samples=48_000,
+    n_fft=512,
+    hop_length=256,
+    n_mels=96,
+    features="log-mel",
+)
+"""musicnn's setting: 96 mel bands up to 8 kHz, 188 frames for each 3 s segment."""
+
+FRONT_ENDS = {"mfcc": STANDARD, "log-mel": LOG_MEL}
+"""By the name that ``prepare-dataset --features`` takes."""

@@ -77,7 +77,7 @@ def probing_inputs(front_end: FrontEnd, kind: str) -> NDArray[np.float32]:
 
     Returns
     -------
-    float32 [shape=(segments, frames, coefficients)] for ``mfcc``,
+    float32 [shape=(segments, frames, coefficients)],
         [shape=(segments, segment_samples)] for ``waveform``
     """
     rng = np.random.default_rng(20_261)
@@ -88,6 +88,10 @@ def probing_inputs(front_end: FrontEnd, kind: str) -> NDArray[np.float32]:
         shift = 2.0 ** -(17 + np.arange(_SEGMENTS) % 8)
         samples: NDArray[np.float32] = (noise * shift[:, np.newaxis]).astype(np.float32)
         return samples
+    if kind == "log-mel":
+        level = rng.integers(0, 2048, (_SEGMENTS, 1, front_end.n_mels))
+        levels = level + rng.integers(0, 2048, (_SEGMENTS, *front_end.shape))
+        return (levels / 2**10).astype(np.float32)
     spread = np.array([640, 320] + [160] * (front_end.n_mfcc - 2))[: front_end.n_mfcc]
     values = rng.integers(-1024, 1025, (_SEGMENTS, *front_end.shape)) * spread
     drift = rng.integers(-1024, 1025, (_SEGMENTS, 1, front_end.n_mfcc)) * spread

@@ -1,4 +1,4 @@
-"""The features that networks are trained on: librosa's MFCC, segment by segment."""
+"""The features that networks are trained on: librosa's, segment by segment."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_demo.decoding import DamagedAudioError, stream_mono
-from mobile_demo.frontend import STANDARD, FrontEnd
+from mobile_demo.frontend import LOG_MEL, STANDARD, FrontEnd
 from mobile_demo.segments import SHORTEST_SECONDS, TooShortError
 
 FloatArray = NDArray[np.float32]
@@ -25,16 +25,32 @@ def librosa_mfcc(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatAr
     -------
     float32 [shape=(1 + n // hop_length, n_mfcc)]
     """
-    power = librosa.feature.melspectrogram(
-        y=samples,
-        sr=front_end.sample_rate,
-        n_fft=front_end.n_fft,
-        hop_length=front_end.hop_length,
-        n_mels=front_end.n_mels,
-    )
+    power = _librosa_mel(samples, front_end)
     decibel = librosa.power_to_db(power, amin=front_end.amin, top_db=front_end.top_db)
     coefficients: FloatArray = librosa.feature.mfcc(S=decibel, n_mfcc=front_end.n_mfcc)
     return np.ascontiguousarray(coefficients.T, dtype=np.float32)
+
+
+def librosa_log_mel(samples: FloatArray, front_end: FrontEnd = LOG_MEL) -> FloatArray:
+    """Musicnn's input by librosa, (frames, bands).
+
+    Parameters
+    ----------
+    samples : float32 [shape=(n,)]
+    front_end : the parameters
+
+    Returns
+    -------
+    float32 [shape=(1 + n // hop_length, n_mels)]
+    """
+    power = _librosa_mel(samples, front_end)
+    return np.ascontiguousarray(np.log10(1 + front_end.log_gain * power.T), dtype=np.float32)
+
+
+def librosa_features(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """The features that the front end names, by librosa, (frames, coefficients)."""
+    compute = librosa_mfcc if front_end.features == "mfcc" else librosa_log_mel
+    return compute(samples, front_end)
 
 
 def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
@@ -67,7 +83,7 @@ def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
 
 
 def song_features(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
-    """Segments of a song as librosa's MFCC.
+    """Segments of a song as librosa's features.
 
     Returns
     -------
@@ -79,5 +95,16 @@ def song_features(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
         as :func:`song_segments`.
     """
     return np.stack(
-        [librosa_mfcc(segment, front_end) for segment in song_segments(path, front_end)]
+        [librosa_features(segment, front_end) for segment in song_segments(path, front_end)]
     )
+
+
+def _librosa_mel(samples: FloatArray, front_end: FrontEnd) -> FloatArray:
+    power: FloatArray = librosa.feature.melspectrogram(
+        y=samples,
+        sr=front_end.sample_rate,
+        n_fft=front_end.n_fft,
+        hop_length=front_end.hop_length,
+        n_mels=front_end.n_mels,
+    )
+    return power

@@ -114,8 +114,8 @@ def coefficient_moments(
     -------
     mean, variance : float32 [shape=(coefficients,)]
     """
-    total = np.zeros(dataset.front_end.n_mfcc)
-    squares = np.zeros(dataset.front_end.n_mfcc)
+    total = np.zeros(dataset.front_end.n_coefficients)
+    squares = np.zeros(dataset.front_end.n_coefficients)
     ordered = np.sort(segments)
     for start in range(0, len(ordered), 1024):
         block = dataset.features[ordered[start : start + 1024]].astype(np.float64)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from export.fixtures import difficult_segments
 from export.parity import FEATURE_ATOL, FEATURE_RTOL
 from mobile_demo.frontend import STANDARD, FrontEnd
-from mobile_demo.mfcc import dct_matrix, hann_window, mel_matrix, mfcc
+from mobile_demo.mel import hann_window, mel_matrix
+from mobile_demo.mfcc import dct_matrix, mfcc
 from training.features import librosa_mfcc, song_segments
 
 DIFFICULT = difficult_segments()

@@ -1,13 +1,14 @@
 """``prepare-dataset``: labelled music to features on disk."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mobile_demo.cli.console import Debug, printable, progress, run, say
-from mobile_demo.frontend import STANDARD
+from mobile_demo.frontend import FRONT_ENDS, FrontEnd
 from training.dataset import Dataset, save_dataset
 from training.prepare import PreparedSong, clear_parts, duplicates_by_content, prepare_songs
 from training.songs import (
@@ -18,6 +19,13 @@ from training.songs import (
     songs_from_folders,
     songs_from_index,
 )
+
+
+class Features(StrEnum):
+    """Kinds of features."""
+
+    mfcc = "mfcc"
+    log_mel = "log-mel"
 
 
 def prepare_dataset(
@@ -32,10 +40,14 @@ def prepare_dataset(
             metavar="FILE",
         ),
     ] = None,
+    features: Annotated[
+        Features,
+        typer.Option(help="What networks will be trained on; log-mel is what musicnn takes."),
+    ] = Features.mfcc,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     debug: Debug = False,
 ) -> None:
-    """Compute the MFCC of every 3 s segment of the songs in AUDIO.
+    """Compute the features of every 3 s segment of the songs in AUDIO.
 
     Without --index, each folder in AUDIO is a genre. With it, artists can be told apart, and
     songs of one artist will stay together when the data set is split. A file
@@ -48,16 +60,17 @@ def prepare_dataset(
 
     - `prepare-dataset gtzan --index gtzan/index.csv --out data/gtzan`
     """
+    front_end = FRONT_ENDS[features.value]
     songs = songs_from_index(index) if index else songs_from_folders(audio)
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     prepared = []
     with progress() as bar:
         task = bar.add_task(f"Computing features of {len(songs)} songs", total=len(songs))
-        for item in prepare_songs(songs, audio, parts, STANDARD, workers):
+        for item in prepare_songs(songs, audio, parts, front_end, workers):
             prepared.append(item)
             bar.advance(task)
-    dataset = _join(out, audio, prepared)
+    dataset = _join(out, audio, front_end, prepared)
     clear_parts(parts)
     say(
         f"{out}: {len(dataset.songs)} songs, {len(dataset.segment_songs)} segments,"
@@ -66,7 +79,7 @@ def prepare_dataset(
     )
 
 
-def _join(out: Path, audio: Path, prepared: list[PreparedSong]) -> Dataset:
+def _join(out: Path, audio: Path, front_end: FrontEnd, prepared: list[PreparedSong]) -> Dataset:
     prepared = sorted(prepared, key=lambda item: item.song.name)
     for item in prepared:
         if item.error:
@@ -79,7 +92,7 @@ def _join(out: Path, audio: Path, prepared: list[PreparedSong]) -> Dataset:
     if (audio / DUPLICATES_FILE).exists():
         pairs += read_duplicates(audio / DUPLICATES_FILE)
     songs = group_songs([song for song, _ in readable], pairs)
-    return save_dataset(out, audio, STANDARD, songs, [part for _, part in readable])
+    return save_dataset(out, audio, front_end, songs, [part for _, part in readable])
 
 
 def main() -> None:

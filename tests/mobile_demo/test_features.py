@@ -1,0 +1,51 @@
+"""The device's log-mel bands are librosa's, as musicnn takes them."""
+
+import librosa
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export.fixtures import difficult_segments
+from mobile_demo.features import log_mel, segment_features
+from mobile_demo.frontend import FRONT_ENDS, LOG_MEL
+from training.features import librosa_features, librosa_log_mel
+
+DIFFICULT = difficult_segments(LOG_MEL)
+
+
+def test_a_segment_of_three_seconds_gives_188_frames_of_96_bands() -> None:
+    features = log_mel(DIFFICULT["music-like"])
+    assert features.shape == (188, 96) == LOG_MEL.shape
+    assert features.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", DIFFICULT)
+def test_difficult_segments_equal_librosas(name: str) -> None:
+    np.testing.assert_allclose(
+        log_mel(DIFFICULT[name]), librosa_log_mel(DIFFICULT[name]), atol=1e-4
+    )
+
+
+def test_musicnns_own_definition_is_the_reference() -> None:
+    samples = DIFFICULT["music-like"]
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=16_000, n_fft=512, hop_length=256, n_mels=96
+    )
+    np.testing.assert_allclose(librosa_log_mel(samples), np.log10(10_000 * power.T + 1), rtol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 50_000), st.floats(1e-6, 1.0), st.integers(0, 2**32 - 1))
+def test_any_length_and_gain_equals_librosas(length: int, gain: float, seed: int) -> None:
+    samples = np.random.default_rng(seed).uniform(-gain, gain, length).astype(np.float32)
+    np.testing.assert_allclose(log_mel(samples), librosa_log_mel(samples), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", FRONT_ENDS)
+def test_the_front_end_chooses_the_features(kind: str) -> None:
+    front_end = FRONT_ENDS[kind]
+    samples = difficult_segments(front_end)["noise"]
+    features = segment_features(samples, front_end)
+    assert features.shape == front_end.shape
+    np.testing.assert_allclose(features, librosa_features(samples, front_end), atol=1e-3)
