@@ -1,10 +1,11 @@
 """Keras to TFLite, in any of the forms of :mod:`export.form`.
 
-A file is put together of two: the front end, always in float32, and the network, quantized as
-asked. So MFCC c0, which spans hundreds, and c12, a few units, are standardised before one int8
-scale is laid over both; the waveform file's network is to the bit that of the MFCC file; and
-no form of quantization can touch the front end. With int8 at both ends there is no front: what
-it would do belongs to the caller's quantizing, and the card carries the numbers.
+A file is put together of three: the front end, always in float32, the network, quantized as
+asked, and the softmax in float32. So MFCC c0, which spans hundreds, and c12, a few units, are
+standardised before one int8 scale is laid over both; the waveform file's network is to the bit
+that of the MFCC file; no form of quantization can touch the front end; and the softmax, whose
+int8 form differs by processor, gives the same on all. With int8 at both ends there is only the
+network: standardising belongs to the caller's quantizing, and the card carries the numbers.
 """
 
 import tempfile
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from export import lstm, surgery
 from export.fold import fold_batch_norms
 from export.form import Form
-from export.graph import front_graph
+from export.graph import front_graph, softmax_graph
 from export.operations import check_builtin_ops
 from export.rounding import round_weights
 from mobile_demo.frontend import FrontEnd
@@ -65,11 +66,13 @@ def convert(
         an operation of the network has no such form among TFLite's built-in ones.
     """
     network = Network.of(model)
-    tflite = convert_core(network.core, network.standardized(calibration), form)
+    core = network.core if form.io == "int8" else without_softmax(network.core)
+    tflite = convert_core(core, network.standardized(calibration), form)
     tflite = surgery.align_lstm_states(tflite)
     if form.io == "float32":
         front = front_graph(form.input, front_end, network.mean, network.deviation)
-        tflite = surgery.join(front, tflite)
+        back = softmax_graph(model.output_shape[-1])
+        tflite = surgery.join(surgery.join(front, tflite), back)
     tflite = surgery.name_ends(tflite, form.input, OUTPUT_NAME, f"pocketgenre {form.name}")
     check_builtin_ops(tflite)
     return tflite
@@ -111,6 +114,23 @@ class Network:
         scaled = (calibration - self.mean) / self.deviation
         clipped: FloatArray = np.clip(scaled, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
         return clipped
+
+
+def without_softmax(core: keras.Model) -> keras.Model:
+    """The same network up to its logits.
+
+    Raises
+    ------
+    DataError
+        it doesn't end in a dense layer with softmax.
+    """
+    *rest, head = core.layers
+    if not isinstance(head, layers.Dense) or head.activation is not keras.activations.softmax:
+        raise DataError("The network doesn't end in a dense layer with softmax.")
+    logits = layers.Dense.from_config({**head.get_config(), "activation": "linear"})
+    model = keras.Sequential([keras.Input(core.input_shape[1:]), *rest, logits])
+    logits.set_weights(head.get_weights())
+    return model
 
 
 def convert_core(core: keras.Model, standardized: FloatArray, form: Form) -> bytes:

@@ -1,6 +1,6 @@
-"""The front end as a TFLite graph: what stands before the network in a file.
+"""The float32 ends of a file as TFLite graphs: front end before the network, softmax behind.
 
-Float32 and built-in operations alone, with the constants of :mod:`mobile_demo.mel` and
+Built-in operations alone, with the constants of :mod:`mobile_demo.mel` and
 :mod:`mobile_demo.mfcc`.
 """
 
@@ -42,6 +42,11 @@ def front_graph(kind: Input, front_end: FrontEnd, mean: FloatArray, deviation: F
         return (features - mean) * (1 / deviation).astype(np.float32)
 
     return _convert(standardized, (1, *shape))
+
+
+def softmax_graph(outputs: int) -> bytes:
+    """A TFLite file from logits to probabilities, float32 [shape=(1, outputs)] both."""
+    return _convert(tf.nn.softmax, (1, outputs))
 
 
 def _mel_power(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from export.convert import Network, new_converter, one_by_one
+from export.convert import Network, new_converter, one_by_one, without_softmax
 from export.form import Form
 from export.rounding import round_weights
 from mobile_demo.quiet import quiet_stderr
@@ -45,7 +45,7 @@ def layer_errors(model: keras.Model, calibration: FloatArray, form: Form) -> lis
         return []
     network = Network.of(model)
     standardized = network.standardized(calibration)
-    core = round_weights(network.core, standardized)
+    core = round_weights(without_softmax(network.core), standardized)
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=new_converter(core, standardized, form, Path(folder)),

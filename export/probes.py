@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from mobile_demo.card import ModelCard, card_path
 from training.songs import DataError
 
 _SECONDS = 120
-_PRINTED = ("runtime", "machine", "milliseconds", "arena", "labels", "answers")
+_PRINTED = ("runtime", "machine", "milliseconds", "arena")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,6 @@ class RuntimeProbe:
     milliseconds : median time of one segment by number of threads
     arena : bytes that the runtime writes to
     labels : index of the most likely genre of each probing segment
-    answers : SHA-256 of the probabilities of the probing segments
     error : why it can't run the file, if it can't; then the rest is empty
     """
 
@@ -34,13 +35,13 @@ class RuntimeProbe:
     milliseconds: dict[str, float] = field(default_factory=dict)
     arena: int = 0
     labels: list[int] = field(default_factory=list)
-    answers: str = ""
     error: str | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """From what ``mobile_demo.probe`` prints."""
-        return cls(**{name: values[name] for name in _PRINTED})
+        labels = np.argmax(values["answers"], axis=1).tolist()
+        return cls(**{name: values[name] for name in _PRINTED}, labels=labels)
 
 
 def probe_elsewhere(model: bytes, card: ModelCard, pythons: Sequence[Path]) -> list[RuntimeProbe]:

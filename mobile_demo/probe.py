@@ -1,11 +1,10 @@
-"""How a model runs here: its time, its memory and the bits of its answers.
+"""How a model runs here: its time, its memory and its answers.
 
 ``python -m mobile_demo.probe MODEL...`` prints JSON, so that two machines or two runtimes can
 be held against each other. The inputs are made of whole numbers alone, and so the same
 everywhere, bit for bit.
 """
 
-import hashlib
 import json
 import platform
 import statistics
@@ -37,8 +36,7 @@ class Probe:
     runtime, machine : that ran it, with its version; processor architecture
     milliseconds : median time of one segment by number of threads
     arena : bytes of all tensors that the runtime's own kernels write to
-    labels : index of the most likely genre of each probing segment
-    answers : SHA-256 of all probabilities
+    answers : probabilities of each probing segment
     """
 
     model: str
@@ -46,8 +44,7 @@ class Probe:
     machine: str
     milliseconds: dict[int, float]
     arena: int
-    labels: list[int]
-    answers: str
+    answers: list[list[float]]
 
 
 def probe(model_path: Path) -> Probe:
@@ -67,8 +64,7 @@ def probe(model_path: Path) -> Probe:
         machine=platform.machine(),
         milliseconds={threads: _milliseconds(model, threads) for threads in _THREADS},
         arena=_arena(model),
-        labels=answers.argmax(axis=1).tolist(),
-        answers=hashlib.sha256(answers.tobytes()).hexdigest(),
+        answers=answers.tolist(),
     )
 
 

@@ -1,7 +1,8 @@
 """``make check-arm64``: an emulated arm64 gives what this machine gives.
 
-For each model file the probabilities of the probing segments must be equal bit for bit, on
-LiteRT and on tflite-runtime; and a small library scanned there must get the same labels.
+For each model file the probabilities of the probing segments must be equal but for the last
+digit of the float32 softmax (one step of an int8 logit changes them by far more), on LiteRT and
+on tflite-runtime; and a small library scanned there must get the same labels.
 Emulation is slow; its times say nothing of a phone's.
 """
 
@@ -12,9 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mobile_demo.card import card_path
 from mobile_demo.synthetic import write_synthetic_library
 
+LAST_DIGIT = 1e-6
 REPOSITORY = Path(__file__).parents[2]
 WORK = REPOSITORY / ".venv" / "arm64" / "root" / "work"
 MODELS = sorted((REPOSITORY / "mobile_demo" / "models").glob("*.tflite"))
@@ -29,9 +33,10 @@ def main(models: list[Path]) -> int:
         here = _here(environment, "mobile_demo.probe", *names)
         there = _there(environment, "mobile_demo.probe", *names)
         for ours, theirs in zip(here, there, strict=True):
-            same = ours["answers"] == theirs["answers"]
+            difference = np.abs(np.subtract(ours["answers"], theirs["answers"])).max()
+            same = bool(difference <= LAST_DIGIT)
             failures += not same
-            print(f"{ours['runtime']}  {ours['model']}: {_verdict(same)}")
+            print(f"{ours['runtime']}  {ours['model']}: {_verdict(same)} ({difference:.1e})")
         scan = ("mobile_demo.cli.scan_library", "library", "--format", "json")
         ours, theirs = _here(environment, *scan), _there(environment, *scan)
         same = [_told(song) for song in ours] == [_told(song) for song in theirs]

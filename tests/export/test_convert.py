@@ -145,7 +145,8 @@ class Determinant(keras.layers.Layer):
 def test_an_operation_that_tflite_lacks_is_an_error_that_names_it(features: np.ndarray) -> None:
     mean, variance = np.zeros(13, np.float32), np.ones(13, np.float32)
     standardize = keras.layers.Normalization(mean=mean, variance=variance, name="standardize")
-    model = keras.Sequential([keras.Input((130, 13)), standardize, Determinant()])
+    head = keras.layers.Dense(3, activation="softmax")
+    model = keras.Sequential([keras.Input((130, 13)), standardize, Determinant(), head])
     with pytest.raises(DataError, match="MatrixDeterminant"):
         convert(model, STANDARD, features)
 
