@@ -23,6 +23,20 @@ for package in "$home"/apt/debs/*.deb; do dpkg-deb -x "$package" "$home/root"; d
 cp "$(command -v qemu-aarch64-static)" "$home/root/"
 touch "$home/root/dev/null" "$home/root/dev/urandom"
 
+# LiteRT's XNNPACK chooses its kernels by these files; run.sh emulates the same processor, a
+# Cortex-A76. Without them XNNPACK stays off, with qemu's "max" it computes nonsense.
+mkdir -p "$home/root/proc" "$home/root/sys/devices/system/cpu"
+for file in possible present; do echo 0-1 > "$home/root/sys/devices/system/cpu/$file"; done
+for core in 0 1; do
+    printf 'processor\t: %s\nFeatures\t: %s\n%s\n\n' "$core" \
+        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp asimdrdm lrcpc asimddp" \
+        "CPU implementer	: 0x41
+CPU architecture: 8
+CPU variant	: 0x3
+CPU part	: 0xd0b
+CPU revision	: 1"
+done > "$home/root/proc/cpuinfo"
+
 platforms=$(for glibc in 17 24 26 27 28 31 34 35; do echo "--platform manylinux_2_${glibc}_aarch64"; done)
 for environment in scan tflite-runtime; do
     # shellcheck disable=SC2086
