@@ -87,6 +87,7 @@ class Run:
         """The content of ``run.json``."""
         values = {"format": RUN_FORMAT, **asdict(self)}
         del values["folder"]
+        values["front_end"] = self.front_end.to_dict()
         values["dataset"] = str(self.dataset)
         return json.dumps(values, indent=2) + "\n"
 

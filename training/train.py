@@ -121,9 +121,9 @@ def _require_standard(dataset: Dataset) -> None:
     """The networks are made for the standard front end."""
     found, wanted = dataset.front_end.to_dict(), STANDARD.to_dict()
     others = [
-        f"{name} {found[name]}, not {wanted[name]}"
+        f"{name} {found.get(name)}, not {wanted[name]}"
         for name in wanted
-        if found[name] != wanted[name]
+        if found.get(name) != wanted[name]
     ]
     if others:
         raise DataError(

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.frontend import STANDARD
+from mobile_demo.frontend import LOG_MEL, STANDARD
 from tests.conftest import Command, tone, write_genres, write_tone
 from training.dataset import load_dataset
-from training.features import librosa_mfcc, song_segments
+from training.features import librosa_log_mel, librosa_mfcc, song_segments
 from training.prepare import prepare_songs
 from training.songs import DataError, songs_from_folders
 
@@ -37,6 +37,22 @@ def test_it_holds_librosas_features_of_every_segment(
     second = song_segments(audio / data.songs[0].path)[1]
     np.testing.assert_array_equal(data.features[1], librosa_mfcc(second))
     assert not (tmp_path / "data" / "parts").exists()
+
+
+def test_it_holds_log_mel_bands_if_asked_to(
+    audio: Path, tmp_path: Path, run_command: Command
+) -> None:
+    result = run_command(PREPARE, audio, "--out", tmp_path / "data", "--features", "log-mel")
+    assert result.returncode == 0, result.stderr
+    data = load_dataset(tmp_path / "data")
+    assert data.front_end == LOG_MEL
+    assert data.features.shape == (12, 188, 96)
+    first = song_segments(audio / data.songs[0].path, LOG_MEL)[0]
+    np.testing.assert_array_equal(data.features[0], librosa_log_mel(first))
+    arguments = [tmp_path / "data", "--out", tmp_path / "run", "--epochs", 1]
+    refused = run_command("training.cli.train_model", *arguments)
+    assert refused.returncode == 1
+    assert "another front end (" in refused.stderr
 
 
 def test_unreadable_songs_are_listed_and_left_out(
