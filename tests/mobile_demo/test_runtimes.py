@@ -66,9 +66,16 @@ def scan_with(python: Path | str, folder: Path) -> list[dict]:
     return json.loads(output)
 
 
+def tied_winners(votes: dict[str, int]) -> set[str]:
+    return {genre for genre, count in votes.items() if count == max(votes.values())}
+
+
 def assert_same_labels(old: list[dict], new: list[dict]) -> None:
     assert [song["path"] for song in old] == [song["path"] for song in new]
-    assert [song["genre"] for song in old] == [song["genre"] for song in new]
+    for before, after in zip(old, new, strict=True):
+        # Where the segments' vote is a tie, the last digits of their probabilities decide it.
+        assert before["genre"] in tied_winners(after["votes"])
+        assert after["genre"] in tied_winners(before["votes"])
     assert [song["segments"] for song in old] == [song["segments"] for song in new]
     # The last digits of features differ between NumPy 1 and 2, so a tie may fall otherwise.
     agreeing = sum(
