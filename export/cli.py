@@ -99,6 +99,8 @@ def export_tflite(
     - `export-tflite runs/cnn --all --out exports`
     """
     _check_out(out, is_folder=all_forms)
+    if other_python and not os.access(other_python, os.X_OK):
+        raise PocketGenreError(f"{other_python} cannot be started; name a Python's executable.")
     source = Run.load(run_folder)
     features = source.front_end.features
     if input not in (None, features, InputKind.waveform):
