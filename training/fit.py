@@ -18,7 +18,8 @@ from training.checkpoints import (
 )
 from training.dataset import Dataset
 from training.feeding import judging_batches, training_batches
-from training.networks import build_network
+from training.musicnn.classifier import build_classifier
+from training.networks import PRETRAINED, build_network
 from training.runs import TrainingConfig
 from training.splits import Split
 from training.strategy import Placement, prepare_fit
@@ -61,6 +62,8 @@ def fit_network(
     keras.backend.clear_session()
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
+    if config.model == PRETRAINED:
+        return _fit_pretrained(config, dataset, split, on_epoch)
     steps = -(-len(split.train) // config.batch_size)
     with placement.strategy.scope():
         model, history = resume_last(checkpoints, _new(config, dataset, split), steps)
@@ -87,6 +90,22 @@ def fit_network(
     if config.early_stopping:
         model = load_best(scratch)
     return model, keeper.history
+
+
+def _fit_pretrained(
+    config: TrainingConfig, dataset: Dataset, split: Split, on_epoch: Callable[[History], None]
+) -> tuple[keras.Model, History]:
+    """The classifier on musicnn, which is not trained by epochs; its history has one entry."""
+    model = build_classifier(dataset, split.train, Path(config.pretrained), config.seed)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    history: History = {}
+    for prefix, segments in (("", split.train), ("val_", split.watch)):
+        if len(segments):
+            batches = judging_batches(dataset, segments)
+            figures = model.evaluate(batches, return_dict=True, verbose=0)
+            history |= {f"{prefix}{name}": [float(value)] for name, value in figures.items()}
+    on_epoch(history)
+    return model, history
 
 
 def predict(model: keras.Model, dataset: Dataset, segments: IntArray) -> NDArray[np.float32]:

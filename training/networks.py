@@ -68,6 +68,9 @@ def lstm() -> list[keras.Layer]:
     ]
 
 
+PRETRAINED = "musicnn"
+"""Name that ``--model`` takes for the classifier of :mod:`training.musicnn`."""
+
 NETWORKS: dict[str, Callable[[], list[keras.Layer]]] = {
     "ann": ann,
     "ann-regularized": ann_regularized,

@@ -46,6 +46,7 @@ class TrainingConfig:
         back for it, after which to stop and go back to the best; 0: never
     seed : of weights, order, dropout and split
     balance_genres : weight each genre alike however many segments it has
+    pretrained : folder of the unpacked package musicnn, for the model of that name
     """
 
     model: str = "cnn"
@@ -58,6 +59,7 @@ class TrainingConfig:
     early_stopping: int = 0
     seed: int = 1
     balance_genres: bool = True
+    pretrained: str = "data/musicnn"
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from mobile_demo.files import write_atomically
-from mobile_demo.frontend import STANDARD
+from mobile_demo.frontend import LOG_MEL, STANDARD
 from training.checkpoints import History, save_network
 from training.dataset import Dataset
 from training.fit import coefficient_moments, fit_network, predict
 from training.metrics import judge
+from training.networks import PRETRAINED
 from training.runs import HeldOut, Run, TrainingConfig
 from training.songs import DataError
 from training.splits import PROTOCOLS, Split, hold_back, split_segments
@@ -86,7 +87,7 @@ def train_run(
     """
     if out.exists():
         raise DataError(f"{out} exists already; name another folder for the run, or remove it.")
-    _require_standard(dataset)
+    _require_front_end(config, dataset)
     dataset.check_finite()
     splits = _plan(config, dataset)
     mean, variance = coefficient_moments(dataset, splits[_KEPT].train)
@@ -117,9 +118,10 @@ def train_run(
     return run
 
 
-def _require_standard(dataset: Dataset) -> None:
-    """The networks are made for the standard front end."""
-    found, wanted = dataset.front_end.to_dict(), STANDARD.to_dict()
+def _require_front_end(config: TrainingConfig, dataset: Dataset) -> None:
+    """The published networks are made for the standard front end, musicnn for its own."""
+    made_for = LOG_MEL if config.model == PRETRAINED else STANDARD
+    found, wanted = dataset.front_end.to_dict(), made_for.to_dict()
     others = [
         f"{name} {found.get(name)}, not {wanted[name]}"
         for name in wanted

@@ -86,7 +86,7 @@ def train_model(
     """
     say("Starting TensorFlow.")
     with quiet_stderr():
-        from training.networks import NETWORKS
+        from training.networks import NETWORKS, PRETRAINED
         from training.splits import PROTOCOLS
         from training.strategy import place
 
@@ -99,7 +99,7 @@ def train_model(
     if dataset is None or out is None:
         raise PocketGenreError("Name the data set, and with --out a folder for the run.")
     for value, choices, name in (
-        (model, [*NETWORKS, ALL], "--model"),
+        (model, [*NETWORKS, PRETRAINED, ALL], "--model"),
         (protocol or DEFAULT.protocol, PROTOCOLS, "--protocol"),
     ):
         if value not in choices:

@@ -1,0 +1,210 @@
+"""One of musicnn's networks without its dead channels, in the shape that int8 likes.
+
+Most of the front end is dead: of the Million Song network's 561 channels 64 carry a signal, the
+others stay at a constant. The living are kept; what the constants add goes into the biases.
+
+Every channel of every tensor is brought to a like range, so that one int8 scale fits all of
+them (cross-layer equalisation, Nagel et al. 2019): a channel is divided by its range on some
+patches of music, and whatever takes it in multiplies by it. The normalisations behind ReLU, which
+then also translate between the ranges, are depthwise convolutions over one frame, since int8 has
+a scale for each channel of those; the mean over time is one over all frames, which also centres.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from numpy.typing import NDArray
+
+from training.musicnn.checkpoint import Checkpoint, Convolution
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+FEATURES = 200
+
+_ALIVE = 1e-3  # standard deviation of a channel that carries something
+_RANGE = 0.9999  # quantile of a channel's magnitude at which its range ends
+_BATCH = 16
+
+
+def build_tower(
+    checkpoint: Checkpoint, patches: FloatArray, mean: float, deviation: float, name: str
+) -> keras.Model:
+    """A network from log-mel bands to musicnn's 200 features.
+
+    Parameters
+    ----------
+    checkpoint : the weights
+    patches : float32 [shape=(n, frames, bands)], log-mel of some music, to see the ranges
+    mean, deviation : what the bands are standardised with before they come in
+    name : of the network
+
+    Returns
+    -------
+    keras.Model
+        from (frames, bands), standardised, to (200,)
+    """
+    tower = _Tower(checkpoint, patches)
+    frames, bands = patches.shape[1:]
+    inputs = keras.Input((frames, bands))
+    scale, shift = checkpoint.scale * deviation, checkpoint.scale * mean + checkpoint.shift
+    image = layers.Reshape((frames, bands, 1))(layers.Rescaling(scale, shift)(inputs))
+    stack = [tower.front(image)]
+    for number in range(len(checkpoint.middle)):
+        stack.append(tower.middle(number, stack[-1]))
+    model = keras.Model(inputs, tower.features(stack), name=name)
+    for layer, weights in tower.weights:
+        layer.set_weights(weights)
+    return model
+
+
+class _Tower:
+    """Layers, and their weights, made one after the other with what was heard so far.
+
+    Attributes
+    ----------
+    weights : of each layer with weights, to be set when all are built
+    heard : float32 [shape=(n, frames, channels)], what the last stage says of the patches, in
+        musicnn's own units; ``units`` is the range of each channel, in which the layers have it
+    """
+
+    def __init__(self, checkpoint: Checkpoint, patches: FloatArray) -> None:
+        self._checkpoint = checkpoint
+        self.weights: list[tuple[keras.Layer, list[FloatArray]]] = []
+        bands = checkpoint.scale * patches + checkpoint.shift
+        self._pooled = [_pooled(conv, bands) for conv in checkpoint.front]
+        pairs = list(zip(checkpoint.front, self._pooled, strict=True))
+        self._alive = [(conv.factor > 0) & (_spread(conv, z) > _ALIVE) for conv, z in pairs]
+        self._living = np.concatenate(self._alive)
+        levels = [conv.factor * z.mean(axis=(0, 1)) + conv.offset for conv, z in pairs]
+        self._level = np.concatenate(levels)[~self._living]
+        self._heard: list[FloatArray] = []
+        self._units: list[FloatArray] = []
+
+    def front(self, image: keras.KerasTensor) -> keras.KerasTensor:
+        """The living channels of the five convolutions, side by side."""
+        parts, ranges, factors, offsets, said = [], [], [], [], []
+        for conv, z, alive in zip(self._checkpoint.front, self._pooled, self._alive, strict=True):
+            if not alive.any():
+                continue
+            inner = _ranges(z[..., alive])
+            height, width = conv.kernel.shape[:2]
+            over_bands = width > 1  # these are not padded by bands, and by half a kernel in time
+            padded = layers.ZeroPadding2D((height // 2, 0))(image) if over_bands else image
+            layer = layers.Conv2D(
+                int(alive.sum()),
+                (height, width),
+                padding="valid" if over_bands else "same",
+                activation="relu",
+            )
+            y = layer(padded)
+            self.weights.append(
+                (layer, [conv.kernel[..., alive] / inner, conv.bias[alive] / inner])
+            )
+            y = layers.MaxPooling2D((1, y.shape[2]))(y)
+            parts.append(layers.Reshape((y.shape[1], y.shape[3]))(y))
+            ranges.append(inner)
+            factors.append(conv.factor[alive])
+            offsets.append(conv.offset[alive])
+            said.append(conv.factor[alive] * z[..., alive] + conv.offset[alive])
+        self._keep(np.concatenate(said, axis=-1))
+        affine = np.concatenate(factors) * np.concatenate(ranges), np.concatenate(offsets)
+        return self._affine(layers.Concatenate()(parts), *affine)
+
+    def middle(self, number: int, before: keras.KerasTensor) -> keras.KerasTensor:
+        """A convolution over time, and from the second on what came before it added."""
+        conv, units, heard = self._checkpoint.middle[number], self._units[-1], self._heard[-1]
+        kernel, bias = conv.kernel, conv.bias
+        if number == 0:
+            bias = bias + kernel[:, ~self._living].sum(axis=0).T @ self._level
+            kernel = kernel[:, self._living]
+        z = _in_batches(lambda x: tf.nn.relu(tf.nn.conv1d(x, kernel, 1, "SAME") + bias), heard)
+        inner = _ranges(z)
+        said = conv.factor * z + conv.offset
+        layer = layers.Conv1D(kernel.shape[2], kernel.shape[0], padding="same", activation="relu")
+        y = layer(before)
+        self.weights.append((layer, [kernel * units[:, np.newaxis] / inner, bias / inner]))
+        self._keep(said if number == 0 else said + heard)
+        y = self._affine(y, conv.factor * inner, conv.offset)
+        if number == 0:
+            return y
+        return layers.Add()([y, self._affine(before, units, None)])
+
+    def features(self, stack: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """The dense layer on the maxima and the means over time of all stages."""
+        kept = np.concatenate([self._living, np.ones(self._checkpoint.dense.shape[1], bool)])
+        kept = kept[: self._checkpoint.dense.shape[1]]
+        of_maxima, of_means = (part[kept] for part in self._checkpoint.dense)
+        lost = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
+        bias = self._checkpoint.bias + self._level @ lost
+        means, centres, reaches = [], [], []
+        for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
+            mean = heard.mean(axis=1)
+            centre = mean.mean(axis=0)
+            reach = np.maximum(np.abs(mean - centre).max(axis=0), 1e-6)
+            frames = heard.shape[1]
+            layer = layers.DepthwiseConv1D(frames)
+            means.append(layer(tensor))
+            weights = np.broadcast_to(units / reach / frames, (frames, len(units)))
+            self.weights.append((layer, [weights[..., np.newaxis], -centre / reach]))
+            centres.append(centre)
+            reaches.append(reach)
+        on_maxima, on_means = layers.Dense(FEATURES), layers.Dense(FEATURES, use_bias=False)
+        maxima = layers.Concatenate()([layers.GlobalMaxPooling1D()(tensor) for tensor in stack])
+        units, reach = np.concatenate(self._units), np.concatenate(reaches)
+        bias = bias + np.concatenate(centres) @ of_means
+        summed = layers.Add()(
+            [on_maxima(maxima), on_means(layers.Flatten()(layers.Concatenate()(means)))]
+        )
+        self.weights.append((on_maxima, [of_maxima * units[:, np.newaxis], bias]))
+        self.weights.append((on_means, [of_means * reach[:, np.newaxis]]))
+        return layers.ReLU()(summed)
+
+    def _keep(self, heard: FloatArray) -> None:
+        self._heard.append(heard)
+        self._units.append(_ranges(heard))
+
+    def _affine(
+        self, tensor: keras.KerasTensor, factor: FloatArray, offset: FloatArray | None
+    ) -> keras.KerasTensor:
+        """``factor * x + offset`` in the units of the last stage."""
+        units = self._units[-1]
+        layer = layers.DepthwiseConv1D(1, use_bias=offset is not None)
+        weights = [(factor / units).reshape(1, -1, 1)]
+        self.weights.append((layer, weights if offset is None else [*weights, offset / units]))
+        return layer(tensor)
+
+
+def _pooled(conv: Convolution, bands: FloatArray) -> FloatArray:
+    """What a front convolution says behind ReLU: the largest over the bands.
+
+    Where the normalisation turns the sign, the smallest: the original pools behind it.
+    """
+    height, width = conv.kernel.shape[:2]
+    padding = height // 2 if width > 1 else 0
+
+    def compute(x: tf.Tensor) -> tf.Tensor:
+        image = tf.pad(x, [[0, 0], [padding, padding], [0, 0]])[..., tf.newaxis]
+        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if width > 1 else "SAME")
+        z = tf.nn.relu(z + conv.bias)
+        largest, smallest = tf.reduce_max(z, axis=2), tf.reduce_min(z, axis=2)
+        return tf.where(conv.factor > 0, largest, smallest)
+
+    return _in_batches(compute, bands)
+
+
+def _in_batches(compute: "tf.types.experimental.Callable", inputs: FloatArray) -> FloatArray:
+    parts = [compute(inputs[i : i + _BATCH]).numpy() for i in range(0, len(inputs), _BATCH)]
+    return np.concatenate(parts)
+
+
+def _spread(conv: Convolution, z: FloatArray) -> FloatArray:
+    spread: FloatArray = np.abs(conv.factor) * z.std(axis=(0, 1))
+    return spread
+
+
+def _ranges(heard: FloatArray) -> FloatArray:
+    """Range of each channel; 1 where it is always about zero."""
+    ranges = np.quantile(np.abs(heard), _RANGE, axis=(0, 1)).astype(np.float32)
+    return np.where(ranges < 1e-4, np.float32(1.0), ranges)
