@@ -65,6 +65,12 @@ def train_model(
     balance_genres: Annotated[
         bool, typer.Option(help="Weight each genre alike, however much music it has.")
     ] = DEFAULT.balance_genres,
+    pretrained: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the unpacked package musicnn, for --model musicnn.", metavar="FOLDER"
+        ),
+    ] = Path(DEFAULT.pretrained),
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/logs.")
     ] = False,
@@ -117,6 +123,7 @@ def train_model(
         early_stopping=early_stopping,
         seed=seed,
         balance_genres=balance_genres,
+        pretrained=str(pretrained),
     )
     data = load_dataset(dataset)
     if model != ALL:

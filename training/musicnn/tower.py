@@ -150,16 +150,13 @@ class _Tower:
             self.weights.append((layer, [weights[..., np.newaxis], -centre / reach]))
             centres.append(centre)
             reaches.append(reach)
-        on_maxima, on_means = layers.Dense(FEATURES), layers.Dense(FEATURES, use_bias=False)
-        maxima = layers.Concatenate()([layers.GlobalMaxPooling1D()(tensor) for tensor in stack])
-        units, reach = np.concatenate(self._units), np.concatenate(reaches)
-        bias = bias + np.concatenate(centres) @ of_means
-        summed = layers.Add()(
-            [on_maxima(maxima), on_means(layers.Flatten()(layers.Concatenate()(means)))]
-        )
-        self.weights.append((on_maxima, [of_maxima * units[:, np.newaxis], bias]))
-        self.weights.append((on_means, [of_means * reach[:, np.newaxis]]))
-        return layers.ReLU()(summed)
+        maxima = [layers.GlobalMaxPooling1D()(tensor) for tensor in stack]
+        pooled = layers.Concatenate()([*maxima, layers.Flatten()(layers.Concatenate()(means))])
+        dense = layers.Dense(FEATURES, activation="relu")
+        scales = np.concatenate([*self._units, *reaches])[:, np.newaxis]
+        kernel = np.concatenate([of_maxima, of_means]) * scales
+        self.weights.append((dense, [kernel, bias + np.concatenate(centres) @ of_means]))
+        return dense(pooled)
 
     def _keep(self, heard: FloatArray) -> None:
         self._heard.append(heard)
