@@ -7,7 +7,7 @@ export MUSIC
 .PHONY: help scan test lint benchmark check-arm64 lock clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
 	@.venv/scan/bin/python -m mobile_demo.cli.demo "$$MUSIC"
@@ -25,6 +25,10 @@ benchmark: .venv/dev/ready  ## Measure speed ratios, each against something run 
 
 check-arm64: .venv/dev/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
 	.venv/dev/bin/python -m tests.arm64.check
+
+data/musicnn: .venv/dev/ready  ## Fetch musicnn's weights, for train-model --model musicnn
+	@.venv/dev/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
+	@.venv/dev/bin/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn
 
 lock:  ## Renew requirements/ from pyproject.toml
 	sh requirements/lock.sh

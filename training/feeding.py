@@ -15,6 +15,7 @@ from training.dataset import Dataset
 IntArray = NDArray[np.int64]
 
 _BATCHES_AHEAD = 4
+_JUDGED_TOGETHER = 32  # segments; a wide network on 256 would take 8 GB
 
 
 def training_batches(
@@ -48,7 +49,9 @@ def training_batches(
 
 def judging_batches(dataset: Dataset, segments: IntArray) -> tf.data.Dataset:
     """Batches of (features, targets) in the order given, once."""
-    return _with_features(tf.data.Dataset.from_tensor_slices(segments).batch(256), dataset)
+    return _with_features(
+        tf.data.Dataset.from_tensor_slices(segments).batch(_JUDGED_TOGETHER), dataset
+    )
 
 
 def _with_features(batches: tf.data.Dataset, dataset: Dataset) -> tf.data.Dataset:

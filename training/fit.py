@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from training.checkpoints import (
@@ -97,13 +98,15 @@ def _fit_pretrained(
 ) -> tuple[keras.Model, History]:
     """The classifier on musicnn, which is not trained by epochs; its history has one entry."""
     model = build_classifier(dataset, split.train, Path(config.pretrained), config.seed)
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     history: History = {}
     for prefix, segments in (("", split.train), ("val_", split.watch)):
         if len(segments):
-            batches = judging_batches(dataset, segments)
-            figures = model.evaluate(batches, return_dict=True, verbose=0)
-            history |= {f"{prefix}{name}": [float(value)] for name, value in figures.items()}
+            probabilities = predict(model, dataset, segments)
+            targets = dataset.segment_targets[segments]
+            genres = np.arange(len(dataset.labels))
+            history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=genres))]
+            right = probabilities.argmax(axis=1) == targets
+            history[f"{prefix}accuracy"] = [float(right.mean())]
     on_epoch(history)
     return model, history
 

@@ -101,6 +101,7 @@ def train_model(
     if list_networks:
         for name, network in NETWORKS.items():
             print(f"{name:16} {(network.__doc__ or '').splitlines()[0]}")
+        print(f"{PRETRAINED:16} A linear classifier on what the pre-trained musicnn hears.")
         return
     if dataset is None or out is None:
         raise PocketGenreError("Name the data set, and with --out a folder for the run.")
