@@ -53,6 +53,28 @@ def librosa_features(samples: FloatArray, front_end: FrontEnd = STANDARD) -> Flo
     return compute(samples, front_end)
 
 
+def song_spectra(path: Path, front_end: FrontEnd = STANDARD) -> NDArray[np.float16]:
+    """Mel power of a whole song in decibels, nothing cut off below.
+
+    A clip shorter than a segment is repeated, as in :func:`song_segments`.
+
+    Returns
+    -------
+    float16 [shape=(frames, n_mels)]
+
+    Raises
+    ------
+    AudioError
+        as :func:`song_segments`.
+    """
+    samples = _whole_song(path, front_end)
+    power = _librosa_mel(
+        np.resize(samples, max(len(samples), front_end.segment_samples)), front_end
+    )
+    decibels = librosa.power_to_db(power, amin=front_end.amin, top_db=None)
+    return np.ascontiguousarray(decibels.T, dtype=np.float16)
+
+
 def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     """A song's consecutive segments for training.
 
@@ -69,15 +91,7 @@ def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     AudioError
         it can't be decoded, or is shorter than one second.
     """
-    blocks: list[FloatArray] = []
-    try:
-        blocks.extend(stream_mono(path, front_end.sample_rate))
-    except DamagedAudioError:
-        if not blocks:
-            raise
-    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
-        raise TooShortError(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
+    samples = _whole_song(path, front_end)
     count = max(1, len(samples) // front_end.segment_samples)
     return np.resize(samples, (count, front_end.segment_samples))
 
@@ -97,6 +111,19 @@ def song_features(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     return np.stack(
         [librosa_features(segment, front_end) for segment in song_segments(path, front_end)]
     )
+
+
+def _whole_song(path: Path, front_end: FrontEnd) -> FloatArray:
+    blocks: list[FloatArray] = []
+    try:
+        blocks.extend(stream_mono(path, front_end.sample_rate))
+    except DamagedAudioError:
+        if not blocks:
+            raise
+    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
+        raise TooShortError(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
+    return samples
 
 
 def _librosa_mel(samples: FloatArray, front_end: FrontEnd) -> FloatArray:

@@ -20,7 +20,8 @@ from training.checkpoints import (
 from training.dataset import Dataset
 from training.feeding import judging_batches, training_batches
 from training.musicnn.classifier import build_classifier
-from training.networks import PRETRAINED, build_network
+from training.networks import PRETRAINED, RESIDUAL, build_network
+from training.residual.fit import fit_residual
 from training.runs import TrainingConfig
 from training.splits import Split
 from training.strategy import Placement, prepare_fit
@@ -65,6 +66,9 @@ def fit_network(
     tf.config.experimental.enable_op_determinism()
     if config.model == PRETRAINED:
         return _fit_pretrained(config, dataset, split, on_epoch)
+    if config.model == RESIDUAL:
+        moments = coefficient_moments(dataset, split.train)
+        return fit_residual(config, dataset, split, moments, scratch, on_epoch)
     steps = -(-len(split.train) // config.batch_size)
     with placement.strategy.scope():
         model, history = resume_last(checkpoints, _new(config, dataset, split), steps)

@@ -71,6 +71,9 @@ def lstm() -> list[keras.Layer]:
 PRETRAINED = "musicnn"
 """Name that ``--model`` takes for the classifier of :mod:`training.musicnn`."""
 
+RESIDUAL = "residual"
+"""Name that ``--model`` takes for the network of :mod:`training.residual`."""
+
 NETWORKS: dict[str, Callable[[], list[keras.Layer]]] = {
     "ann": ann,
     "ann-regularized": ann_regularized,

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from mobile_demo.errors import AudioError
 from mobile_demo.files import write_atomically
 from mobile_demo.frontend import FrontEnd
 from training.songs import DataError, LabelledSong
+
+Wanted = Literal["segments", "spectra"]
+"""What is computed of a song: the features of its segments, or its whole mel spectrum."""
 
 _PART_NAME = re.compile(r"[0-9a-f]{64}\.npy")
 
@@ -35,11 +39,12 @@ def prepare_songs(
     parts: Path,
     front_end: FrontEnd,
     workers: int,
+    wanted: Wanted = "segments",
 ) -> Iterator[PreparedSong]:
     """Write a ``.npy`` file for each song into ``parts``, skipping those that are there.
 
-    A part's name is made of the file's path, size and time and of the front end, so that
-    a changed file is done again.
+    A part's name is made of the file's path, size and time, of the front end and of what is
+    computed, so that a changed file is done again.
 
     Yields
     ------
@@ -54,7 +59,7 @@ def prepare_songs(
     todo: dict[Path, LabelledSong] = {}
     for song in songs:
         try:
-            part = parts / _part_name(audio / song.path, front_end)
+            part = parts / _part_name(audio / song.path, front_end, wanted)
         except OSError as error:
             yield PreparedSong(song, error=f"cannot be read: {error.strerror}")
             continue
@@ -66,7 +71,7 @@ def prepare_songs(
         return
     with ProcessPoolExecutor(workers) as pool:
         futures = {
-            pool.submit(_prepare_song, audio / song.path, part, front_end): (song, part)
+            pool.submit(_prepare_song, audio / song.path, part, front_end, wanted): (song, part)
             for part, song in todo.items()
         }
         for future in as_completed(futures):
@@ -107,15 +112,16 @@ def clear_parts(parts: Path) -> None:
         parts.rmdir()
 
 
-def _part_name(path: Path, front_end: FrontEnd) -> str:
+def _part_name(path: Path, front_end: FrontEnd, wanted: Wanted) -> str:
     status = path.stat()
-    identity = (os.fspath(path), status.st_size, status.st_mtime_ns, front_end)
+    identity = (os.fspath(path), status.st_size, status.st_mtime_ns, front_end, wanted)
     return hashlib.sha256(repr(identity).encode("utf-8", "surrogateescape")).hexdigest() + ".npy"
 
 
-def _prepare_song(path: Path, part: Path, front_end: FrontEnd) -> None:
-    from training.features import song_features  # librosa, in the workers alone
+def _prepare_song(path: Path, part: Path, front_end: FrontEnd, wanted: Wanted) -> None:
+    from training.features import song_features, song_spectra  # librosa, in the workers alone
 
+    compute = song_features if wanted == "segments" else song_spectra
     buffer = io.BytesIO()
-    np.save(buffer, song_features(path, front_end))
+    np.save(buffer, compute(path, front_end))
     write_atomically(part, buffer.getvalue())

@@ -36,7 +36,7 @@ class TrainingConfig:
 
     Attributes
     ----------
-    model : a key of :data:`training.networks.NETWORKS`
+    model : a key of :data:`training.networks.NETWORKS`, ``musicnn`` or ``residual``
     protocol : a key of :data:`training.splits.PROTOCOLS`
     folds : 0 for one split, else the number of parts of a cross-validation, after which
         the network that is kept is trained on everything
@@ -47,6 +47,7 @@ class TrainingConfig:
     seed : of weights, order, dropout and split
     balance_genres : weight each genre alike however many segments it has
     pretrained : folder of the unpacked package musicnn, for the model of that name
+    members : of residual: how many networks are trained and kept as one
     """
 
     model: str = "cnn"
@@ -60,6 +61,7 @@ class TrainingConfig:
     seed: int = 1
     balance_genres: bool = True
     pretrained: str = "data/musicnn"
+    members: int = 1
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _positions(songs: Sequence[LabelledSong]) -> dict[str, int]:
 
 
 def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
-    songs = [song for song in songs if _without_suffix(Path(song.name).name) not in KNOWN_CORRUPT]
+    songs = [song for song in songs if plain_name(song.name) not in KNOWN_CORRUPT]
     if len({song.name for song in songs}) < len(songs):
         raise DataError(f"{source} names a song twice.")
     if len({song.path for song in songs}) < len(songs):
@@ -164,6 +164,11 @@ def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
     if len(genres) < 2:
         raise DataError(f"{source} holds {len(genres)} genres; at least two are needed to learn.")
     return songs
+
+
+def plain_name(name: str) -> str:
+    """A song's name without folder and ending, as lists of recordings have it."""
+    return Path(_without_suffix(name)).name
 
 
 def _without_suffix(name: str) -> str:

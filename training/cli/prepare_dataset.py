@@ -1,6 +1,8 @@
 """``prepare-dataset``: labelled music to features on disk."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +12,24 @@ import typer
 from mobile_demo.cli.console import Debug, printable, progress, run, say
 from mobile_demo.frontend import FRONT_ENDS, FrontEnd
 from training.dataset import Dataset, save_dataset
-from training.prepare import PreparedSong, clear_parts, duplicates_by_content, prepare_songs
+from training.mfcc_songs import MFCC_SONGS_FILE, read_mfcc_songs
+from training.prepare import (
+    PreparedSong,
+    Wanted,
+    clear_parts,
+    duplicates_by_content,
+    prepare_songs,
+)
 from training.songs import (
     DUPLICATES_FILE,
     DataError,
+    LabelledSong,
     group_songs,
     read_duplicates,
     songs_from_folders,
     songs_from_index,
 )
+from training.spectra import SPECTRA_FILE, save_spectra
 
 
 class Features(StrEnum):
@@ -44,6 +55,18 @@ def prepare_dataset(
         Features,
         typer.Option(help="What networks will be trained on; log-mel is what musicnn takes."),
     ] = Features.mfcc,
+    spectra: Annotated[
+        bool,
+        typer.Option(
+            "--spectra", help="Keep the mel spectra of whole songs too; residual learns from them."
+        ),
+    ] = False,
+    mfcc_songs: Annotated[
+        Path | None,
+        typer.Option(
+            help="More songs for residual, known by their MFCC alone (.npz).", metavar="FILE"
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     debug: Debug = False,
 ) -> None:
@@ -61,16 +84,28 @@ def prepare_dataset(
     - `prepare-dataset gtzan --index gtzan/index.csv --out data/gtzan`
     """
     front_end = FRONT_ENDS[features.value]
+    if (spectra or mfcc_songs) and features is not Features.mfcc:
+        raise DataError("--spectra and --mfcc-songs are for the features mfcc.")
     songs = songs_from_index(index) if index else songs_from_folders(audio)
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    prepared = []
-    with progress() as bar:
-        task = bar.add_task(f"Computing features of {len(songs)} songs", total=len(songs))
-        for item in prepare_songs(songs, audio, parts, front_end, workers):
-            prepared.append(item)
-            bar.advance(task)
-    dataset = _join(out, audio, front_end, prepared)
+    compute = _Computing(audio, parts, front_end, workers)
+    prepared = compute(songs, "segments")
+    for item in prepared:
+        if item.error:
+            say(f"Left out {printable(str(item.song.path))}: {item.error}.")
+    pairs = duplicates_by_content(prepared)
+    if (audio / DUPLICATES_FILE).exists():
+        pairs += read_duplicates(audio / DUPLICATES_FILE)
+    dataset = _join(out, audio, front_end, prepared, pairs)
+    if spectra:
+        save_spectra(
+            dataset, [item.part for item in compute(dataset.songs, "spectra") if item.part]
+        )
+    if mfcc_songs:
+        more = read_mfcc_songs(mfcc_songs, dataset, pairs)
+        more.save(out)
+        say(f"{mfcc_songs}: {len(more.targets)} songs known by their MFCC.")
     clear_parts(parts)
     say(
         f"{out}: {len(dataset.songs)} songs, {len(dataset.segment_songs)} segments,"
@@ -79,19 +114,41 @@ def prepare_dataset(
     )
 
 
-def _join(out: Path, audio: Path, front_end: FrontEnd, prepared: list[PreparedSong]) -> Dataset:
-    prepared = sorted(prepared, key=lambda item: item.song.name)
-    for item in prepared:
-        if item.error:
-            say(f"Left out {printable(str(item.song.path))}: {item.error}.")
+@dataclass(frozen=True)
+class _Computing:
+    """Songs to parts, with a progress bar."""
+
+    audio: Path
+    parts: Path
+    front_end: FrontEnd
+    workers: int
+
+    def __call__(self, songs: Sequence[LabelledSong], wanted: Wanted) -> list[PreparedSong]:
+        with progress() as bar:
+            task = bar.add_task(f"Computing {wanted} of {len(songs)} songs", total=len(songs))
+            prepared = []
+            for item in prepare_songs(
+                songs, self.audio, self.parts, self.front_end, self.workers, wanted
+            ):
+                prepared.append(item)
+                bar.advance(task)
+        return sorted(prepared, key=lambda item: item.song.name)
+
+
+def _join(
+    out: Path,
+    audio: Path,
+    front_end: FrontEnd,
+    prepared: list[PreparedSong],
+    pairs: list[tuple[str, str]],
+) -> Dataset:
     readable = [(item.song, item.part) for item in prepared if item.part]
     empty = {item.song.genre for item in prepared} - {song.genre for song, _ in readable}
     if empty:
         raise DataError(f"No song of {', '.join(sorted(empty))} could be read.")
-    pairs = duplicates_by_content(prepared)
-    if (audio / DUPLICATES_FILE).exists():
-        pairs += read_duplicates(audio / DUPLICATES_FILE)
     songs = group_songs([song for song, _ in readable], pairs)
+    for beside in (SPECTRA_FILE, MFCC_SONGS_FILE):  # of the songs as they were, and their groups
+        (out / beside).unlink(missing_ok=True)
     return save_dataset(out, audio, front_end, songs, [part for _, part in readable])
 
 

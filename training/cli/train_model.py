@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from training.strategy import Placement
 
 DEFAULT = TrainingConfig()
+USUAL = {"residual": TrainingConfig(batch_size=100, learning_rate=2e-3)}
+"""Where a network is trained otherwise than the published ones."""
 ALL = "all"
 
 
@@ -51,8 +53,10 @@ def train_model(
         float, typer.Option(min=0.05, max=0.5, help="Share to judge on, without --folds.")
     ] = DEFAULT.validation,
     epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
-    batch_size: Annotated[int, typer.Option(min=1)] = DEFAULT.batch_size,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = DEFAULT.learning_rate,
+    batch_size: Annotated[int | None, typer.Option(min=1, show_default="32; residual: 100")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of Adam.", show_default="1e-4; residual: 2e-3")
+    ] = None,
     early_stopping: Annotated[
         int,
         typer.Option(
@@ -71,6 +75,9 @@ def train_model(
             help="Folder of the unpacked package musicnn, for --model musicnn.", metavar="FOLDER"
         ),
     ] = Path(DEFAULT.pretrained),
+    members: Annotated[
+        int, typer.Option(min=1, max=8, help="Networks to train and keep as one; of residual.")
+    ] = DEFAULT.members,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/logs.")
     ] = False,
@@ -92,7 +99,7 @@ def train_model(
     """
     say("Starting TensorFlow.")
     with quiet_stderr():
-        from training.networks import NETWORKS, PRETRAINED
+        from training.networks import NETWORKS, PRETRAINED, RESIDUAL
         from training.splits import PROTOCOLS
         from training.strategy import place
 
@@ -102,29 +109,32 @@ def train_model(
         for name, network in NETWORKS.items():
             print(f"{name:16} {(network.__doc__ or '').splitlines()[0]}")
         print(f"{PRETRAINED:16} A linear classifier on what the pre-trained musicnn hears.")
+        print(f"{RESIDUAL:16} Residual convolutions over time, on augmented music.")
         return
     if dataset is None or out is None:
         raise PocketGenreError("Name the data set, and with --out a folder for the run.")
     for value, choices, name in (
-        (model, [*NETWORKS, PRETRAINED, ALL], "--model"),
+        (model, [*NETWORKS, PRETRAINED, RESIDUAL, ALL], "--model"),
         (protocol or DEFAULT.protocol, PROTOCOLS, "--protocol"),
     ):
         if value not in choices:
             raise PocketGenreError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
     if folds == 1:
         raise PocketGenreError("--folds 1 leaves nothing to learn from; take 2 or more, or none.")
+    usual = USUAL.get(model, DEFAULT)
     config = TrainingConfig(
         model=model,
         protocol=protocol or DEFAULT.protocol,
         folds=folds,
         validation=validation,
         epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
+        batch_size=batch_size or usual.batch_size,
+        learning_rate=learning_rate or usual.learning_rate,
         early_stopping=early_stopping,
         seed=seed,
         balance_genres=balance_genres,
         pretrained=str(pretrained),
+        members=members,
     )
     data = load_dataset(dataset)
     if model != ALL:
@@ -150,7 +160,7 @@ def _train(
 
     networks = config.folds + 1 if config.folds else 1
     with progress() as bar:
-        task = bar.add_task(out.name, total=config.epochs * networks)
+        task = bar.add_task(out.name, total=config.epochs * config.members * networks)
         finished = train_run(
             config,
             data,
@@ -162,7 +172,7 @@ def _train(
             ),
             tensorboard=tensorboard,
         )
-        bar.update(task, completed=config.epochs * networks)
+        bar.update(task, completed=config.epochs * config.members * networks)
     if finished is None:
         return
     figures = finished.metrics()
@@ -178,14 +188,15 @@ def _epoch_reporter(
     config: TrainingConfig, update: Callable[[str, int], None]
 ) -> Callable[[str, dict[str, list[float]]], None]:
     """Move the progress bar; off a terminal, where it can't be seen, print a line now and then."""
+    epochs = config.epochs * config.members
 
     def report(name: str, history: dict[str, list[float]]) -> None:
         number = int(name.removeprefix("fold-")) - 1 if name.startswith("fold-") else config.folds
         epoch = len(history["loss"])
         figures = f"loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.1%}"
-        update(f"{config.model} {name}: {figures}", number * config.epochs + epoch)
-        if not stderr.is_terminal and epoch % max(1, config.epochs // 5) == 0:
-            say(f"{config.model} {name}: epoch {epoch} of {config.epochs}, {figures}")
+        update(f"{config.model} {name}: {figures}", number * epochs + epoch)
+        if not stderr.is_terminal and epoch % max(1, epochs // 5) == 0:
+            say(f"{config.model} {name}: epoch {epoch} of {epochs}, {figures}")
 
     return report
 
