@@ -60,7 +60,7 @@ def test_list_shows_the_networks(run_command: Command) -> None:
     result = run_command(TRAIN, "--list")
     assert result.returncode == 0
     names = [line.split()[0] for line in result.stdout.splitlines()]
-    assert names == ["ann", "ann-regularized", "cnn", "lstm", "musicnn"]
+    assert names == ["ann", "ann-regularized", "cnn", "lstm", "musicnn", "residual"]
 
 
 @pytest.mark.slow

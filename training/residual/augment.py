@@ -59,7 +59,7 @@ class Stretch:
 def augment_spectra(
     decibels: FloatArray, front_end: FrontEnd, rng: np.random.Generator
 ) -> FloatArray:
-    """Change the sound of segments, then compute their MFCC.
+    """MFCC of segments whose sound is changed: gain, colour, band limit, noise.
 
     Parameters
     ----------
@@ -81,8 +81,23 @@ def augment_spectra(
     level = loudest[noisy] - rng.uniform(*_NOISE_DB, (len(noisy), 1, 1))
     noise = level + rng.normal(0, 1.5, (len(noisy), frames, bands))
     changed[noisy] = np.maximum(changed[noisy], noise)
-    changed = np.maximum(changed, changed.max(axis=(1, 2), keepdims=True) - front_end.top_db)
-    mfcc: FloatArray = changed @ dct_matrix(front_end).astype(np.float32).T
+    return decibels_to_mfcc(changed, front_end)
+
+
+def decibels_to_mfcc(decibels: FloatArray, front_end: FrontEnd) -> FloatArray:
+    """The device's MFCC of segments whose mel spectra are known.
+
+    Parameters
+    ----------
+    decibels : float32 [shape=(n, frames, mel bands)]
+
+    Returns
+    -------
+    float32 [shape=(n, frames, coefficients)]
+    """
+    loudest = decibels.max(axis=(1, 2), keepdims=True)
+    limited = np.maximum(decibels, loudest - front_end.top_db)
+    mfcc: FloatArray = limited @ dct_matrix(front_end).astype(np.float32).T
     return mfcc
 
 

@@ -86,6 +86,7 @@ def fit_residual(
             initial_epoch=len(done.get("loss", [])),
             epochs=config.epochs,
             callbacks=[keeper],
+            shuffle=False,  # the batches come in an order of their own
             verbose=0,
         )
         history = _joined(history, keeper.history)
