@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -32,6 +33,7 @@ from training.fit import predict
 from training.runs import HeldOut, Run
 from training.songs import DataError
 from training.splits import PROTOCOLS
+from training.temperature import fit_temperature
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -103,7 +105,7 @@ class Exporter:
         DataError
             the audio is gone or has changed.
         """
-        model = load_network(self.run.folder / "model.keras")
+        model = self._network(self.run.folder / "model.keras")
         parts = self.run.heldout()
         made = [self._convert(model, parts, form, on_step) for form in forms]
         judges = [judge for judging in made if isinstance(judging, list) for judge in judging]
@@ -130,6 +132,20 @@ class Exporter:
     def _everything(self) -> IntArray:
         return np.arange(len(self.dataset.segment_songs))
 
+    @cached_property
+    def _temperature(self) -> float:
+        parts = self.run.heldout()
+        segments = np.concatenate([part.segments for part in parts])
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        return fit_temperature(probabilities, self.dataset.segment_targets[segments])
+
+    def _network(self, path: Path) -> keras.Model:
+        """A trained network, its logits divided by the run's temperature."""
+        model = load_network(path)
+        head = model.layers[-1]
+        head.set_weights([weights / self._temperature for weights in head.get_weights()])
+        return model
+
     def _convert(
         self, model: keras.Model, parts: list[HeldOut], form: Form, on_step: Step
     ) -> list[Judge] | DataError:
@@ -140,7 +156,7 @@ class Exporter:
             on_step()
             for part in parts:
                 heard = np.setdiff1d(everything, part.segments)
-                judges.append(self._judge(load_network(part.model), heard, part.segments, form))
+                judges.append(self._judge(self._network(part.model), heard, part.segments, form))
                 on_step()
         except DataError as error:
             return error
@@ -239,6 +255,7 @@ class Exporter:
                 "folds": run.config.folds,
                 "epochs": run.config.epochs,
                 "seed": run.config.seed,
+                "temperature": round(self._temperature, 4),
                 "versions": run.versions,
             },
         )

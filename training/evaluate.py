@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_demo.quiet import quiet_stderr
+from mobile_demo.vote import majority_vote, probability_vote
 from training.dataset import Dataset
 from training.figures import (
     Calibration,
@@ -22,10 +23,11 @@ from training.figures import (
     figures_of,
     worst_songs,
 )
-from training.metrics import vote_songs
+from training.metrics import Rule, vote_songs
 from training.runs import HeldOut, Run
 from training.songs import DataError
 from training.splits import PROTOCOLS
+from training.temperature import cross_fitted, fit_temperature
 
 IntArray = NDArray[np.int64]
 
@@ -42,7 +44,10 @@ class Evaluation:
     warnings : why the figures flatter, where they do; shown wherever they are
     labels : the genres
     songs, segments : figures by vote, and of single segments
+    songs_by_probability : by probability-weighted vote
     calibration : of the segments' top probabilities
+    temperature : that the logits are to be divided by; it changes no label
+    calibrated : the same, each fold at the temperature that the others give; None without folds
     worst_songs : the most confidently wrong ones, worst first
     spread : of each figure over the folds; empty without folds
     """
@@ -57,7 +62,10 @@ class Evaluation:
     labels: tuple[str, ...]
     songs: Level
     segments: Level
+    songs_by_probability: Level
     calibration: Calibration
+    temperature: float
+    calibrated: Calibration | None
     worst_songs: tuple[WrongSong, ...]
     spread: dict[str, Spread]
 
@@ -143,7 +151,8 @@ def _evaluate(
     segments = np.concatenate([part.segments for part in parts])
     probabilities = np.concatenate([part.probabilities for part in parts])
     songs_level, segments_level = _levels(dataset, segments, probabilities)
-    right = probabilities.argmax(axis=1) == dataset.segment_targets[segments]
+    targets = dataset.segment_targets[segments]
+    right = probabilities.argmax(axis=1) == targets
     return Evaluation(
         run=run.folder.resolve().name,
         model=run.config.model,
@@ -155,7 +164,12 @@ def _evaluate(
         labels=dataset.labels,
         songs=songs_level,
         segments=segments_level,
+        songs_by_probability=figures_of(
+            *_song_calls(dataset, segments, probabilities, probability_vote), dataset.labels
+        ),
         calibration=calibration_of(probabilities.max(axis=1), right),
+        temperature=fit_temperature(probabilities, targets),
+        calibrated=_calibrated(dataset, parts, right) if len(parts) > 1 else None,
         worst_songs=worst_songs(dataset, segments, probabilities),
         spread=_spread(dataset, parts) if len(parts) > 1 else {},
     )
@@ -164,11 +178,28 @@ def _evaluate(
 def _levels(
     dataset: Dataset, segments: IntArray, probabilities: NDArray[np.floating]
 ) -> tuple[Level, Level]:
-    songs, voted = vote_songs(dataset, segments, probabilities)
     return (
-        figures_of(dataset.song_targets[songs], voted, dataset.labels),
+        figures_of(*_song_calls(dataset, segments, probabilities), dataset.labels),
         figures_of(dataset.segment_targets[segments], probabilities.argmax(axis=1), dataset.labels),
     )
+
+
+def _song_calls(
+    dataset: Dataset,
+    segments: IntArray,
+    probabilities: NDArray[np.floating],
+    rule: Rule = majority_vote,
+) -> tuple[IntArray, IntArray]:
+    songs, called = vote_songs(dataset, segments, probabilities, rule)
+    return dataset.song_targets[songs], called
+
+
+def _calibrated(
+    dataset: Dataset, parts: Sequence[HeldOut], right: NDArray[np.bool_]
+) -> Calibration:
+    targets = [dataset.segment_targets[part.segments] for part in parts]
+    tempered = cross_fitted([part.probabilities for part in parts], targets)
+    return calibration_of(tempered.max(axis=1), right)
 
 
 def _spread(dataset: Dataset, parts: Sequence[HeldOut]) -> dict[str, Spread]:

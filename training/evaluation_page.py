@@ -89,7 +89,11 @@ def full_page(evaluation: Evaluation) -> str:
 
 
 def _head(evaluation: Evaluation) -> list[str]:
-    levels = (("songs by vote", evaluation.songs), ("segments", evaluation.segments))
+    levels = (
+        ("songs by vote", evaluation.songs),
+        ("songs by probability-weighted vote", evaluation.songs_by_probability),
+        ("segments", evaluation.segments),
+    )
     return [
         f"# Evaluation of {printable(evaluation.run)}",
         "",
@@ -166,9 +170,23 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         "",
         markdown_table(["segments", "mean top probability", "accuracy"], rows, text_columns=0),
         "",
+        *_temperature(evaluation),
         "![Reliability](reliability.png)",
         "",
     ]
+
+
+def _temperature(evaluation: Evaluation) -> list[str]:
+    found = (
+        f"Temperature {evaluation.temperature:.2f}: export-tflite divides the logits by it, which"
+        " changes no label."
+    )
+    if evaluation.calibrated:
+        found += (
+            " With each fold at the temperature that the other folds give, the expected calibration"
+            f" error is {evaluation.calibrated.ece:.1%}."
+        )
+    return [found, ""]
 
 
 def _worst(evaluation: Evaluation) -> list[str]:

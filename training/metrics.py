@@ -1,5 +1,6 @@
 """How good a network is, by segment and by song."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from mobile_demo.vote import majority_vote
+from mobile_demo.vote import Vote, majority_vote
 from training.dataset import Dataset
 
 
@@ -36,8 +37,15 @@ class Metrics:
         return asdict(self)
 
 
+Rule = Callable[[NDArray[np.floating], Sequence[str]], Vote]
+"""How segments vote: :func:`majority_vote` or :func:`probability_vote`."""
+
+
 def vote_songs(
-    dataset: Dataset, segments: NDArray[np.int64], probabilities: NDArray[np.floating]
+    dataset: Dataset,
+    segments: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    rule: Rule = majority_vote,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each song's label by the vote of the segments given.
 
@@ -46,6 +54,7 @@ def vote_songs(
     dataset : where the segments are from
     segments : int64 [shape=(n,)], positions of the judged segments
     probabilities : float [shape=(n, genres)]
+    rule : of the vote
 
     Returns
     -------
@@ -54,7 +63,7 @@ def vote_songs(
     """
     owners = dataset.segment_songs[segments]
     songs = np.unique(owners)
-    genres = [majority_vote(probabilities[owners == song], dataset.labels).genre for song in songs]
+    genres = [rule(probabilities[owners == song], dataset.labels).genre for song in songs]
     return songs, np.array([dataset.labels.index(genre) for genre in genres], dtype=np.int64)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mobile_demo.vote import majority_vote
+from mobile_demo.vote import majority_vote, probability_vote
 
 LABELS = ("blues", "jazz", "rock")
 
@@ -18,6 +18,13 @@ def test_most_votes_win_even_against_a_larger_probability() -> None:
     assert vote.segments == 3
     assert vote.confidence == pytest.approx(2 / 3)
     assert vote.probabilities["rock"] == pytest.approx(1.6 / 3)
+
+
+def test_by_probability_one_sure_segment_outweighs_two_doubting_ones() -> None:
+    vote = probability_vote(np.array([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3], [0.0, 0.0, 1.0]]), LABELS)
+    assert vote.genre == "rock"
+    assert vote.confidence == pytest.approx(1.6 / 3)
+    assert vote.votes == {"blues": 2, "jazz": 0, "rock": 1}
 
 
 def test_a_tie_goes_to_the_larger_summed_probability() -> None:
