@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import yamnet
-from mobile_demo.classifier import SHIPPED_MODEL, SHIPPED_WAVEFORM_MODEL, Classifier
+from mobile_demo.classifier import Classifier
+from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM
 from tests.conftest import GTZAN
 
 GROUP = "Models: a minute of music"
@@ -39,7 +40,9 @@ def test_yamnet(benchmark, minute: np.ndarray) -> None:
 
 
 @pytest.mark.benchmark(group=GROUP)
-@pytest.mark.parametrize("model", [SHIPPED_MODEL, SHIPPED_WAVEFORM_MODEL], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "model", [SHIPPED["standard"], SHIPPED_WAVEFORM["standard"]], ids=lambda m: m.name
+)
 def test_ours(benchmark, minute: np.ndarray, model: Path) -> None:
     classifier = Classifier.load(model)
     segments = minute.reshape(-1, classifier.card.front_end.segment_samples)

@@ -13,19 +13,14 @@ from mobile_demo.errors import AudioError, ModelError
 from mobile_demo.features import segment_features
 from mobile_demo.runtime import new_interpreter
 from mobile_demo.segments import cut_segments
-from mobile_demo.vote import Vote, majority_vote
+from mobile_demo.shipped import DEFAULT_MODEL, SHIPPED
+from mobile_demo.vote import VOTES, Vote
 
 SILENCE = 2.0**-15
 """A song that never leaves this peak, one step of 16 bits, holds nothing to judge."""
 
 FloatArray = NDArray[np.float32]
 TensorDetails = Mapping[str, Any]  # as an interpreter describes a tensor
-
-SHIPPED_MODEL = Path(__file__).parent / "models" / "genres_int8.tflite"
-"""The model that this repository trained, exported and ships: MFCC in."""
-
-SHIPPED_WAVEFORM_MODEL = SHIPPED_MODEL.with_name("genres_waveform.tflite")
-"""The same network with the MFCC in the graph, for apps that can't compute them."""
 
 
 class Classifier:
@@ -50,7 +45,7 @@ class Classifier:
         self._standardization = _standardization(self.card)
 
     @classmethod
-    def load(cls, model_path: Path = SHIPPED_MODEL, *, threads: int = 1) -> Self:
+    def load(cls, model_path: Path = SHIPPED[DEFAULT_MODEL], *, threads: int = 1) -> Self:
         """A classifier from a ``.tflite`` file with its card beside it.
 
         Raises
@@ -115,15 +110,20 @@ class Classifier:
             raise AudioError("there is only silence in it")
         return np.stack(rows)
 
-    def label(self, path: Path) -> Vote:
-        """The genre of a song, by majority vote over its segments.
+    def label(self, path: Path, vote: str = "majority") -> Vote:
+        """The genre of a song, by a vote of its segments.
+
+        Parameters
+        ----------
+        path : the song
+        vote : a key of :data:`mobile_demo.vote.VOTES`
 
         Raises
         ------
         AudioError
             the file gives no segment.
         """
-        return majority_vote(self.segment_probabilities(path), self.card.labels)
+        return VOTES[vote](self.segment_probabilities(path), self.card.labels)
 
     def _invoke(self, given: FloatArray) -> FloatArray:
         if self._standardization:

@@ -53,14 +53,16 @@ def find_songs(folder: Path) -> list[Path]:
     return sorted(songs)
 
 
-def scan(folder: Path, songs: Iterable[Path], classifier: Classifier) -> Iterator[ScannedSong]:
-    """Label songs, given relative to their folder, in order.
+def scan(
+    folder: Path, songs: Iterable[Path], classifier: Classifier, vote: str = "majority"
+) -> Iterator[ScannedSong]:
+    """Label songs, given relative to their folder, in order, by that vote.
 
     One that can't be read costs only itself.
     """
     for song in songs:
         try:
-            yield ScannedSong(song, vote=classifier.label(folder / song))
+            yield ScannedSong(song, vote=classifier.label(folder / song, vote))
         except AudioError as error:
             yield ScannedSong(song, error=str(error))
 

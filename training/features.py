@@ -78,9 +78,9 @@ def song_spectra(path: Path, front_end: FrontEnd = STANDARD) -> NDArray[np.float
 def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     """A song's consecutive segments for training.
 
-    As the device cuts them, with one difference: a clip shorter than a segment is repeated
-    to fill it, not padded with silence. GTZAN's genres differ in how often such clips occur,
-    and a network would learn the silence instead of the music.
+    As the device cuts them: a clip shorter than a segment is repeated to fill it, not padded
+    with silence. GTZAN's genres differ in how often such clips occur, and a network would learn
+    the silence instead of the music.
 
     Returns
     -------

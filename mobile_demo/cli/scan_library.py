@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mobile_demo.classifier import SHIPPED_MODEL, Classifier
+from mobile_demo.classifier import Classifier
 from mobile_demo.cli.console import Debug, interruption, printable, progress, run, say
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
 from mobile_demo.library import ScannedSong, find_songs, scan
 from mobile_demo.results import to_csv, to_json
+from mobile_demo.shipped import DEFAULT_MODEL, find_model
 
 
 class Format(StrEnum):
@@ -30,16 +31,27 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class VoteRule(StrEnum):
+    """How a song's segments decide."""
+
+    majority = "majority"
+    probability = "probability"
+
+
 def scan_library(
     folder: Annotated[Path, typer.Argument(help="Folder with music; the folders in it count too.")],
     model: Annotated[
-        Path,
+        str,
         typer.Option(
-            help="TFLite model, its JSON card beside it.",
-            metavar="FILE",
-            show_default="the shipped one",
+            help="standard: 13 MFCC, fast. best: more songs right, slower. Or a TFLite file, its"
+            " JSON card beside it.",
+            metavar="standard|best|FILE",
         ),
-    ] = SHIPPED_MODEL,
+    ] = DEFAULT_MODEL,
+    vote: Annotated[
+        VoteRule,
+        typer.Option(help="A voice for each segment, or its probabilities."),
+    ] = VoteRule.majority,
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.table,
     out: Annotated[
         Path | None,
@@ -50,8 +62,8 @@ def scan_library(
     """Label every song in FOLDER with its genre, on this machine, without a network.
 
     Each song is cut in 3 s segments, each segment votes, and the majority is the song's
-    genre. Your files are only read. A file that cannot be read costs one line with its
-    reason. The exit status is 0 when at least one song was labelled.
+    genre (--vote probability: the genre that they find the most probable on average). Your
+    files are only read. A file that cannot be read costs one line with its reason. The exit status is 0 when at least one song was labelled.
 
     For example:
 
@@ -61,9 +73,9 @@ def scan_library(
     """
     if out:
         _check_output(out)
-    classifier = Classifier.load(model)
+    classifier = Classifier.load(find_model(model))
     with interruption() as interrupted:
-        songs = label_songs(folder, classifier, interrupted)
+        songs = label_songs(folder, classifier, interrupted, vote.value)
         if interrupted():
             say("Interrupted; here is what was labelled before.")
         write_songs(songs, classifier.card.labels, format, out)
@@ -74,7 +86,10 @@ def scan_library(
 
 
 def label_songs(
-    folder: Path, classifier: Classifier, interrupted: Callable[[], bool]
+    folder: Path,
+    classifier: Classifier,
+    interrupted: Callable[[], bool],
+    vote: str = VoteRule.majority.value,
 ) -> list[ScannedSong]:
     """Scan a folder with a progress bar, until the end or an interruption.
 
@@ -93,7 +108,7 @@ def label_songs(
     songs = []
     with progress() as bar:
         task = bar.add_task(f"Listening to {len(paths)} songs", total=sum(sizes.values()))
-        for song in scan(folder, paths, classifier):
+        for song in scan(folder, paths, classifier, vote):
             songs.append(song)
             bar.update(task, advance=sizes[song.path])
             if interrupted():

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.classifier import SHIPPED_WAVEFORM_MODEL, Classifier
+from mobile_demo.classifier import Classifier
 from mobile_demo.decoding import stream_mono
+from mobile_demo.shipped import SHIPPED_WAVEFORM
 from tests.conftest import GENRES, REPOSITORY
 
 PYTHON = REPOSITORY / ".venv" / "mediapipe" / "bin" / "python"
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_labels_are_in_a_zip_archive_behind_the_model() -> None:
-    model = SHIPPED_WAVEFORM_MODEL.read_bytes()
+    model = SHIPPED_WAVEFORM["standard"].read_bytes()
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         assert archive.namelist() == ["labels.txt"]
         assert archive.read("labels.txt").decode().split() == list(GENRES)
@@ -42,9 +43,9 @@ def ask_mediapipe(model: Path, songs: dict[str, np.ndarray], folder: Path) -> di
 
 def compare(songs: list[Path], folder: Path) -> None:
     """Same labels for every whole segment of every song, and nearly the same probabilities."""
-    classifier = Classifier.load(SHIPPED_WAVEFORM_MODEL)
+    classifier = Classifier.load(SHIPPED_WAVEFORM["standard"])
     samples = {str(n): np.concatenate(list(stream_mono(p, RATE))) for n, p in enumerate(songs)}
-    answers = ask_mediapipe(SHIPPED_WAVEFORM_MODEL, samples, folder)
+    answers = ask_mediapipe(SHIPPED_WAVEFORM["standard"], samples, folder)
     for name, song in samples.items():
         size = classifier.card.front_end.segment_samples
         whole = len(song) // size

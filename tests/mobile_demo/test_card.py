@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mobile_demo.card import ModelCard, card_path, read_model
-from mobile_demo.classifier import SHIPPED_MODEL
 from mobile_demo.errors import ModelError
 from mobile_demo.frontend import STANDARD
+from mobile_demo.shipped import SHIPPED
 from tests.conftest import GENRES
 
 
@@ -16,13 +16,13 @@ from tests.conftest import GENRES
 def model(tmp_path: Path) -> Path:
     """A copy of the shipped model with its card."""
     path = tmp_path / "model.tflite"
-    path.write_bytes(SHIPPED_MODEL.read_bytes())
-    card_path(path).write_bytes(card_path(SHIPPED_MODEL).read_bytes())
+    path.write_bytes(SHIPPED["standard"].read_bytes())
+    card_path(path).write_bytes(card_path(SHIPPED["standard"]).read_bytes())
     return path
 
 
 def test_the_shipped_model_has_a_card_that_says_what_it_is() -> None:
-    _, card = read_model(SHIPPED_MODEL)
+    _, card = read_model(SHIPPED["standard"])
     assert card.labels == GENRES
     assert card.front_end == STANDARD
     assert {"data", "command", "protocol", "seed", "versions"} <= set(card.training)

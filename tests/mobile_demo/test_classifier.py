@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mobile_demo.card import read_model
-from mobile_demo.classifier import SHIPPED_MODEL, Classifier
+from mobile_demo.classifier import Classifier
 from mobile_demo.errors import AudioError, ModelError
 from mobile_demo.mfcc import mfcc
+from mobile_demo.shipped import SHIPPED
 from mobile_demo.synthetic import write_audio
 from tests.conftest import tone, write_tone
 
@@ -60,19 +61,19 @@ def test_a_song_that_breaks_in_the_middle_counts_as_far_as_it_went(
 
 
 def test_a_card_with_other_labels_than_the_model_has_outputs_is_refused() -> None:
-    model, card = read_model(SHIPPED_MODEL)
+    model, card = read_model(SHIPPED["standard"])
     with pytest.raises(ModelError, match=r"output has shape \(1, 10\), but its card says \(1, 2\)"):
         Classifier(model, replace(card, labels=("blues", "rock")))
 
 
 def test_a_card_with_another_front_end_is_refused() -> None:
-    model, card = read_model(SHIPPED_MODEL)
+    model, card = read_model(SHIPPED["standard"])
     with pytest.raises(ModelError, match="input has shape"):
         Classifier(model, replace(card, front_end=replace(card.front_end, n_mfcc=20)))
 
 
 def test_a_broken_model_is_refused() -> None:
-    model, card = read_model(SHIPPED_MODEL)
+    model, card = read_model(SHIPPED["standard"])
     with pytest.raises(ModelError, match="cannot run this model"):
         Classifier(model[:64] + bytes(64), card)
 

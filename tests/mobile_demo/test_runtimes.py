@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.classifier import SHIPPED_MODEL, SHIPPED_WAVEFORM_MODEL
 from mobile_demo.errors import ModelError
 from mobile_demo.runtime import RUNTIME_VARIABLE, new_interpreter
+from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM
 from tests.conftest import REPOSITORY, Command
 
 OLD = REPOSITORY / ".venv" / "tflite-runtime" / "bin" / "python"
@@ -40,7 +40,7 @@ def test_the_old_environment_has_numpy_1_and_no_litert(old_python: Path) -> None
 
 
 def probe_with(python: Path | str) -> dict:
-    command = [python, "-m", "mobile_demo.probe", SHIPPED_MODEL, SHIPPED_WAVEFORM_MODEL]
+    command = [python, "-m", "mobile_demo.probe", SHIPPED["standard"], SHIPPED_WAVEFORM["standard"]]
     output = subprocess.check_output(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     return json.loads(output)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from mobile_demo.classifier import SHIPPED_MODEL
 from mobile_demo.cli.console import printable
 from mobile_demo.library import find_songs
+from mobile_demo.shipped import SHIPPED
 from tests.conftest import GENRES, REPOSITORY, Command, write_tone
 
 SCAN = "mobile_demo.cli.scan_library"
@@ -217,8 +217,10 @@ def test_a_mistake_is_answered_in_one_sentence(
 def test_a_model_whose_card_does_not_match_is_a_mistake(
     run_command: Command, library: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(SHIPPED_MODEL, tmp_path / "mine.tflite")
-    card = SHIPPED_MODEL.with_suffix(".json").read_text().replace('"sha256": "', '"sha256": "0')
+    shutil.copy(SHIPPED["standard"], tmp_path / "mine.tflite")
+    card = (
+        SHIPPED["standard"].with_suffix(".json").read_text().replace('"sha256": "', '"sha256": "0')
+    )
     (tmp_path / "mine.json").write_text(card)
     result = run_command(SCAN, library, "--model", tmp_path / "mine.tflite")
     assert result.returncode == 1
