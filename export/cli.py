@@ -94,7 +94,7 @@ def export_tflite(
 
     - `export-tflite runs/cnn --out genres.tflite`
 
-    - `export-tflite runs/cnn --input waveform --out genres_waveform.tflite`
+    - `export-tflite runs/cnn --input waveform --out waveform.tflite`
 
     - `export-tflite runs/cnn --all --out exports`
     """

@@ -63,7 +63,8 @@ def scan_library(
 
     Each song is cut in 3 s segments, each segment votes, and the majority is the song's
     genre (--vote probability: the genre that they find the most probable on average). Your
-    files are only read. A file that cannot be read costs one line with its reason. The exit status is 0 when at least one song was labelled.
+    files are only read. A file that cannot be read costs one line with its reason. The exit
+    status is 0 when at least one song was labelled.
 
     For example:
 
