@@ -34,7 +34,8 @@ class Yamnet:
 
     def __init__(self) -> None:
         self._interpreter = new_interpreter(MODEL.read_bytes())
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        given = self._interpreter.get_input_details()[0]
+        self._input, self._shape = given["index"], tuple(given["shape"])
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -53,10 +54,6 @@ class Yamnet:
             self._interpreter.invoke()
             rows.append(self._interpreter.get_tensor(self._output).reshape(-1)[list(ROWS.values())])
         return np.stack(rows)
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return tuple(self._interpreter.get_input_details()[0]["shape"])
 
     def genre(self, path: Path) -> str:
         """The genre that most windows of a song score highest."""

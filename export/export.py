@@ -107,9 +107,10 @@ class Exporter:
         parts = self.run.heldout()
         made = [self._convert(model, parts, form, on_step) for form in forms]
         judges = [judge for judging in made if isinstance(judging, list) for judge in judging]
-        hearing = hear(self.dataset, judges, _front_alone(self.run.front_end), on_step)
+        in_graph = GraphFeatures(_front_alone(self.run.front_end))
+        hearing = hear(self.dataset, judges, in_graph, on_step)
         answers = iter(hearing.probabilities)
-        features = self._feature_parity(hearing)
+        features = self._feature_parity(hearing, in_graph)
         kept = predict(model, self.dataset, self._everything)
         exports: list[Export | DataError] = []
         for form, judging in zip(forms, made, strict=True):
@@ -157,11 +158,12 @@ class Exporter:
         drawn = calibration_segments(self.dataset, heard, self.representative, seed)
         return self.dataset.features[drawn]
 
-    def _feature_parity(self, hearing: Hearing) -> dict[str, FeatureParity]:
+    def _feature_parity(
+        self, hearing: Hearing, in_graph: GraphFeatures
+    ) -> dict[str, FeatureParity]:
         """Both front ends against librosa's, on difficult segments and on all of the data set."""
         front_end = self.run.front_end
         difficult = difficult_segments(front_end)
-        in_graph = GraphFeatures(_front_alone(front_end))
         librosas = np.stack([librosa_features(s, front_end) for s in difficult.values()])
         of_songs = np.asarray(self.dataset.features)
         owners = [self.dataset.songs[song].name for song in self.dataset.segment_songs]
@@ -222,15 +224,13 @@ class Exporter:
 
     def _card(self, model: keras.Model, form: Form) -> ModelCard:
         run, dataset = self.run, self.dataset
-        network = Network.of(model)
-        standardization = {"mean": network.mean.tolist(), "deviation": network.deviation.tolist()}
         return ModelCard(
             name=run.config.model,
             labels=run.labels,
             front_end=run.front_end,
             sha256="",
             input=form.input,
-            standardization=standardization if form.io == "int8" else None,
+            standardization=_standardization(model) if form.io == "int8" else None,
             training={
                 "data": f"{dataset.folder.name}: {len(dataset.songs)} songs,"
                 f" {len(dataset.segment_songs)} segments",
@@ -255,6 +255,11 @@ class Exporter:
             "segment_accuracy_keras": round(metrics["segment_accuracy"], 4),
         }
         return replace(card, accuracy=accuracy)
+
+
+def _standardization(model: keras.Model) -> dict[str, list[float]]:
+    network = Network.of(model)
+    return {"mean": network.mean.tolist(), "deviation": network.deviation.tolist()}
 
 
 def _front_alone(front_end: FrontEnd) -> bytes:

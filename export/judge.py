@@ -51,14 +51,16 @@ class Hearing:
     probabilities: list[FloatArray]
 
 
-def hear(dataset: Dataset, judges: Sequence[Judge], front: bytes, on_song: Step) -> Hearing:
+def hear(
+    dataset: Dataset, judges: Sequence[Judge], in_graph: "GraphFeatures", on_song: Step
+) -> Hearing:
     """Compute features and answers from the audio of every song.
 
     Parameters
     ----------
     dataset : whose audio must be there
     judges : files to ask
-    front : TFLite file from waveform to features
+    in_graph : the front end of the waveform files
     on_song : called after each song, for a progress bar
 
     Raises
@@ -66,25 +68,24 @@ def hear(dataset: Dataset, judges: Sequence[Judge], front: bytes, on_song: Step)
     DataError
         the audio is gone or has changed.
     """
-    in_graph = GraphFeatures(front)
     classifiers = [Classifier(judge.model, judge.card) for judge in judges]
     by_numpy, by_graph = [], []
     answers: list[list[FloatArray]] = [[] for _ in judges]
     position = 0
     for song, count in zip(dataset.songs, dataset.segment_counts, strict=True):
         segments = _segments(dataset, dataset.audio / song.path, count)
-        features = [segment_features(segment, dataset.front_end) for segment in segments]
-        by_numpy += features
+        features = np.stack([segment_features(s, dataset.front_end) for s in segments])
+        by_numpy.append(features)
         by_graph += [in_graph(segment) for segment in segments]
         for judge, classifier, rows in zip(judges, classifiers, answers, strict=True):
-            inputs = segments if judge.card.input == "waveform" else np.stack(features)
+            inputs = segments if judge.card.input == "waveform" else features
             asked = np.isin(np.arange(position, position + count), judge.segments)
             if asked.any():
                 rows.append(classifier.predict(inputs[asked]))
         position += count
         on_song()
     probabilities = [np.concatenate(rows) for rows in answers]
-    return Hearing(np.stack(by_numpy), np.stack(by_graph), probabilities)
+    return Hearing(np.concatenate(by_numpy), np.stack(by_graph), probabilities)
 
 
 class GraphFeatures:

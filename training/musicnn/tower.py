@@ -133,8 +133,8 @@ class _Tower:
 
     def features(self, stack: list[keras.KerasTensor]) -> keras.KerasTensor:
         """The dense layer on the maxima and the means over time of all stages."""
-        kept = np.concatenate([self._living, np.ones(self._checkpoint.dense.shape[1], bool)])
-        kept = kept[: self._checkpoint.dense.shape[1]]
+        of_middle = self._checkpoint.dense.shape[1] - len(self._living)
+        kept = np.concatenate([self._living, np.ones(of_middle, bool)])
         of_maxima, of_means = (part[kept] for part in self._checkpoint.dense)
         lost = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
         bias = self._checkpoint.bias + self._level @ lost
