@@ -54,15 +54,22 @@ def librosa_features(samples: FloatArray, front_end: FrontEnd = STANDARD) -> Flo
 
 
 def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
-    """A song's consecutive segments for training.
-
-    As the device cuts them, with one difference: a clip shorter than a segment is repeated
-    to fill it, not padded with silence. GTZAN's genres differ in how often such clips occur,
-    and a network would learn the silence instead of the music.
+    """A song's consecutive segments for training, as :func:`cut_for_training` cuts them.
 
     Returns
     -------
     float32 [shape=(segments, segment_samples)]
+
+    Raises
+    ------
+    AudioError
+        as :func:`song_samples`.
+    """
+    return cut_for_training(song_samples(path, front_end), front_end)
+
+
+def song_samples(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """All of a song that can be decoded, float32 [shape=(n,)] at the front end's rate.
 
     Raises
     ------
@@ -78,6 +85,21 @@ def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
     if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
         raise TooShortError(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
+    return samples
+
+
+def cut_for_training(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """Consecutive segments, float32 [shape=(segments, segment_samples)].
+
+    As the device cuts them, with one difference: a clip shorter than a segment is repeated
+    to fill it, not padded with silence. GTZAN's genres differ in how often such clips occur,
+    and a network would learn the silence instead of the music.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(n,)], n >= 1
+    front_end : the length of a segment
+    """
     count = max(1, len(samples) // front_end.segment_samples)
     return np.resize(samples, (count, front_end.segment_samples))
 
