@@ -14,6 +14,7 @@ from mobile_demo.decoding import stream_mono
 FloatArray = NDArray[np.float32]
 
 MP3_BIT_RATE = 64_000  # bits per second
+MP3_RATE = 44_100  # Hz
 NARROW_RATE = 16_000  # Hz
 GAIN_DB = -20.0
 BEGINNING_SECONDS = 10.0
@@ -41,7 +42,17 @@ def as_it_is(samples: FloatArray, rate: int) -> FloatArray:  # noqa: ARG001
 
 
 def through_mp3(samples: FloatArray, rate: int) -> FloatArray:
-    """Encode as MP3 at 64 kbit/s (LAME, constant rate, mono) and decode as the scanner does.
+    """Encode as a mono MP3 of 64 kbit/s at 44.1 kHz, as songs mostly are, and decode it."""
+    return _mp3(soxr.resample(samples, rate, MP3_RATE, quality="HQ"), MP3_RATE, rate)
+
+
+def through_low_rate_mp3(samples: FloatArray, rate: int) -> FloatArray:
+    """The same at the rate that the samples have, of whose band LAME drops the top."""
+    return _mp3(samples, rate, rate)
+
+
+def _mp3(samples: FloatArray, rate: int, decoded_rate: int) -> FloatArray:
+    """Encode by LAME at a constant bit rate, and decode as the scanner does.
 
     Nothing is done about what the encoder adds at the start or the end beyond what the decoder
     knows from the file's header.
@@ -59,7 +70,7 @@ def through_mp3(samples: FloatArray, rate: int) -> FloatArray:
             frame.sample_rate = rate
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        return np.concatenate(list(stream_mono(path, rate)))
+        return np.concatenate(list(stream_mono(path, decoded_rate)))
 
 
 def band_limited(samples: FloatArray, rate: int) -> FloatArray:
@@ -85,9 +96,16 @@ def beginning(samples: FloatArray, rate: int) -> FloatArray:
     return samples[: round(BEGINNING_SECONDS * rate)]
 
 
+_KBIT = MP3_BIT_RATE // 1000
+
 CONDITIONS = (
     Condition("as it is", "the audio of the data set", as_it_is),
-    Condition("MP3", f"encoded as mono MP3 at {MP3_BIT_RATE // 1000} kbit/s, decoded", through_mp3),
+    Condition("MP3", f"mono MP3, {_KBIT} kbit/s at {MP3_RATE / 1000:g} kHz", through_mp3),
+    Condition(
+        "low-rate MP3",
+        f"mono MP3, {_KBIT} kbit/s at the front end's sample rate",
+        through_low_rate_mp3,
+    ),
     Condition("narrow", f"resampled to {NARROW_RATE // 1000} kHz and back", band_limited),
     Condition("quiet", f"turned down by {-GAIN_DB:g} dB", quieter),
     Condition("beginning", f"the first {BEGINNING_SECONDS:g} s of the song alone", beginning),

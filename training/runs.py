@@ -47,6 +47,7 @@ class TrainingConfig:
     seed : of weights, order, dropout and split
     balance_genres : weight each genre alike however many segments it has
     pretrained : folder of the unpacked package musicnn, for the model of that name
+    leave_out : names of songs that are judged, but not learned from
     """
 
     model: str = "cnn"
@@ -60,6 +61,12 @@ class TrainingConfig:
     seed: int = 1
     balance_genres: bool = True
     pretrained: str = "data/musicnn"
+    leave_out: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """As read from JSON, which knows no tuples; what an older version lacks is default."""
+        return cls(**{**values, "leave_out": tuple(values.get("leave_out", ()))})
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ class Run:
             values = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             if values.pop("format") != RUN_FORMAT:
                 raise DataError(f"{folder} is a run of another version; train it again.")
-            values["config"] = TrainingConfig(**values["config"])
+            values["config"] = TrainingConfig.from_dict(values["config"])
             values["front_end"] = FrontEnd.from_dict(values["front_end"])
             values["labels"] = tuple(values["labels"])
             values["dataset"] = Path(values["dataset"])

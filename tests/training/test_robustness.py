@@ -1,6 +1,7 @@
 """``evaluate-model --robustness``: songs as phones have them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.conditions import (
     band_limited,
     beginning,
     quieter,
+    through_low_rate_mp3,
     through_mp3,
 )
 from training.dataset import Dataset, save_dataset
@@ -40,14 +42,24 @@ def power(samples: np.ndarray, rate: int, above: float, below: float) -> float:
 
 
 @pytest.mark.parametrize("rate", [22_050, 16_000])
-def test_an_mp3_sounds_alike_at_the_same_place_and_is_not_the_same(rate: int) -> None:
+@pytest.mark.parametrize("change", [through_mp3, through_low_rate_mp3])
+def test_an_mp3_sounds_alike_at_the_same_place_and_is_not_the_same(
+    change: Callable[[np.ndarray, int], np.ndarray], rate: int
+) -> None:
     samples = tone(440.0, 3.0, rate)[:, 0] + 0.1 * noise(3.0, rate)
-    decoded = through_mp3(samples, rate)
+    decoded = change(samples, rate)
     assert decoded.dtype == np.float32
     assert abs(len(decoded) - len(samples)) < 0.2 * rate
     both = min(len(decoded), len(samples))
     assert np.corrcoef(decoded[:both], samples[:both])[0, 1] > 0.9
     assert not np.allclose(decoded[:both], samples[:both], atol=1e-3)
+
+
+def test_an_mp3_keeps_the_top_of_the_band_unless_its_own_rate_is_low() -> None:
+    samples = noise(3.0)
+    top = power(samples, 22_050, 10_500, 10_900)
+    assert power(through_mp3(samples, 22_050), 22_050, 10_500, 10_900) > 0.5 * top
+    assert power(through_low_rate_mp3(samples, 22_050), 22_050, 10_500, 10_900) < 1e-3 * top
 
 
 def test_a_narrow_band_loses_what_a_16_khz_file_cannot_hold_and_nothing_else() -> None:

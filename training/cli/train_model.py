@@ -14,6 +14,7 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.quiet import quiet_stderr
 from training.dataset import Dataset, load_dataset
 from training.runs import Run, TrainingConfig
+from training.songs import read_song_names
 
 if TYPE_CHECKING:
     from training.strategy import Placement
@@ -71,6 +72,14 @@ def train_model(
             help="Folder of the unpacked package musicnn, for --model musicnn.", metavar="FOLDER"
         ),
     ] = Path(DEFAULT.pretrained),
+    leave_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Songs to judge, but not to learn from: a CSV file with a column song, as"
+            " find-mislabelled writes it, or a name a line.",
+            metavar="FILE",
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/logs.")
     ] = False,
@@ -125,6 +134,7 @@ def train_model(
         seed=seed,
         balance_genres=balance_genres,
         pretrained=str(pretrained),
+        leave_out=tuple(sorted(set(read_song_names(leave_out)))) if leave_out else (),
     )
     data = load_dataset(dataset)
     if model != ALL:
@@ -172,6 +182,11 @@ def _train(
         f" {figures['segment_accuracy']:.1%} of {figures['segments']} segments"
         f" ({PROTOCOLS[config.protocol]})."
     )
+    if rest := figures.get("without_left_out"):
+        say(
+            f"Without the songs left out of the training: {rest['song_accuracy']:.1%} of"
+            f" {rest['songs']}, mean recall {rest['song_mean_recall']:.1%}."
+        )
 
 
 def _epoch_reporter(
