@@ -143,8 +143,8 @@ def robustness_page(robustness: Robustness) -> str:
         [
             f"# Robustness of {printable(robustness.run)}",
             "",
-            f"Network `{robustness.model}`, seed {robustness.seed}. Judged: {networks} on the"
-            f" {robustness.songs} songs that it was not trained on"
+            f"Network `{robustness.model}`, seed {robustness.seed}. Judged on {robustness.songs}"
+            f" songs: {networks} on those that it was not trained on"
             f" ({PROTOCOLS[robustness.protocol]}).",
             "",
             markdown_table(columns, rows, text_columns=2),

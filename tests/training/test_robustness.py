@@ -170,7 +170,7 @@ def test_every_song_is_judged_under_each_condition_by_the_network_that_has_not_h
     assert quiet["segment_accuracy"] == 0.5
     page = (out / "robustness.md").read_text()
     assert page in result.stdout
-    assert "2 folds' networks, each on the 6 songs that it was not trained on" in page
+    assert "Judged on 6 songs: 2 folds' networks, each on those that it was not trained on" in page
     assert "# Evaluation of run" in result.stdout
 
     # Each fold judges three of the six songs, and a network that errs is seen in its own alone.
