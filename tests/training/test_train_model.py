@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -218,53 +217,6 @@ def test_a_data_set_of_another_front_end_is_an_error(tmp_path: Path, run_command
     result = run_command(TRAIN, dataset.folder, "--out", tmp_path / "run")
     assert result.returncode == 1
     assert "another front end (top_db 60.0, not 80.0)" in result.stderr
-
-
-@pytest.mark.slow
-def test_songs_left_out_teach_nothing_and_are_judged_all_the_same(
-    dataset: Dataset, tmp_path: Path, run_command: Command
-) -> None:
-    split = split_segments(dataset, "songs", 5, seed=1)[0]
-    judged, learned = (
-        np.unique(dataset.segment_songs[part]) for part in (split.judge, split.train)
-    )
-    names = tuple(sorted(dataset.songs[songs[0]].name for songs in (judged, learned)))
-    (tmp_path / "names.txt").write_text("\n".join(names))
-    options = ["--model", "ann", "--epochs", 2, "--early-stopping", 1]
-    options += ["--leave-out", tmp_path / "names.txt"]
-    result = run_command(TRAIN, dataset.folder, *options, "--out", tmp_path / "run")
-    assert result.returncode == 0, result.stderr
-    run = Run.load(tmp_path / "run")
-    assert run.config.leave_out == names
-    metrics = run.metrics()
-    assert metrics["songs"] == len(judged)
-    assert metrics["without_left_out"]["songs"] == len(judged) - 1
-    assert "Without the songs left out of the training: " in result.stderr
-
-    # Something else in their place gives the same network.
-    shutil.copytree(dataset.folder, tmp_path / "other")
-    features = np.load(dataset.folder / "features.npy")
-    left_out = [i for i, song in enumerate(dataset.songs) if song.name in names]
-    features[np.isin(dataset.segment_songs, left_out)] = 99.0
-    np.save(tmp_path / "other" / "features.npy", features)
-    result = run_command(TRAIN, tmp_path / "other", *options, "--out", tmp_path / "again")
-    assert result.returncode == 0, result.stderr
-    assert_same_run(tmp_path / "run", tmp_path / "again")
-
-
-@pytest.mark.slow
-def test_a_run_from_before_an_option_was_there_is_read_and_goes_on(
-    dataset: Dataset, tmp_path: Path, run_command: Command
-) -> None:
-    options = [dataset.folder, "--model", "ann", "--epochs", 1, "--out", tmp_path / "run"]
-    assert run_command(TRAIN, *options).returncode == 0
-    values = json.loads((tmp_path / "run" / "run.json").read_text())
-    del values["config"]["leave_out"]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(values))
-    assert Run.load(tmp_path / "run").config.leave_out == ()
-    (tmp_path / "run").rename(tmp_path / "run.unfinished")
-    result = run_command(TRAIN, *options)
-    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.slow
