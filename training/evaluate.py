@@ -23,7 +23,7 @@ from training.figures import (
     figures_of,
     worst_songs,
 )
-from training.metrics import Rule, vote_songs
+from training.metrics import Rule, judge, vote_songs
 from training.runs import HeldOut, Run
 from training.songs import DataError
 from training.splits import PROTOCOLS
@@ -87,26 +87,51 @@ def evaluate_heldout(run: Run, dataset: Dataset) -> Evaluation:
     DataError
         the data set is not the one that the run was trained on, or no longer.
     """
-    _require_fit(run, dataset)
-    parts = run.heldout()
-    if max(part.segments.max() for part in parts) >= len(dataset.segment_songs):
-        raise _changed(run, dataset)
+    parts = heldout_of(run, dataset)
     networks = f"{len(parts)} folds' networks, each" if run.config.folds else "the network kept,"
-    evaluation = _evaluate(
+    return _evaluate(
         run,
         dataset,
         parts,
         f"{networks} on what it was not trained on ({PROTOCOLS[run.config.protocol]})",
         protocol_warnings(run.config.protocol),
     )
+
+
+def require_unheard_songs(run: Run) -> None:
+    """Refuse a run whose networks have heard parts of every song.
+
+    Raises
+    ------
+    DataError
+        it was not split by song.
+    """
+    if run.config.protocol != "songs":
+        raise DataError(
+            f"{run.folder} was trained with --protocol {run.config.protocol}, so that its networks"
+            " have heard parts of the songs they judge; name a run with --protocol songs."
+        )
+
+
+def heldout_of(run: Run, dataset: Dataset) -> list[HeldOut]:
+    """What each of a run's networks said of what it was not trained on.
+
+    Raises
+    ------
+    DataError
+        the data set is not the one that the run was trained on, or no longer.
+    """
+    _require_fit(run, dataset)
+    parts = run.heldout()
+    segments = np.concatenate([part.segments for part in parts])
+    if segments.max() >= len(dataset.segment_songs):
+        raise _changed(run, dataset)
+    judged = judge(dataset, segments, np.concatenate([part.probabilities for part in parts]))
     recorded = run.metrics()
-    for figure, level in (
-        ("song_accuracy", evaluation.songs),
-        ("segment_accuracy", evaluation.segments),
-    ):
-        if not math.isclose(recorded[figure], level.accuracy, abs_tol=1e-9):
+    for figure in ("song_accuracy", "segment_accuracy"):
+        if not math.isclose(recorded[figure], getattr(judged, figure), abs_tol=1e-9):
             raise _changed(run, dataset)
-    return evaluation
+    return parts
 
 
 def evaluate_on(run: Run, dataset: Dataset) -> Evaluation:

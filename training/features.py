@@ -67,7 +67,7 @@ def song_spectra(path: Path, front_end: FrontEnd = STANDARD) -> NDArray[np.float
     AudioError
         as :func:`song_segments`.
     """
-    samples = _whole_song(path, front_end)
+    samples = song_samples(path, front_end)
     power = _librosa_mel(
         np.resize(samples, max(len(samples), front_end.segment_samples)), front_end
     )
@@ -76,11 +76,7 @@ def song_spectra(path: Path, front_end: FrontEnd = STANDARD) -> NDArray[np.float
 
 
 def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
-    """A song's consecutive segments for training.
-
-    As the device cuts them: a clip shorter than a segment is repeated to fill it, not padded
-    with silence. GTZAN's genres differ in how often such clips occur, and a network would learn
-    the silence instead of the music.
+    """A song's consecutive segments for training, as :func:`cut_for_training` cuts them.
 
     Returns
     -------
@@ -89,9 +85,43 @@ def song_segments(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     Raises
     ------
     AudioError
+        as :func:`song_samples`.
+    """
+    return cut_for_training(song_samples(path, front_end), front_end)
+
+
+def song_samples(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """All of a song that can be decoded, float32 [shape=(n,)] at the front end's rate.
+
+    Raises
+    ------
+    AudioError
         it can't be decoded, or is shorter than one second.
     """
-    samples = _whole_song(path, front_end)
+    blocks: list[FloatArray] = []
+    try:
+        blocks.extend(stream_mono(path, front_end.sample_rate))
+    except DamagedAudioError:
+        if not blocks:
+            raise
+    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
+        raise TooShortError(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
+    return samples
+
+
+def cut_for_training(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:
+    """Consecutive segments, float32 [shape=(segments, segment_samples)].
+
+    As the device cuts them: a clip shorter than a segment is repeated to fill it, not padded
+    with silence. GTZAN's genres differ in how often such clips occur, and a network would learn
+    the silence instead of the music.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(n,)], n >= 1
+    front_end : the length of a segment
+    """
     count = max(1, len(samples) // front_end.segment_samples)
     return np.resize(samples, (count, front_end.segment_samples))
 
@@ -111,19 +141,6 @@ def song_features(path: Path, front_end: FrontEnd = STANDARD) -> FloatArray:
     return np.stack(
         [librosa_features(segment, front_end) for segment in song_segments(path, front_end)]
     )
-
-
-def _whole_song(path: Path, front_end: FrontEnd) -> FloatArray:
-    blocks: list[FloatArray] = []
-    try:
-        blocks.extend(stream_mono(path, front_end.sample_rate))
-    except DamagedAudioError:
-        if not blocks:
-            raise
-    samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    if len(samples) < SHORTEST_SECONDS * front_end.sample_rate:
-        raise TooShortError(f"too short: {len(samples) / front_end.sample_rate:.2f} s of audio")
-    return samples
 
 
 def _librosa_mel(samples: FloatArray, front_end: FrontEnd) -> FloatArray:

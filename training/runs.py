@@ -48,6 +48,7 @@ class TrainingConfig:
     balance_genres : weight each genre alike however many segments it has
     pretrained : folder of the unpacked package musicnn, for the model of that name
     members : of residual: how many networks are trained and kept as one
+    leave_out : names of songs that are judged, but not learned from
     """
 
     model: str = "cnn"
@@ -62,6 +63,12 @@ class TrainingConfig:
     balance_genres: bool = True
     pretrained: str = "data/musicnn"
     members: int = 1
+    leave_out: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """As read from JSON, which knows no tuples; what an older version lacks is default."""
+        return cls(**{**values, "leave_out": tuple(values.get("leave_out", ()))})
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Run:
             values = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             if values.pop("format") != RUN_FORMAT:
                 raise DataError(f"{folder} is a run of another version; train it again.")
-            values["config"] = TrainingConfig(**values["config"])
+            values["config"] = TrainingConfig.from_dict(values["config"])
             values["front_end"] = FrontEnd.from_dict(values["front_end"])
             values["labels"] = tuple(values["labels"])
             values["dataset"] = Path(values["dataset"])

@@ -121,6 +121,29 @@ def read_duplicates(path: Path) -> list[tuple[str, str]]:
     return pairs
 
 
+def read_song_names(file: Path) -> list[str]:
+    """Names of songs: the column ``song`` of a CSV file, or else a name a line.
+
+    Raises
+    ------
+    DataError
+        the file can't be read, or names no song.
+    """
+    try:
+        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            lines = list(text)
+        if "song" in next(csv.reader(lines), []):
+            names = [row["song"] or "" for row in csv.DictReader(lines)]
+        else:
+            names = [line.strip() for line in lines]
+    except (OSError, csv.Error) as error:
+        raise DataError(f"The list of songs {file} cannot be read: {error}.") from error
+    names = [name for name in names if name]
+    if not names:
+        raise DataError(f"The list {file} names no song.")
+    return names
+
+
 def group_songs(
     songs: Sequence[LabelledSong], duplicates: Iterable[tuple[str, str]] = ()
 ) -> list[LabelledSong]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from mobile_demo.cli.console import printable
 from training.dataset import Dataset
 from training.songs import DataError
 
@@ -62,6 +63,39 @@ def split_segments(dataset: Dataset, protocol: str, parts: int, seed: int) -> li
     pairs = grouped.split(dataset.song_targets, dataset.song_targets, dataset.song_groups)
     songs = [(_segments_of(dataset, train), _segments_of(dataset, judge)) for train, judge in pairs]
     return [Split(train, judge, watch=judge) for train, judge in songs]
+
+
+def leave_out_songs(dataset: Dataset, split: Split, names: Sequence[str]) -> Split:
+    """Learn nothing from some songs, and judge them as before.
+
+    Parameters
+    ----------
+    dataset : where the segments are from
+    split : of all songs, so that it is the same as without leaving any out
+    names : of the songs to leave out
+
+    Raises
+    ------
+    DataError
+        there is no such song, or all of a genre's are left out.
+    """
+    position = {song.name: i for i, song in enumerate(dataset.songs)}
+    unknown = [name for name in names if name not in position]
+    if unknown:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise DataError(
+            f"--leave-out names songs that are not in {dataset.folder}:"
+            f" {', '.join(map(printable, unknown[:3]))}{more}."
+        )
+    left_out = [position[name] for name in names]
+    kept = split.train[~np.isin(dataset.segment_songs[split.train], left_out)]
+    lost = np.setdiff1d(dataset.segment_targets[split.train], dataset.segment_targets[kept])
+    if len(lost):
+        raise DataError(
+            f"Without the songs that --leave-out names, no {dataset.labels[lost[0]]} is left to"
+            " learn from."
+        )
+    return Split(kept, split.judge, split.watch)
 
 
 def hold_back(dataset: Dataset, split: Split, protocol: str, seed: int) -> Split:

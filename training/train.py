@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from mobile_demo.files import write_atomically
 from mobile_demo.frontend import LOG_MEL, STANDARD
@@ -20,7 +22,7 @@ from training.metrics import judge
 from training.networks import PRETRAINED
 from training.runs import HeldOut, Run, TrainingConfig
 from training.songs import DataError
-from training.splits import PROTOCOLS, Split, hold_back, split_segments
+from training.splits import PROTOCOLS, Split, hold_back, leave_out_songs, split_segments
 from training.strategy import Placement
 
 _KEPT = "model"  # the one network of a run without folds, and the one kept of a run with them
@@ -144,6 +146,10 @@ def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
         plan[_KEPT] = Split(everything, judge=everything[:0], watch=everything[:0])
     else:
         plan = {_KEPT: splits[0]}
+    if config.leave_out:
+        plan = {
+            name: leave_out_songs(dataset, split, config.leave_out) for name, split in plan.items()
+        }
     if not config.early_stopping:
         return plan
     return {
@@ -158,7 +164,8 @@ def _claim(unfinished: Path, run: Run) -> None:
     marker = unfinished / "run.json"
     if marker.exists():
         before, now = json.loads(marker.read_bytes()), json.loads(content)
-        if any(before[key] != now[key] for key in ("config", "normalization", "labels")):
+        alike = all(before[key] == now[key] for key in ("normalization", "labels"))
+        if not alike or TrainingConfig.from_dict(before["config"]) != run.config:
             raise DataError(
                 f"{unfinished} is an interrupted run of another configuration or data set;"
                 " finish that one, name another folder, or remove it."
@@ -219,7 +226,21 @@ def _save_judgement(workshop: Workshop, heldout: list[HeldOut]) -> None:
             judge(dataset, part.segments, part.probabilities).to_dict() for part in heldout
         ],
     }
+    if config.leave_out:
+        metrics["without_left_out"] = _judge_rest(workshop, segments, probabilities)
     write_atomically(folder / "metrics.json", _json(metrics))
+
+
+def _judge_rest(
+    workshop: Workshop, segments: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> dict[str, Any] | None:
+    """Metrics of the songs that were not left out of the training; None where there are none."""
+    dataset = workshop.dataset
+    left_out = {
+        i for i, song in enumerate(dataset.songs) if song.name in set(workshop.config.leave_out)
+    }
+    rest = ~np.isin(dataset.segment_songs[segments], list(left_out))
+    return judge(dataset, segments[rest], probabilities[rest]).to_dict() if rest.any() else None
 
 
 def _json(values: object) -> bytes:

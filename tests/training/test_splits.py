@@ -11,7 +11,7 @@ from mobile_demo.frontend import STANDARD
 from training.dataset import Dataset
 from training.metrics import judge
 from training.songs import DataError, LabelledSong, group_songs
-from training.splits import split_segments
+from training.splits import leave_out_songs, split_segments
 
 
 def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
@@ -70,6 +70,27 @@ def test_more_folds_than_groups_is_an_error() -> None:
     data = dataset({"jazz": ["", ""], "rock": ["", ""]})
     with pytest.raises(DataError, match="too few songs, or groups of songs, for 5 parts"):
         split_segments(data, "songs", 5, seed=1)
+
+
+def test_songs_left_out_are_judged_but_not_learned_from_and_nothing_else_changes() -> None:
+    data = dataset({"jazz": [""] * 10, "rock": [""] * 10})
+    names = ["jazz.3", "rock.0", "rock.9"]
+    left_out = [i for i, song in enumerate(data.songs) if song.name in names]
+    for split in split_segments(data, "songs", 5, seed=1):
+        without = leave_out_songs(data, split, names)
+        np.testing.assert_array_equal(without.judge, split.judge)
+        gone = np.setdiff1d(split.train, without.train)
+        expected = split.train[np.isin(data.segment_songs[split.train], left_out)]
+        np.testing.assert_array_equal(gone, expected)
+
+
+def test_unknown_songs_and_a_whole_genre_cannot_be_left_out() -> None:
+    data = dataset({"jazz": ["", "", ""], "rock": ["", "", ""]})
+    split = split_segments(data, "songs", 3, seed=1)[0]
+    with pytest.raises(DataError, match="a, b, c and 1 more"):
+        leave_out_songs(data, split, ["a", "jazz.0", "b", "c", "d"])
+    with pytest.raises(DataError, match="no jazz is left"):
+        leave_out_songs(data, split, ["jazz.0", "jazz.1", "jazz.2"])
 
 
 def test_metrics_count_segments_and_votes() -> None:

@@ -260,6 +260,7 @@ def test_a_full_disk_is_an_error_and_nothing_that_looks_whole(
         (["--strategy", "multi-worker"], "needs the environment variable TF_CONFIG"),
         (["--strategy", "telepathy"], "--strategy must be one of"),
         ([], "with --out a folder"),
+        (["--out", "new", "--leave-out", "nowhere.csv"], "The list of songs nowhere.csv cannot be"),
     ],
 )
 def test_a_mistake_is_answered_in_one_sentence(

@@ -6,10 +6,17 @@ from typing import Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, run, say
+from mobile_demo.cli.console import Debug, progress, run, say
+from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
+from mobile_demo.quiet import quiet_stderr
 from training.dataset import load_dataset
-from training.evaluate import Evaluation, evaluate_heldout, evaluate_on
+from training.evaluate import (
+    Evaluation,
+    evaluate_heldout,
+    evaluate_on,
+    require_unheard_songs,
+)
 from training.evaluation_page import full_page, summary_page
 from training.runs import Run
 
@@ -33,18 +40,35 @@ def evaluate_model(
             show_default="RUN/evaluation",
         ),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Judge on the songs' audio as well, changed as phones change it: MP3, narrow"
+            " band, quiet, the beginning alone.",
+        ),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Say how good a run is: by genre, by confidence and song by song.
 
     Writes evaluation.json, evaluation.md, confusion.png, reliability.png and curves.png into
-    DIR, over those of an earlier evaluation, and prints the main figures.
+    DIR, over those of an earlier evaluation, and prints the main figures. With --robustness,
+    robustness.json and robustness.md as well.
 
-    Example:
+    For example:
 
-      evaluate-model runs/cnn
+    - `evaluate-model runs/cnn`
+
+    - `evaluate-model runs/cnn --robustness`
     """
+    if dataset and robustness:
+        raise PocketGenreError(
+            "--robustness is judged on the songs that the run has not heard; name no DATASET."
+        )
     source = Run.load(run_folder)
+    if robustness:
+        require_unheard_songs(source)
     out = out or run_folder / "evaluation"
     if dataset:
         say("Starting TensorFlow.")
@@ -57,6 +81,8 @@ def evaluate_model(
     _write(evaluation, source, out)
     print(summary_page(evaluation))
     say(f"The whole evaluation is in {out / 'evaluation.md'}.")
+    if robustness:
+        _judge_robustness(source, out)
 
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
@@ -69,6 +95,23 @@ def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
     write_atomically(out / "evaluation.md", full_page(evaluation).encode())
     content = json.dumps(evaluation.to_dict(), indent=2) + "\n"
     write_atomically(out / "evaluation.json", content.encode())
+
+
+def _judge_robustness(source: Run, out: Path) -> None:
+    say("Starting TensorFlow.")
+    with quiet_stderr():
+        from training.robustness import judge_robustness, robustness_page
+
+    data = load_dataset(source.dataset)
+    with progress() as bar:
+        task = bar.add_task("Judging changed songs", total=int(source.metrics()["songs"]))
+        figures = judge_robustness(source, data, lambda: bar.advance(task))
+    page = robustness_page(figures)
+    write_atomically(out / "robustness.md", page.encode())
+    content = json.dumps(figures.to_dict(), indent=2) + "\n"
+    write_atomically(out / "robustness.json", content.encode())
+    print(page)
+    say(f"The table is in {out / 'robustness.md'}.")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.quiet import quiet_stderr
 from training.dataset import Dataset, load_dataset
 from training.runs import Run, TrainingConfig
+from training.songs import read_song_names
 
 if TYPE_CHECKING:
     from training.strategy import Placement
@@ -78,6 +79,14 @@ def train_model(
     members: Annotated[
         int, typer.Option(min=1, max=8, help="Networks to train and keep as one; of residual.")
     ] = DEFAULT.members,
+    leave_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Songs to judge, but not to learn from: a CSV file with a column song, as"
+            " find-mislabelled writes it, or a name a line.",
+            metavar="FILE",
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/logs.")
     ] = False,
@@ -135,6 +144,7 @@ def train_model(
         balance_genres=balance_genres,
         pretrained=str(pretrained),
         members=members,
+        leave_out=tuple(sorted(set(read_song_names(leave_out)))) if leave_out else (),
     )
     data = load_dataset(dataset)
     if model != ALL:
@@ -182,6 +192,11 @@ def _train(
         f" {figures['segment_accuracy']:.1%} of {figures['segments']} segments"
         f" ({PROTOCOLS[config.protocol]})."
     )
+    if rest := figures.get("without_left_out"):
+        say(
+            f"Without the songs left out of the training: {rest['song_accuracy']:.1%} of"
+            f" {rest['songs']}, mean recall {rest['song_mean_recall']:.1%}."
+        )
 
 
 def _epoch_reporter(

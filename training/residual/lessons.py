@@ -61,7 +61,8 @@ class Lessons:
     def of(cls, dataset: Dataset, split: Split, mean: FloatArray) -> Self:
         """What may be learned from by a split.
 
-        Songs known by their MFCC count only where they are kin with none that is judged.
+        Songs known by their MFCC count only where they are kin with none of the data set's that
+        is not learned from: neither with one that is judged, nor with one that is left out.
 
         Raises
         ------
@@ -84,8 +85,9 @@ class Lessons:
         if more is None:
             shape = (0, frames_seen(dataset.front_end.n_frames), dataset.front_end.n_mfcc)
             more = MfccSongs(np.empty(shape, np.float32), none, none.reshape(0, 2))
-        judged = np.unique(dataset.song_groups[dataset.segment_songs[split.judge]])
-        kept = more.strangers(judged)
+        judged = dataset.segment_songs[split.judge]
+        left_out = np.setdiff1d(np.arange(len(dataset.songs)), songs)
+        kept = more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
         of_kept = more.targets[kept]
         return cls(
             front_end=dataset.front_end,

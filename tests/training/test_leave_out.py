@@ -1,0 +1,94 @@
+"""``train-model --leave-out``: songs that teach nothing and are judged all the same."""
+
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import Command
+from tests.training.fabricated import fabricate_dataset, fabricate_run
+from training.dataset import Dataset
+from training.fit import coefficient_moments
+from training.runs import Run
+from training.splits import split_segments
+
+TRAIN = "training.cli.train_model"
+OPTIONS = ["--model", "ann", "--epochs", 2, "--early-stopping", 1]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("noise") / "data"
+    return fabricate_dataset(folder, {"jazz": [2] * 10, "rock": [2] * 10})
+
+
+@pytest.mark.slow
+def test_songs_left_out_teach_nothing_and_are_judged_all_the_same(
+    dataset: Dataset, tmp_path: Path, run_command: Command
+) -> None:
+    split = split_segments(dataset, "songs", 5, seed=1)[0]
+    judged, learned = (
+        np.unique(dataset.segment_songs[part]) for part in (split.judge, split.train)
+    )
+    names = tuple(sorted(dataset.songs[songs[0]].name for songs in (judged, learned)))
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    options = [*OPTIONS, "--leave-out", tmp_path / "names.txt"]
+    result = run_command(TRAIN, dataset.folder, *options, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    run = Run.load(tmp_path / "run")
+    assert run.config.leave_out == names
+    metrics = run.metrics()
+    assert metrics["songs"] == len(judged)
+    assert metrics["without_left_out"]["songs"] == len(judged) - 1
+    assert "Without the songs left out of the training: " in result.stderr
+
+    # Something else in their place gives the same network.
+    shutil.copytree(dataset.folder, tmp_path / "other")
+    features = np.load(dataset.folder / "features.npy")
+    left_out = [i for i, song in enumerate(dataset.songs) if song.name in names]
+    features[np.isin(dataset.segment_songs, left_out)] = 99.0
+    np.save(tmp_path / "other" / "features.npy", features)
+    result = run_command(TRAIN, tmp_path / "other", *options, "--out", tmp_path / "again")
+    assert result.returncode == 0, result.stderr
+    one, two = (
+        keras.models.load_model(tmp_path / name / "model.keras").get_weights()
+        for name in ("run", "again")
+    )
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_a_run_that_began_before_there_was_such_an_option_goes_on(
+    dataset: Dataset, tmp_path: Path, run_command: Command
+) -> None:
+    said = np.full((len(dataset.segment_songs), 2), 0.5).tolist()
+    settings = {"model": "ann", "epochs": 2, "early_stopping": 0, "seed": 1}
+    begun = fabricate_run(tmp_path / "run.unfinished", dataset, said, **settings)
+    values = json.loads((begun.folder / "run.json").read_text())
+    split = split_segments(dataset, "songs", 5, seed=1)[0]
+    moments = (moment.tolist() for moment in coefficient_moments(dataset, split.train))
+    values["normalization"] = dict(zip(("mean", "variance"), moments, strict=True))
+    del values["config"]["leave_out"]
+    (begun.folder / "run.json").write_text(json.dumps(values))
+    assert Run.load(begun.folder).config.leave_out == ()
+    (begun.folder / "model.keras").unlink()
+    result = run_command(TRAIN, dataset.folder, *OPTIONS[:4], "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+def test_a_song_that_is_not_there_cannot_be_left_out(
+    dataset: Dataset, tmp_path: Path, run_command: Command
+) -> None:
+    (tmp_path / "names.txt").write_text("jazz/0\npolka/7\n")
+    options = [*OPTIONS, "--leave-out", tmp_path / "names.txt", "--out", tmp_path / "run"]
+    result = run_command(TRAIN, dataset.folder, *options)
+    assert result.returncode == 1
+    assert "names songs that are not in" in result.stderr
+    assert "polka/7" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "names.txt"]
