@@ -26,7 +26,7 @@ class Thresholds:
     """
 
     confidence: float = 0.0
-    margin: float = 0.0
+    margin: float = -1.0
 
 
 NO_THRESHOLDS = Thresholds()
@@ -82,10 +82,9 @@ def label_song(
     probability = vote.probabilities[vote.genre]
     best_other = max((p for genre, p in ranked if genre != vote.genre), default=0.0)
     margin = probability - best_other
-    wanted = thresholds != NO_THRESHOLDS
     sure = vote.confidence >= thresholds.confidence and margin >= thresholds.margin
     return SongLabel(
-        genre=UNCERTAIN if wanted and not sure else vote.genre,
+        genre=vote.genre if sure else UNCERTAIN,
         confidence=vote.confidence,
         probability=probability,
         margin=margin,
