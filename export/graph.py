@@ -72,8 +72,9 @@ def _mel_power(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
 
 def _log_mel(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:
     power = _mel_power(samples, front_end)
-    scaled = tf.math.log(1 + front_end.log_gain * power) * np.float32(1 / np.log(10))
-    return scaled[tf.newaxis]
+    gain = front_end.level / tf.maximum(tf.reduce_mean(power), front_end.amin)
+    logarithm = tf.math.log(1 + gain * power) * np.float32(1 / np.log(10))
+    return logarithm[tf.newaxis]
 
 
 def _mfcc(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:

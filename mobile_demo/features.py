@@ -29,10 +29,10 @@ def segment_features(samples: FloatArray, front_end: FrontEnd = STANDARD) -> Flo
 
 
 def log_mel(samples: FloatArray, front_end: FrontEnd = LOG_MEL) -> FloatArray:
-    """Logarithm of the power in the mel bands, as musicnn takes it.
+    """Logarithm of the power in the mel bands, brought to one level.
 
-    Pons and Serra, "musicnn: Pre-trained convolutional neural networks for music audio
-    tagging" (2019): ``log10(1 + 10000 * librosa.feature.melspectrogram(...))``.
+    After Pons and Serra, "musicnn: Pre-trained convolutional neural networks for music audio
+    tagging" (2019), who take ``log10(1 + 10000 * librosa.feature.melspectrogram(...))``.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def log_mel(samples: FloatArray, front_end: FrontEnd = LOG_MEL) -> FloatArray:
     -------
     float32 [shape=(1 + n // hop_length, n_mels)]
     """
-    power = mel_power(samples, front_end) * np.float32(front_end.log_gain)
-    logarithm: FloatArray = np.log1p(power.T, dtype=np.float32) * np.float32(1 / np.log(10))
+    power = mel_power(samples, front_end)
+    gain = front_end.level / max(float(power.mean()), front_end.amin)
+    scaled = power.T * np.float32(gain)
+    logarithm: FloatArray = np.log1p(scaled, dtype=np.float32) * np.float32(1 / np.log(10))
     return np.ascontiguousarray(logarithm)

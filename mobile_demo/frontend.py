@@ -1,7 +1,7 @@
 """The front end's parameters: the one place where each number and its unit stand.
 
 Two kinds of features are computed from the same mel bands: MFCC, librosa's, or the logarithm
-of the bands themselves, as musicnn's.
+of the bands themselves, nearly as musicnn's.
 
 Training, export, the phone and the server all read them from here (or from a
 model card that was written from here); nobody repeats them.
@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from mobile_demo.errors import ModelError
 
-_OF_ONE_KIND = {"mfcc": ("n_mfcc", "amin", "top_db"), "log-mel": ("log_gain",)}
+_OF_ONE_KIND = {"mfcc": ("n_mfcc", "top_db"), "log-mel": ("level",)}
 """Parameters that only one kind of features has."""
 
 
@@ -28,9 +28,10 @@ class FrontEnd:
     hop_length : distance between the starts of two frames, in samples; divides ``n_fft / 2``
     n_mels : number of Slaney mel bands between 0 Hz and ``sample_rate / 2``
     n_mfcc : of MFCC: number of cepstral coefficients kept, from c0 on
-    amin : of MFCC: smallest mel power that is told from silence
+    amin : smallest mel power that is told from silence; of log-mel, a segment's mean
     top_db : of MFCC: dynamic range kept below the segment's loudest mel band, in dB
-    log_gain : of log-mel, which is log10(1 + log_gain * mel power)
+    level : of log-mel: mean that the mel power of a segment is brought to before log10(1 + x),
+        so that a song sounds the same however loud its file is
     features : ``mfcc`` or ``log-mel``
     """
 
@@ -42,7 +43,7 @@ class FrontEnd:
     n_mfcc: int = 13
     amin: float = 1e-10
     top_db: float = 80.0
-    log_gain: float = 10_000.0
+    level: float = 3_000.0
     features: Literal["mfcc", "log-mel"] = "mfcc"
 
     def __post_init__(self) -> None:
@@ -121,9 +122,15 @@ LOG_MEL = FrontEnd(
     n_fft=512,
     hop_length=256,
     n_mels=96,
+    amin=1e-5,
     features="log-mel",
 )
-"""musicnn's setting: 96 mel bands up to 8 kHz, 188 frames for each 3 s segment."""
+"""musicnn's setting: 96 mel bands up to 8 kHz, 188 frames for each 3 s segment.
+
+musicnn takes log10(1 + 10,000 * mel power), so that what it hears depends on the volume. Here
+all segments have that of the median segment of GTZAN; only those more than 45 dB quieter stay
+quieter, since they hold little but noise.
+"""
 
 FRONT_ENDS = {"mfcc": STANDARD, "log-mel": LOG_MEL}
 """By the name that ``prepare-dataset --features`` takes."""

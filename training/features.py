@@ -32,7 +32,7 @@ def librosa_mfcc(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatAr
 
 
 def librosa_log_mel(samples: FloatArray, front_end: FrontEnd = LOG_MEL) -> FloatArray:
-    """Musicnn's input by librosa, (frames, bands).
+    """Mel bands by librosa, brought to one level, (frames, bands).
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def librosa_log_mel(samples: FloatArray, front_end: FrontEnd = LOG_MEL) -> Float
     float32 [shape=(1 + n // hop_length, n_mels)]
     """
     power = _librosa_mel(samples, front_end)
-    return np.ascontiguousarray(np.log10(1 + front_end.log_gain * power.T), dtype=np.float32)
+    gain = front_end.level / max(float(power.mean()), front_end.amin)
+    return np.ascontiguousarray(np.log10(1 + gain * power.T), dtype=np.float32)
 
 
 def librosa_features(samples: FloatArray, front_end: FrontEnd = STANDARD) -> FloatArray:

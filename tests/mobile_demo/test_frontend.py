@@ -28,7 +28,8 @@ def test_log_mel_is_musicnns() -> None:
         "n_fft": 512,
         "hop_length": 256,
         "n_mels": 96,
-        "log_gain": 10_000.0,
+        "amin": 1e-5,
+        "level": 3_000.0,
         "features": "log-mel",
     }
     assert LOG_MEL.shape == (188, 96)
