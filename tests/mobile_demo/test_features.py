@@ -45,7 +45,8 @@ def test_the_volume_makes_no_difference(gain: float) -> None:
 
 def test_what_is_next_to_silence_stays_quiet() -> None:
     hiss = np.random.default_rng(0).normal(scale=2.0**-15, size=48_000).astype(np.float32)
-    assert log_mel(hiss).mean() < 0.5 < 3.0 < log_mel(100 * hiss).mean()
+    assert log_mel(hiss).mean() < 0.5
+    assert log_mel(100 * hiss).mean() > 3.0
     assert not log_mel(np.zeros(48_000, np.float32)).any()
 
 
