@@ -4,10 +4,10 @@
 PYTHON ?= python3
 export MUSIC
 
-.PHONY: help scan test lint benchmark check-arm64 lock clean
+.PHONY: help scan test lint benchmark check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
 	@.venv/scan/bin/python -m mobile_demo.cli.demo "$$MUSIC"
@@ -29,6 +29,33 @@ check-arm64: .venv/dev/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/a
 data/musicnn: .venv/dev/ready  ## Fetch musicnn's weights, for train-model --model musicnn
 	@.venv/dev/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
 	@.venv/dev/bin/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn
+
+# The shipped models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
+# songs, known by their MFCC). Each step is done once; an interrupted one goes on.
+DATA ?= gtzan
+MODELS ?= mobile_demo/models
+BIN = .venv/dev/bin
+MFCC_SONGS = $(if $(wildcard $(DATA)/frames387.npz),--mfcc-songs $(DATA)/frames387.npz)
+
+reproduce-model: $(addprefix $(MODELS)/,standard.tflite standard_waveform.tflite best.tflite best_waveform.tflite)  ## Train and export the shipped models from DATA
+
+$(MODELS)/%_waveform.tflite: runs/%/run.json
+	$(BIN)/export-tflite runs/$* --input waveform --out $@
+
+$(MODELS)/%.tflite: runs/%/run.json
+	$(BIN)/export-tflite runs/$* --out $@
+
+runs/standard/run.json: | data/gtzan/dataset.json
+	$(BIN)/train-model data/gtzan --model residual --members 2 --folds 5 --out runs/standard
+
+runs/best/run.json: | data/gtzan-log-mel/dataset.json data/musicnn
+	$(BIN)/train-model data/gtzan-log-mel --model musicnn --folds 5 --out runs/best
+
+data/gtzan/dataset.json: | .venv/dev/ready
+	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --spectra $(MFCC_SONGS) --out data/gtzan
+
+data/gtzan-log-mel/dataset.json: | .venv/dev/ready
+	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --features log-mel --out data/gtzan-log-mel
 
 lock:  ## Renew requirements/ from pyproject.toml
 	sh requirements/lock.sh
