@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from training.musicnn import folding
 from training.musicnn.checkpoint import Checkpoint, Convolution
 
 FloatArray = NDArray[np.float32]
@@ -25,6 +26,7 @@ FEATURES = 200
 
 _ALIVE = 1e-3  # standard deviation of a channel that carries something
 _RANGE = 0.9999  # quantile of a channel's magnitude at which its range ends
+_SMALLEST = 1e-3  # range of a channel, to the largest of its stage
 _BATCH = 16
 
 
@@ -48,9 +50,7 @@ def build_tower(
     tower = _Tower(checkpoint, patches)
     frames, bands = patches.shape[1:]
     inputs = keras.Input((frames, bands))
-    scale, shift = checkpoint.scale * deviation, checkpoint.scale * mean + checkpoint.shift
-    image = layers.Reshape((frames, bands, 1))(layers.Rescaling(scale, shift)(inputs))
-    stack = [tower.front(image)]
+    stack = [tower.front(inputs, mean, deviation)]
     for number in range(len(checkpoint.middle)):
         stack.append(tower.middle(number, stack[-1]))
     model = keras.Model(inputs, tower.features(stack), name=name)
@@ -82,28 +82,20 @@ class _Tower:
         self._heard: list[FloatArray] = []
         self._units: list[FloatArray] = []
 
-    def front(self, image: keras.KerasTensor) -> keras.KerasTensor:
+    def front(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
         """The living channels of the five convolutions, side by side."""
+        image = self._image(inputs, mean, deviation)
+        in_blocks = folding.blocks(image)
         parts, ranges, factors, offsets, said = [], [], [], [], []
         for conv, z, alive in zip(self._checkpoint.front, self._pooled, self._alive, strict=True):
             if not alive.any():
                 continue
             inner = _ranges(z[..., alive])
-            height, width = conv.kernel.shape[:2]
-            over_bands = width > 1  # these are not padded by bands, and by half a kernel in time
-            padded = layers.ZeroPadding2D((height // 2, 0))(image) if over_bands else image
-            layer = layers.Conv2D(
-                int(alive.sum()),
-                (height, width),
-                padding="valid" if over_bands else "same",
-                activation="relu",
-            )
-            y = layer(padded)
-            self.weights.append(
-                (layer, [conv.kernel[..., alive] / inner, conv.bias[alive] / inner])
-            )
-            y = layers.MaxPooling2D((1, y.shape[2]))(y)
-            parts.append(layers.Reshape((y.shape[1], y.shape[3]))(y))
+            kernel, bias = conv.kernel[..., alive] / inner, conv.bias[alive] / inner
+            if conv.over_bands:
+                parts.append(self._over_bands(image, kernel, bias))
+            else:
+                parts.append(self._over_frames(in_blocks, kernel, bias, frames=z.shape[1]))
             ranges.append(inner)
             factors.append(conv.factor[alive])
             offsets.append(conv.offset[alive])
@@ -111,6 +103,39 @@ class _Tower:
         self._keep(np.concatenate(said, axis=-1))
         affine = np.concatenate(factors) * np.concatenate(ranges), np.concatenate(offsets)
         return self._affine(layers.Concatenate()(parts), *affine)
+
+    def _image(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
+        """The first normalisation: a convolution, which int8 rounds once and no more."""
+        layer = layers.Conv2D(1, 1)
+        scale, shift = self._checkpoint.scale, self._checkpoint.shift
+        kernel = np.full((1, 1, 1, 1), scale * deviation, np.float32)
+        self.weights.append((layer, [kernel, np.array([scale * mean + shift], np.float32)]))
+        return layer(layers.Reshape((*inputs.shape[1:], 1))(inputs))
+
+    def _over_bands(
+        self, image: keras.KerasTensor, kernel: FloatArray, bias: FloatArray
+    ) -> keras.KerasTensor:
+        """The largest over all bands; padded by half a kernel in time alone."""
+        padded = layers.ZeroPadding2D((kernel.shape[0] // 2, 0))(image)
+        tensor, copying = folding.slid(padded, kernel.shape[1])
+        self.weights.append((copying, [folding.sliding_kernel()]))
+        kernel = folding.of_slid(kernel)
+        layer = layers.Conv2D(
+            len(bias), kernel.shape[:2], dilation_rate=(1, folding.WIDTH), activation="relu"
+        )
+        self.weights.append((layer, [kernel, bias]))
+        return _largest(layer(tensor))
+
+    def _over_frames(
+        self, in_blocks: keras.KerasTensor, kernel: FloatArray, bias: FloatArray, frames: int
+    ) -> keras.KerasTensor:
+        """The largest over all bands."""
+        place = folding.Blocking.of(kernel.shape[0])
+        padded = layers.ZeroPadding2D(((place.before, place.behind), (0, 0)))(in_blocks)
+        layer = layers.Conv2D(folding.WIDTH * len(bias), (place.size, 1), activation="relu")
+        self.weights.append((layer, [folding.of_blocks(kernel), np.tile(bias, folding.WIDTH)]))
+        y = layers.Reshape((-1, len(bias)))(_largest(layer(padded)))
+        return layers.Cropping1D((0, y.shape[1] - frames))(y)
 
     def middle(self, number: int, before: keras.KerasTensor) -> keras.KerasTensor:
         """A convolution over time, and from the second on what came before it added."""
@@ -142,7 +167,7 @@ class _Tower:
         for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
             mean = heard.mean(axis=1)
             centre = mean.mean(axis=0)
-            reach = np.maximum(np.abs(mean - centre).max(axis=0), 1e-6)
+            reach = _not_too_small(np.abs(mean - centre).max(axis=0))
             frames = heard.shape[1]
             layer = layers.DepthwiseConv1D(frames)
             means.append(layer(tensor))
@@ -173,17 +198,22 @@ class _Tower:
         return layer(tensor)
 
 
+def _largest(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """Over all bands: (frames, bands, channels) to (frames, channels)."""
+    y = layers.MaxPooling2D((1, tensor.shape[2]))(tensor)
+    return layers.Reshape((y.shape[1], y.shape[3]))(y)
+
+
 def _pooled(conv: Convolution, bands: FloatArray) -> FloatArray:
     """What a front convolution says behind ReLU: the largest over the bands.
 
     Where the normalisation turns the sign, the smallest: the original pools behind it.
     """
-    height, width = conv.kernel.shape[:2]
-    padding = height // 2 if width > 1 else 0
+    padding = conv.kernel.shape[0] // 2 if conv.over_bands else 0
 
     def compute(x: tf.Tensor) -> tf.Tensor:
         image = tf.pad(x, [[0, 0], [padding, padding], [0, 0]])[..., tf.newaxis]
-        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if width > 1 else "SAME")
+        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if conv.over_bands else "SAME")
         z = tf.nn.relu(z + conv.bias)
         largest, smallest = tf.reduce_max(z, axis=2), tf.reduce_min(z, axis=2)
         return tf.where(conv.factor > 0, largest, smallest)
@@ -202,6 +232,11 @@ def _spread(conv: Convolution, z: FloatArray) -> FloatArray:
 
 
 def _ranges(heard: FloatArray) -> FloatArray:
-    """Range of each channel; 1 where it is always about zero."""
-    ranges = np.quantile(np.abs(heard), _RANGE, axis=(0, 1)).astype(np.float32)
-    return np.where(ranges < 1e-4, np.float32(1.0), ranges)
+    """Range of each channel."""
+    return _not_too_small(np.quantile(np.abs(heard), _RANGE, axis=(0, 1)))
+
+
+def _not_too_small(ranges: FloatArray) -> FloatArray:
+    """So that no channel is blown up a thousandfold: most of the first middle stage is silent."""
+    floor = max(_SMALLEST * float(ranges.max()), 1e-6)
+    return np.maximum(ranges, floor).astype(np.float32)
