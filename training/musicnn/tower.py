@@ -163,25 +163,44 @@ class _Tower:
         of_maxima, of_means = (part[kept] for part in self._checkpoint.dense)
         lost = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
         bias = self._checkpoint.bias + self._level @ lost
-        means, centres, reaches = [], [], []
+        pooled = []
         for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
-            mean = heard.mean(axis=1)
-            centre = mean.mean(axis=0)
-            reach = _not_too_small(np.abs(mean - centre).max(axis=0))
-            frames = heard.shape[1]
-            layer = layers.DepthwiseConv1D(frames)
-            means.append(layer(tensor))
-            weights = np.broadcast_to(units / reach / frames, (frames, len(units)))
-            self.weights.append((layer, [weights[..., np.newaxis], -centre / reach]))
-            centres.append(centre)
-            reaches.append(reach)
-        maxima = [layers.GlobalMaxPooling1D()(tensor) for tensor in stack]
-        pooled = layers.Concatenate()([*maxima, layers.Flatten()(layers.Concatenate()(means))])
+            largest = layers.MaxPooling1D(heard.shape[1])(tensor)
+            pooled.append(self._centred(largest, units, heard.max(axis=1)))
+        for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
+            pooled.append(self._centred(tensor, units / heard.shape[1], heard.mean(axis=1)))
+        tensors, values, centres, reaches = zip(*pooled, strict=True)
+        kernel = np.concatenate([of_maxima, of_means])
+        features = np.maximum(np.concatenate(values, axis=1) @ kernel + bias, 0)
+        units = _ranges(features[:, np.newaxis])
+        bias = (bias + np.concatenate(centres) @ kernel) / units
+        kernel = kernel * np.concatenate(reaches)[:, np.newaxis] / units
         dense = layers.Dense(FEATURES, activation="relu")
-        scales = np.concatenate([*self._units, *reaches])[:, np.newaxis]
-        kernel = np.concatenate([of_maxima, of_means]) * scales
-        self.weights.append((dense, [kernel, bias + np.concatenate(centres) @ of_means]))
-        return dense(pooled)
+        self.weights.append((dense, [kernel, bias]))
+        return dense(layers.Flatten()(layers.Concatenate()(list(tensors))))
+
+    def _centred(
+        self, tensor: keras.KerasTensor, weights: FloatArray, values: FloatArray
+    ) -> tuple[keras.KerasTensor, FloatArray, FloatArray, FloatArray]:
+        """The sum over frames, less its centre, in units of its reach.
+
+        Parameters
+        ----------
+        tensor : (frames, channels)
+        weights : float32 [shape=(channels,)], of each frame alike
+        values : float32 [shape=(n, channels)], what the sum is of the patches
+
+        Returns
+        -------
+        tensor, values, centre, reach
+        """
+        centre = values.mean(axis=0)
+        reach = _not_too_small(np.abs(values - centre).max(axis=0))
+        frames = tensor.shape[1]
+        layer = layers.DepthwiseConv1D(frames)
+        kernel = np.broadcast_to(weights / reach, (frames, len(reach)))
+        self.weights.append((layer, [kernel[..., np.newaxis], -centre / reach]))
+        return layer(tensor), values, centre, reach
 
     def _keep(self, heard: FloatArray) -> None:
         self._heard.append(heard)
