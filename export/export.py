@@ -217,8 +217,8 @@ class Exporter:
             size=len(tflite),
             form=form,
             ops=op_names(tflite),
-            calibration=f"{self.representative} segments, evenly by genre, seed"
-            f" {self.run.config.seed}",
+            calibration=f"the more typical half of {2 * self.representative} segments, evenly by"
+            f" genre, seed {self.run.config.seed}",
             probes=probe_elsewhere(tflite, card, pythons),
             features={
                 name: parity
