@@ -25,7 +25,7 @@ from export.fold import fold_batch_norms
 from export.form import Form
 from export.graph import front_graph, softmax_graph
 from export.operations import check_builtin_ops
-from export.rounding import round_weights
+from export.rounding import round_weights, run_in_batches
 from mobile_demo.frontend import FrontEnd
 from mobile_demo.quiet import quiet_stderr
 from mobile_demo.runtime import new_interpreter
@@ -234,7 +234,7 @@ def _save_for_one_segment(core: keras.Model, standardized: FloatArray, folder: P
             stages.append(lstm.fused(layer, loudest=float(activations.max())))
         else:
             stages.append(_for_inference(layer))
-        activations = np.asarray(layer(activations, training=False))
+        activations = run_in_batches(layer, activations)
 
     def serve(features: tf.Tensor) -> tf.Tensor:
         for stage in stages:

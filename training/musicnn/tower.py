@@ -7,7 +7,8 @@ Every channel of every tensor is brought to a like range, so that one int8 scale
 them (cross-layer equalisation, Nagel et al. 2019): a channel is divided by its range on some
 patches of music, and whatever takes it in multiplies by it. The normalisations behind ReLU, which
 then also translate between the ranges, are depthwise convolutions over one frame, since int8 has
-a scale for each channel of those; the mean over time is one over all frames, which also centres.
+a scale for each channel of those. So is what centres the maxima and the means over time; it also
+parts their scale from that of the stages, which a concatenation would otherwise tie together.
 """
 
 import keras
@@ -45,7 +46,7 @@ def build_tower(
     Returns
     -------
     keras.Model
-        from (frames, bands), standardised, to (200,)
+        from (frames, bands), standardised, to (200,), each feature in units of its range
     """
     tower = _Tower(checkpoint, patches)
     frames, bands = patches.shape[1:]
