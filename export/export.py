@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from export.calibration import calibration_segments
+from export.calibration import calibration_segments, typical
 from export.convert import Network, convert
 from export.fixtures import difficult_segments
 from export.form import Form
@@ -123,7 +123,8 @@ class Exporter:
             card = self._with_accuracy(judging[0].card, labels[1])
             report = self._report(form, judging[0].model, card, features, labels)
             if not report.holds:
-                errors = layer_errors(model, self._calibration(self._everything), form)
+                calibration, _ = self._calibration(model, self._everything)
+                errors = layer_errors(model, calibration, form)
                 report = replace(report, layers=errors)
             exports.append(Export(judging[0].model, card, report))
         return exports
@@ -164,15 +165,20 @@ class Exporter:
 
     def _judge(self, model: keras.Model, heard: IntArray, asked: IntArray, form: Form) -> Judge:
         front_end = self.run.front_end
-        tflite = convert(model, front_end, self._calibration(heard), form)
+        calibration, others = self._calibration(model, heard)
+        tflite = convert(model, front_end, calibration, form, others)
         card = self._card(model, form)
         tflite = with_metadata(tflite, form, card, __version__)
         return Judge(tflite, replace(card, sha256=model_hash(tflite)), asked)
 
-    def _calibration(self, heard: IntArray) -> FloatArray:
+    def _calibration(self, model: keras.Model, heard: IntArray) -> tuple[FloatArray, FloatArray]:
+        """What sets the ranges: of twice as many segments the more typical; and all of these."""
         seed = self.run.config.seed
-        drawn = calibration_segments(self.dataset, heard, self.representative, seed)
-        return self.dataset.features[drawn]
+        drawn = calibration_segments(self.dataset, heard, 2 * self.representative, seed)
+        features, genres = self.dataset.features[drawn], self.dataset.segment_targets[drawn]
+        network = Network.of(model)
+        usual = typical(network.core, network.standardized(features), genres)
+        return features[usual], features
 
     def _feature_parity(
         self, hearing: Hearing, in_graph: GraphFeatures
@@ -227,8 +233,8 @@ class Exporter:
             size=len(tflite),
             form=form,
             ops=op_names(tflite),
-            calibration=f"{self.representative} segments, evenly by genre, seed"
-            f" {self.run.config.seed}",
+            calibration=f"the more typical half of {2 * self.representative} segments, evenly by"
+            f" genre, seed {self.run.config.seed}",
             probes=probe_elsewhere(tflite, card, pythons),
             features={
                 name: parity

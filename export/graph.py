@@ -44,9 +44,14 @@ def front_graph(kind: Input, front_end: FrontEnd, mean: FloatArray, deviation: F
     return _convert(standardized, (1, *shape))
 
 
-def softmax_graph(outputs: int) -> bytes:
-    """A TFLite file from logits to probabilities, float32 [shape=(1, outputs)] both."""
-    return _convert(tf.nn.softmax, (1, outputs))
+def softmax_graph(correction: FloatArray) -> bytes:
+    """A TFLite file from logits to probabilities, float32 [shape=(1, outputs)] both.
+
+    Parameters
+    ----------
+    correction : float32 [shape=(outputs,)], added to the logits
+    """
+    return _convert(lambda logits: tf.nn.softmax(logits + correction), (1, len(correction)))
 
 
 def _mel_power(samples: tf.Tensor, front_end: FrontEnd) -> tf.Tensor:

@@ -21,6 +21,7 @@ _DAMPING = 0.01  # of the mean square of an input, as in the paper
 _EXAMPLES_PER_INPUT = 10
 """With fewer the inputs' statistics are chance, and rounding to the nearest does better."""
 _MOST_EXAMPLES = 200_000
+_BATCH = 16
 
 
 def round_weights(model: keras.Model, calibration: FloatArray) -> keras.Model:
@@ -42,8 +43,17 @@ def round_weights(model: keras.Model, calibration: FloatArray) -> keras.Model:
             if len(examples) >= _EXAMPLES_PER_INPUT * len(kernel):
                 weights[0] = round_matrix(kernel, examples).reshape(weights[0].shape)
         clone.set_weights(weights)
-        activations = np.asarray(clone(activations, training=False))
+        activations = run_in_batches(clone, activations)
     return rounded
+
+
+def run_in_batches(layer: keras.Layer, inputs: FloatArray) -> FloatArray:
+    """What a layer makes of many segments; a wide network on all at once would take 5 GB."""
+    parts = [
+        np.asarray(layer(inputs[start : start + _BATCH], training=False))
+        for start in range(0, len(inputs), _BATCH)
+    ]
+    return np.concatenate(parts)
 
 
 def round_matrix(weights: FloatArray, examples: FloatArray) -> FloatArray:

@@ -101,16 +101,18 @@ def _fit_pretrained(
     config: TrainingConfig, dataset: Dataset, split: Split, on_epoch: Callable[[History], None]
 ) -> tuple[keras.Model, History]:
     """The classifier on musicnn, which is not trained by epochs; its history has one entry."""
-    model = build_classifier(dataset, split.train, Path(config.pretrained), config.seed)
+    package = Path(config.pretrained)
+    model, features = build_classifier(dataset, split.train, package, config.seed)
+    answers = {"": (split.train, np.asarray(model.layers[-1](features)))}
+    if len(split.watch):
+        answers["val_"] = (split.watch, predict(model, dataset, split.watch))
     history: History = {}
-    for prefix, segments in (("", split.train), ("val_", split.watch)):
-        if len(segments):
-            probabilities = predict(model, dataset, segments)
-            targets = dataset.segment_targets[segments]
-            genres = np.arange(len(dataset.labels))
-            history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=genres))]
-            right = probabilities.argmax(axis=1) == targets
-            history[f"{prefix}accuracy"] = [float(right.mean())]
+    for prefix, (segments, probabilities) in answers.items():
+        targets = dataset.segment_targets[segments]
+        genres = np.arange(len(dataset.labels))
+        history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=genres))]
+        right = probabilities.argmax(axis=1) == targets
+        history[f"{prefix}accuracy"] = [float(right.mean())]
     on_epoch(history)
     return model, history
 

@@ -37,6 +37,11 @@ class Convolution:
     factor: FloatArray
     offset: FloatArray
 
+    @property
+    def over_bands(self) -> bool:
+        """Whether the kernel spans bands; then the image is not padded by bands."""
+        return bool(self.kernel.shape[1] > 1)
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -29,7 +29,9 @@ _PATCHES = 200  # to see the ranges of the channels
 _INVERSE_REGULARIZATION = 1e-3
 
 
-def build_classifier(dataset: Dataset, segments: IntArray, package: Path, seed: int) -> keras.Model:
+def build_classifier(
+    dataset: Dataset, segments: IntArray, package: Path, seed: int
+) -> tuple[keras.Model, FloatArray]:
     """A network from log-mel bands to genres, its head fitted to some segments.
 
     Parameters
@@ -38,6 +40,12 @@ def build_classifier(dataset: Dataset, segments: IntArray, package: Path, seed: 
     segments : int64 [shape=(n,)], positions of those to learn from
     package : folder of the unpacked package
     seed : draws the patches on which the channels' ranges are seen
+
+    Returns
+    -------
+    model, features
+        the network, and what its head, the last layer, takes for the segments: float32
+        [shape=(n, features)]. To hear them a second time would take as long as all the rest.
 
     Raises
     ------
@@ -67,7 +75,7 @@ def build_classifier(dataset: Dataset, segments: IntArray, package: Path, seed: 
     head = layers.Dense(len(dataset.labels), activation="softmax", name="genres")
     model = keras.Sequential([keras.Input(shape), standardize, listener, head], name="genre")
     head.set_weights([kernel, bias])
-    return model
+    return model, heard
 
 
 def fit_head(

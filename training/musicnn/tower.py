@@ -7,7 +7,8 @@ Every channel of every tensor is brought to a like range, so that one int8 scale
 them (cross-layer equalisation, Nagel et al. 2019): a channel is divided by its range on some
 patches of music, and whatever takes it in multiplies by it. The normalisations behind ReLU, which
 then also translate between the ranges, are depthwise convolutions over one frame, since int8 has
-a scale for each channel of those; the mean over time is one over all frames, which also centres.
+a scale for each channel of those. So is what centres the maxima and the means over time; it also
+parts their scale from that of the stages, which a concatenation would otherwise tie together.
 """
 
 import keras
@@ -16,6 +17,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from training.musicnn import folding
 from training.musicnn.checkpoint import Checkpoint, Convolution
 
 FloatArray = NDArray[np.float32]
@@ -25,6 +27,7 @@ FEATURES = 200
 
 _ALIVE = 1e-3  # standard deviation of a channel that carries something
 _RANGE = 0.9999  # quantile of a channel's magnitude at which its range ends
+_SMALLEST = 1e-3  # range of a channel, to the largest of its stage
 _BATCH = 16
 
 
@@ -43,14 +46,12 @@ def build_tower(
     Returns
     -------
     keras.Model
-        from (frames, bands), standardised, to (200,)
+        from (frames, bands), standardised, to (200,), each feature in units of its range
     """
     tower = _Tower(checkpoint, patches)
     frames, bands = patches.shape[1:]
     inputs = keras.Input((frames, bands))
-    scale, shift = checkpoint.scale * deviation, checkpoint.scale * mean + checkpoint.shift
-    image = layers.Reshape((frames, bands, 1))(layers.Rescaling(scale, shift)(inputs))
-    stack = [tower.front(image)]
+    stack = [tower.front(inputs, mean, deviation)]
     for number in range(len(checkpoint.middle)):
         stack.append(tower.middle(number, stack[-1]))
     model = keras.Model(inputs, tower.features(stack), name=name)
@@ -82,28 +83,20 @@ class _Tower:
         self._heard: list[FloatArray] = []
         self._units: list[FloatArray] = []
 
-    def front(self, image: keras.KerasTensor) -> keras.KerasTensor:
+    def front(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
         """The living channels of the five convolutions, side by side."""
+        image = self._image(inputs, mean, deviation)
+        in_blocks = folding.blocks(image)
         parts, ranges, factors, offsets, said = [], [], [], [], []
         for conv, z, alive in zip(self._checkpoint.front, self._pooled, self._alive, strict=True):
             if not alive.any():
                 continue
             inner = _ranges(z[..., alive])
-            height, width = conv.kernel.shape[:2]
-            over_bands = width > 1  # these are not padded by bands, and by half a kernel in time
-            padded = layers.ZeroPadding2D((height // 2, 0))(image) if over_bands else image
-            layer = layers.Conv2D(
-                int(alive.sum()),
-                (height, width),
-                padding="valid" if over_bands else "same",
-                activation="relu",
-            )
-            y = layer(padded)
-            self.weights.append(
-                (layer, [conv.kernel[..., alive] / inner, conv.bias[alive] / inner])
-            )
-            y = layers.MaxPooling2D((1, y.shape[2]))(y)
-            parts.append(layers.Reshape((y.shape[1], y.shape[3]))(y))
+            kernel, bias = conv.kernel[..., alive] / inner, conv.bias[alive] / inner
+            if conv.over_bands:
+                parts.append(self._over_bands(image, kernel, bias))
+            else:
+                parts.append(self._over_frames(in_blocks, kernel, bias, frames=z.shape[1]))
             ranges.append(inner)
             factors.append(conv.factor[alive])
             offsets.append(conv.offset[alive])
@@ -111,6 +104,39 @@ class _Tower:
         self._keep(np.concatenate(said, axis=-1))
         affine = np.concatenate(factors) * np.concatenate(ranges), np.concatenate(offsets)
         return self._affine(layers.Concatenate()(parts), *affine)
+
+    def _image(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
+        """The first normalisation: a convolution, which int8 rounds once and no more."""
+        layer = layers.Conv2D(1, 1)
+        scale, shift = self._checkpoint.scale, self._checkpoint.shift
+        kernel = np.full((1, 1, 1, 1), scale * deviation, np.float32)
+        self.weights.append((layer, [kernel, np.array([scale * mean + shift], np.float32)]))
+        return layer(layers.Reshape((*inputs.shape[1:], 1))(inputs))
+
+    def _over_bands(
+        self, image: keras.KerasTensor, kernel: FloatArray, bias: FloatArray
+    ) -> keras.KerasTensor:
+        """The largest over all bands; padded by half a kernel in time alone."""
+        padded = layers.ZeroPadding2D((kernel.shape[0] // 2, 0))(image)
+        tensor, copying = folding.slid(padded, kernel.shape[1])
+        self.weights.append((copying, [folding.sliding_kernel()]))
+        kernel = folding.of_slid(kernel)
+        layer = layers.Conv2D(
+            len(bias), kernel.shape[:2], dilation_rate=(1, folding.WIDTH), activation="relu"
+        )
+        self.weights.append((layer, [kernel, bias]))
+        return _largest(layer(tensor))
+
+    def _over_frames(
+        self, in_blocks: keras.KerasTensor, kernel: FloatArray, bias: FloatArray, frames: int
+    ) -> keras.KerasTensor:
+        """The largest over all bands."""
+        place = folding.Blocking.of(kernel.shape[0])
+        padded = layers.ZeroPadding2D(((place.before, place.behind), (0, 0)))(in_blocks)
+        layer = layers.Conv2D(folding.WIDTH * len(bias), (place.size, 1), activation="relu")
+        self.weights.append((layer, [folding.of_blocks(kernel), np.tile(bias, folding.WIDTH)]))
+        y = layers.Reshape((-1, len(bias)))(_largest(layer(padded)))
+        return layers.Cropping1D((0, y.shape[1] - frames))(y)
 
     def middle(self, number: int, before: keras.KerasTensor) -> keras.KerasTensor:
         """A convolution over time, and from the second on what came before it added."""
@@ -138,25 +164,44 @@ class _Tower:
         of_maxima, of_means = (part[kept] for part in self._checkpoint.dense)
         lost = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
         bias = self._checkpoint.bias + self._level @ lost
-        means, centres, reaches = [], [], []
+        pooled = []
         for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
-            mean = heard.mean(axis=1)
-            centre = mean.mean(axis=0)
-            reach = np.maximum(np.abs(mean - centre).max(axis=0), 1e-6)
-            frames = heard.shape[1]
-            layer = layers.DepthwiseConv1D(frames)
-            means.append(layer(tensor))
-            weights = np.broadcast_to(units / reach / frames, (frames, len(units)))
-            self.weights.append((layer, [weights[..., np.newaxis], -centre / reach]))
-            centres.append(centre)
-            reaches.append(reach)
-        maxima = [layers.GlobalMaxPooling1D()(tensor) for tensor in stack]
-        pooled = layers.Concatenate()([*maxima, layers.Flatten()(layers.Concatenate()(means))])
+            largest = layers.MaxPooling1D(heard.shape[1])(tensor)
+            pooled.append(self._centred(largest, units, heard.max(axis=1)))
+        for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
+            pooled.append(self._centred(tensor, units / heard.shape[1], heard.mean(axis=1)))
+        tensors, values, centres, reaches = zip(*pooled, strict=True)
+        kernel = np.concatenate([of_maxima, of_means])
+        features = np.maximum(np.concatenate(values, axis=1) @ kernel + bias, 0)
+        units = _ranges(features[:, np.newaxis])
+        bias = (bias + np.concatenate(centres) @ kernel) / units
+        kernel = kernel * np.concatenate(reaches)[:, np.newaxis] / units
         dense = layers.Dense(FEATURES, activation="relu")
-        scales = np.concatenate([*self._units, *reaches])[:, np.newaxis]
-        kernel = np.concatenate([of_maxima, of_means]) * scales
-        self.weights.append((dense, [kernel, bias + np.concatenate(centres) @ of_means]))
-        return dense(pooled)
+        self.weights.append((dense, [kernel, bias]))
+        return dense(layers.Flatten()(layers.Concatenate()(list(tensors))))
+
+    def _centred(
+        self, tensor: keras.KerasTensor, weights: FloatArray, values: FloatArray
+    ) -> tuple[keras.KerasTensor, FloatArray, FloatArray, FloatArray]:
+        """The sum over frames, less its centre, in units of its reach.
+
+        Parameters
+        ----------
+        tensor : (frames, channels)
+        weights : float32 [shape=(channels,)], of each frame alike
+        values : float32 [shape=(n, channels)], what the sum is of the patches
+
+        Returns
+        -------
+        tensor, values, centre, reach
+        """
+        centre = values.mean(axis=0)
+        reach = _not_too_small(np.abs(values - centre).max(axis=0))
+        frames = tensor.shape[1]
+        layer = layers.DepthwiseConv1D(frames)
+        kernel = np.broadcast_to(weights / reach, (frames, len(reach)))
+        self.weights.append((layer, [kernel[..., np.newaxis], -centre / reach]))
+        return layer(tensor), values, centre, reach
 
     def _keep(self, heard: FloatArray) -> None:
         self._heard.append(heard)
@@ -173,17 +218,22 @@ class _Tower:
         return layer(tensor)
 
 
+def _largest(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """Over all bands: (frames, bands, channels) to (frames, channels)."""
+    y = layers.MaxPooling2D((1, tensor.shape[2]))(tensor)
+    return layers.Reshape((y.shape[1], y.shape[3]))(y)
+
+
 def _pooled(conv: Convolution, bands: FloatArray) -> FloatArray:
     """What a front convolution says behind ReLU: the largest over the bands.
 
     Where the normalisation turns the sign, the smallest: the original pools behind it.
     """
-    height, width = conv.kernel.shape[:2]
-    padding = height // 2 if width > 1 else 0
+    padding = conv.kernel.shape[0] // 2 if conv.over_bands else 0
 
     def compute(x: tf.Tensor) -> tf.Tensor:
         image = tf.pad(x, [[0, 0], [padding, padding], [0, 0]])[..., tf.newaxis]
-        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if width > 1 else "SAME")
+        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if conv.over_bands else "SAME")
         z = tf.nn.relu(z + conv.bias)
         largest, smallest = tf.reduce_max(z, axis=2), tf.reduce_min(z, axis=2)
         return tf.where(conv.factor > 0, largest, smallest)
@@ -202,6 +252,11 @@ def _spread(conv: Convolution, z: FloatArray) -> FloatArray:
 
 
 def _ranges(heard: FloatArray) -> FloatArray:
-    """Range of each channel; 1 where it is always about zero."""
-    ranges = np.quantile(np.abs(heard), _RANGE, axis=(0, 1)).astype(np.float32)
-    return np.where(ranges < 1e-4, np.float32(1.0), ranges)
+    """Range of each channel."""
+    return _not_too_small(np.quantile(np.abs(heard), _RANGE, axis=(0, 1)))
+
+
+def _not_too_small(ranges: FloatArray) -> FloatArray:
+    """So that no channel is blown up a thousandfold: most of the first middle stage is silent."""
+    floor = max(_SMALLEST * float(ranges.max()), 1e-6)
+    return np.maximum(ranges, floor).astype(np.float32)
