@@ -26,7 +26,7 @@ BoolArray = NDArray[np.bool_]
 FEATURES = 200
 
 _ALIVE = 1e-3  # standard deviation of a channel that carries something
-_RANGE = 0.9999  # quantile of a channel's magnitude at which its range ends
+_RANGE = 0.999  # quantile of a channel's magnitude at which its range ends
 _SMALLEST = 1e-3  # range of a channel, to the largest of its stage
 _BATCH = 16
 
