@@ -8,6 +8,8 @@ al., "Accurate Post-Training Quantization for Generative Pre-trained Transformer
 the Optimal Brain Surgeon. The converter then finds weights that stand on its grid already.
 """
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,11 +23,14 @@ _DAMPING = 0.01  # of the mean square of an input, as in the paper
 _EXAMPLES_PER_INPUT = 10
 """With fewer the inputs' statistics are chance, and rounding to the nearest does better."""
 _MOST_EXAMPLES = 200_000
-_BATCH = 16
+_BATCH = 16  # segments
+_ROUNDED = (layers.Conv1D, layers.Conv2D, layers.Dense)
 
 
 def round_weights(model: keras.Model, calibration: FloatArray) -> keras.Model:
     """The same network with the weights of its convolutions and dense layers on the int8 grid.
+
+    Those of models within it are rounded too, there by what the float32 layers before them say.
 
     Parameters
     ----------
@@ -36,33 +41,49 @@ def round_weights(model: keras.Model, calibration: FloatArray) -> keras.Model:
     rounded = keras.Sequential([keras.Input(model.input_shape[1:]), *clones], name=model.name)
     activations = calibration
     for layer, clone in zip(model.layers, clones, strict=True):
-        weights = layer.get_weights()
-        if isinstance(layer, layers.Conv2D | layers.Dense):
-            kernel = weights[0].reshape(-1, weights[0].shape[-1])
-            examples = _inputs(layer, activations)
-            if len(examples) >= _EXAMPLES_PER_INPUT * len(kernel):
-                weights[0] = round_matrix(kernel, examples).reshape(weights[0].shape)
-        clone.set_weights(weights)
+        clone.set_weights(layer.get_weights())
+        if isinstance(layer, keras.Model):
+            _round_within(layer, clone, activations)
+        elif isinstance(layer, _ROUNDED):
+            moments = _Moments(layer, len(activations))
+            for batch in _batches(activations):
+                moments.add(batch)
+            moments.round(clone)
         activations = run_in_batches(clone, activations)
     return rounded
 
 
+def _round_within(model: keras.Model, clone: keras.Model, inputs: FloatArray) -> None:
+    """Round the layers of a functional model's clone, those of models within it as well."""
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    rounded = [layer for layer in model.layers if isinstance(layer, _ROUNDED)]
+    ask = keras.Model(model.input, [layer.input for layer in [*inner, *rounded]])
+    moments = [_Moments(layer, len(inputs)) for layer in rounded]
+    heard: list[list[FloatArray]] = [[] for _ in inner]
+    for batch in _batches(inputs):
+        said = [np.asarray(tensor) for tensor in keras.tree.flatten(ask(batch, training=False))]
+        for parts, tensor in zip(heard, said[: len(inner)], strict=True):
+            parts.append(tensor)
+        for moment, tensor in zip(moments, said[len(inner) :], strict=True):
+            moment.add(tensor)
+    for layer, moment in zip(rounded, moments, strict=True):
+        moment.round(clone.get_layer(layer.name))
+    for layer, parts in zip(inner, heard, strict=True):
+        _round_within(layer, clone.get_layer(layer.name), np.concatenate(parts))
+
+
 def run_in_batches(layer: keras.Layer, inputs: FloatArray) -> FloatArray:
     """What a layer makes of many segments; a wide network on all at once would take 5 GB."""
-    parts = [
-        np.asarray(layer(inputs[start : start + _BATCH], training=False))
-        for start in range(0, len(inputs), _BATCH)
-    ]
-    return np.concatenate(parts)
+    return np.concatenate([np.asarray(layer(batch, training=False)) for batch in _batches(inputs)])
 
 
-def round_matrix(weights: FloatArray, examples: FloatArray) -> FloatArray:
+def round_matrix(weights: FloatArray, moments: NDArray[np.float64]) -> FloatArray:
     """Round so that ``examples @ weights`` changes little.
 
     Parameters
     ----------
     weights : float32 [shape=(inputs, outputs)]
-    examples : float32 [shape=(n, inputs)]
+    moments : float64 [shape=(inputs, inputs)], ``examples.T @ examples / len(examples)``
 
     Returns
     -------
@@ -70,12 +91,12 @@ def round_matrix(weights: FloatArray, examples: FloatArray) -> FloatArray:
         in each column, whole multiples of its largest magnitude / 127. The largest itself
         stays, so that the converter computes the same step.
     """
-    order = np.argsort(-np.square(examples).mean(axis=0), kind="stable")  # the loudest first
+    order = np.argsort(-np.diag(moments), kind="stable")  # the loudest first
     left = weights[order].astype(np.float64)
     steps = np.abs(left).max(axis=0) / _LEVELS
     steps[steps == 0] = 1.0
     largest, kept = np.abs(left).argmax(axis=0), np.abs(left).max(axis=0)
-    propagation = _propagation(examples[:, order])
+    propagation = _propagation(moments[np.ix_(order, order)])
     rounded = np.empty_like(left)
     for i, row in enumerate(left):
         nearest = np.clip(np.rint(row / steps), -_LEVELS, _LEVELS) * steps
@@ -88,21 +109,53 @@ def round_matrix(weights: FloatArray, examples: FloatArray) -> FloatArray:
     return result
 
 
-def _propagation(examples: FloatArray) -> NDArray[np.float64]:
+def _propagation(moments: NDArray[np.float64]) -> NDArray[np.float64]:
     """How the error of one input is spread over the later ones: upper triangular."""
-    inputs = examples.astype(np.float64)
-    hessian = inputs.T @ inputs / len(inputs)
+    hessian = moments.copy()
     hessian[np.diag_indices_from(hessian)] += _DAMPING * np.trace(hessian) / len(hessian) + 1e-12
     return np.linalg.cholesky(np.linalg.inv(hessian)).T
 
 
-def _inputs(layer: keras.Layer, activations: FloatArray) -> FloatArray:
+class _Moments:
+    """How what a layer's kernel is multiplied with goes together, gathered batch by batch."""
+
+    def __init__(self, layer: keras.Layer, segments: int) -> None:
+        self._layer = layer
+        self._segments = segments
+        self._count = 0
+        self._sum: NDArray[np.float64] | float = 0.0
+
+    def add(self, activations: FloatArray) -> None:
+        """Look at the layer's inputs for some segments."""
+        examples = _examples(self._layer, activations)
+        share = _MOST_EXAMPLES * len(activations) / self._segments
+        examples = examples[:: 1 + int(len(examples) / share)]
+        self._sum = self._sum + (examples.T @ examples).astype(np.float64)
+        self._count += len(examples)
+
+    def round(self, clone: keras.Layer) -> None:
+        """Round the weights of the layer's clone, if enough was seen."""
+        kernel, *bias = clone.get_weights()
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        if self._count >= _EXAMPLES_PER_INPUT * len(matrix):
+            rounded = round_matrix(matrix, np.asarray(self._sum) / self._count)
+            clone.set_weights([rounded.reshape(kernel.shape), *bias])
+
+
+def _examples(layer: keras.Layer, activations: FloatArray) -> FloatArray:
     """What the layer's kernel is multiplied with, float32 [shape=(n, inputs)]."""
     if isinstance(layer, layers.Dense):
         return activations.reshape(-1, activations.shape[-1])
-    sizes, strides = [1, *layer.kernel_size, 1], [1, *layer.strides, 1]
+    sizes, strides, rates = layer.kernel_size, layer.strides, layer.dilation_rate
+    if isinstance(layer, layers.Conv1D):
+        activations = activations[:, :, np.newaxis]
+        sizes, strides, rates = ((*size, 1) for size in (sizes, strides, rates))
     patches = tf.image.extract_patches(
-        activations, sizes, strides, [1, 1, 1, 1], layer.padding.upper()
+        activations, [1, *sizes, 1], [1, *strides, 1], [1, *rates, 1], layer.padding.upper()
     )
     examples: FloatArray = patches.numpy().reshape(-1, patches.shape[-1])
-    return examples[:: 1 + len(examples) // _MOST_EXAMPLES]
+    return examples
+
+
+def _batches(segments: FloatArray) -> Iterator[FloatArray]:
+    return (segments[start : start + _BATCH] for start in range(0, len(segments), _BATCH))
