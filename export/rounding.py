@@ -57,7 +57,7 @@ def _round_within(model: keras.Model, clone: keras.Model, inputs: FloatArray) ->
     """Round the layers of a functional model's clone, those of models within it as well."""
     inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     rounded = [layer for layer in model.layers if isinstance(layer, _ROUNDED)]
-    ask = keras.Model(model.input, [layer.input for layer in [*inner, *rounded]])
+    ask = keras.Model(model.input, [_taken_in(layer) for layer in [*inner, *rounded]])
     moments = [_Moments(layer, len(inputs)) for layer in rounded]
     heard: list[list[FloatArray]] = [[] for _ in inner]
     for batch in _batches(inputs):
@@ -70,6 +70,11 @@ def _round_within(model: keras.Model, clone: keras.Model, inputs: FloatArray) ->
         moment.round(clone.get_layer(layer.name))
     for layer, parts in zip(inner, heard, strict=True):
         _round_within(layer, clone.get_layer(layer.name), np.concatenate(parts))
+
+
+def _taken_in(layer: keras.Layer) -> keras.KerasTensor:
+    """What a layer is given in the model around it; a model's own ``input`` is inside it."""
+    return keras.Operation.input.fget(layer)
 
 
 def run_in_batches(layer: keras.Layer, inputs: FloatArray) -> FloatArray:

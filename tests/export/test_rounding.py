@@ -68,11 +68,13 @@ def test_layers_with_too_few_examples_are_left_to_the_converter() -> None:
 
 def test_convolutions_of_models_within_the_model_are_rounded_too() -> None:
     keras.utils.set_random_seed(5)
-    inputs = keras.Input((40, 6))
-    wide = layers.Reshape((40, 6, 1))(inputs)
+    inside = keras.Input((40, 6))
+    wide = layers.Reshape((40, 6, 1))(inside)
     wide = layers.Conv2D(3, (3, 2), dilation_rate=(1, 2), activation="relu")(wide)
-    tower = keras.Model(inputs, layers.Conv1D(4, 5)(layers.Reshape((38, 12))(wide)), name="tower")
-    listener = keras.Model(inputs, layers.GlobalMaxPooling1D()(tower(inputs)), name="listener")
+    tower = keras.Model(inside, layers.Conv1D(4, 5)(layers.Reshape((38, 12))(wide)), name="tower")
+    inputs = keras.Input((40, 6))
+    heard = tower(layers.ReLU()(inputs))
+    listener = keras.Model(inputs, layers.GlobalMaxPooling1D()(heard), name="listener")
     model = keras.Sequential([keras.Input((40, 6)), listener, layers.Dense(2)])
     rng = np.random.default_rng(5)
     calibration, unseen = (rng.normal(size=(n, 40, 6)).astype(np.float32) for n in (100, 50))
