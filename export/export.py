@@ -30,10 +30,14 @@ from training.checkpoints import load_network
 from training.dataset import Dataset
 from training.features import librosa_features
 from training.fit import predict
+from training.networks import PRETRAINED
 from training.runs import HeldOut, Run
 from training.songs import DataError
 from training.splits import PROTOCOLS
 from training.temperature import fit_temperature
+
+LICENCES = {PRETRAINED: "Apache-2.0 AND ISC"}
+"""Of weights that were not learned here alone, by network."""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -253,6 +257,7 @@ class Exporter:
             sha256="",
             input=form.input,
             standardization=_standardization(model) if form.io == "int8" else None,
+            licence=LICENCES.get(run.config.model, "Apache-2.0"),
             training={
                 "data": f"{dataset.folder.name}: {len(dataset.songs)} songs,"
                 f" {len(dataset.segment_songs)} segments",
