@@ -1,0 +1,74 @@
+"""The models that come with the package."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobile_demo.card import read_model
+from mobile_demo.classifier import Classifier
+from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM, find_model
+from mobile_demo.synthetic import write_audio
+from tests.conftest import GENRES, Command, tone
+
+SCAN = "mobile_demo.cli.scan_library"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_model_is_at_most_a_megabyte_with_its_front_end(name: str) -> None:
+    assert len(SHIPPED[name].read_bytes()) < len(SHIPPED_WAVEFORM[name].read_bytes()) <= 1_000_000
+
+
+@pytest.mark.parametrize("path", [*SHIPPED.values(), *SHIPPED_WAVEFORM.values()])
+def test_a_model_says_what_it_is_worth_and_was_checked(path: Path) -> None:
+    _, card = read_model(path)
+    assert card.labels == GENRES
+    assert 0.5 < card.accuracy["song_accuracy_tflite"] < 1
+    report = json.loads(path.with_suffix(".report.json").read_text())
+    assert report["parity_holds"]
+    assert report["sha256"] == card.sha256
+
+
+def test_musicnns_licence_goes_with_its_weights() -> None:
+    assert read_model(SHIPPED["standard"])[1].licence == "Apache-2.0"
+    assert read_model(SHIPPED["best"])[1].licence == "Apache-2.0 AND ISC"
+    licence = SHIPPED["best"].with_name("LICENSE-musicnn.txt").read_text()
+    assert "Universitat Pompeu Fabra" in licence
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_waveform_file_says_what_the_features_file_says(name: str) -> None:
+    by_features, by_graph = (
+        Classifier.load(path) for path in (SHIPPED[name], SHIPPED_WAVEFORM[name])
+    )
+    size = by_features.card.front_end.segment_samples
+    rng = np.random.default_rng(1)
+    for samples in (tone(440.0, 4.0)[:size, 0], rng.normal(0, 0.1, size).astype(np.float32)):
+        said = [c.predict(c.prepare(samples)[np.newaxis])[0] for c in (by_features, by_graph)]
+        np.testing.assert_allclose(*said, atol=0.1)
+        assert said[0].sum() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_best_model_does_not_mind_the_volume(tmp_path: Path) -> None:
+    classifier = Classifier.load(SHIPPED["best"])
+    rng = np.random.default_rng(2)
+    music = tone(220.0, 6.5) + rng.normal(0, 0.05, (143_325, 1)).astype(np.float32)
+    loud, quiet = tmp_path / "loud.wav", tmp_path / "quiet.wav"
+    write_audio(loud, music, 22_050)
+    write_audio(quiet, music * 0.1, 22_050)
+    np.testing.assert_allclose(
+        classifier.segment_probabilities(loud), classifier.segment_probabilities(quiet), atol=0.05
+    )
+
+
+def test_a_name_is_a_shipped_model_and_anything_else_a_file() -> None:
+    assert find_model("best") == SHIPPED["best"]
+    assert find_model("best.tflite") == Path("best.tflite")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_library_is_scanned_with_each(name: str, library: Path, run_command: Command) -> None:
+    result = run_command(SCAN, library, "--model", name, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    assert all(song["genre"] in GENRES for song in json.loads(result.stdout))
