@@ -67,7 +67,7 @@ class ExportReport:
         if form.calibrated:
             lines += [f"Calibration: {self.calibration}."]
         lines += [f"SHA-256 `{self.sha256}`.", ""]
-        lines += ["## Features: the device's MFCC against librosa's", ""]
+        lines += ["## Features: the device's against librosa's", ""]
         lines += ["| segments | number | max difference | worst | bound | holds |"]
         lines += ["|---|---|---|---|---|---|"]
         lines += [
