@@ -1,6 +1,6 @@
 """From a file to a genre: decode, cut, MFCC, TFLite network, vote."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from mobile_demo.decoding import DamagedAudioError, stream_mono
 from mobile_demo.errors import AudioError, ModelError
 from mobile_demo.features import segment_features
 from mobile_demo.runtime import new_interpreter
+from mobile_demo.seeking import CannotSeekError, pick_segments, spread_segments
 from mobile_demo.segments import cut_segments
 from mobile_demo.shipped import DEFAULT_MODEL, SHIPPED
 from mobile_demo.vote import VOTES, Vote
@@ -81,11 +82,16 @@ class Classifier:
             return samples
         return segment_features(samples, self.card.front_end)
 
-    def segment_probabilities(self, path: Path) -> FloatArray:
-        """Genre probabilities of each 3 s segment of a song, in time order.
+    def segment_probabilities(self, path: Path, count: int = 0) -> FloatArray:
+        """Genre probabilities of the 3 s segments of a song, in time order.
 
         A file that breaks after its first segment counts as far as it went: that is
         what a player does, and what decoders do with a truncated MP3 anyway.
+
+        Parameters
+        ----------
+        path : the song
+        count : how many segments, spread over the song; 0 for all of them
 
         Returns
         -------
@@ -97,10 +103,18 @@ class Classifier:
             the file gives no segment, or nothing but silence.
         """
         front_end = self.card.front_end
+        if count:
+            try:
+                return self._listen(spread_segments(path, front_end, count))
+            except CannotSeekError:
+                return self._listen(pick_segments(path, front_end, count))
+        return self._listen(cut_segments(stream_mono(path, front_end.sample_rate), front_end))
+
+    def _listen(self, segments: Iterable[FloatArray]) -> FloatArray:
         rows: list[FloatArray] = []
         peak = 0.0
         try:
-            for segment in cut_segments(stream_mono(path, front_end.sample_rate), front_end):
+            for segment in segments:
                 peak = max(peak, float(segment.max()), -float(segment.min()))
                 rows.append(self._invoke(self.prepare(segment)))
         except DamagedAudioError:
