@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -15,7 +16,7 @@ _APPLICATION_ID = 0x706F6367  # "pocg": tells a catalogue from other programs' S
 _PATIENCE = 20.0
 """Seconds to wait for another scan that is writing at this moment; one write takes milliseconds."""
 
-RULES = ("majority", "probability")
+RULES: tuple[Literal["majority", "probability"], ...] = ("majority", "probability")
 """Of the vote; a song's label by each stands in columns, for lists without unpacking evidence."""
 
 _LABEL_COLUMNS = "".join(

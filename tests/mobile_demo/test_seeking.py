@@ -79,13 +79,11 @@ def test_they_are_those_that_a_full_decoding_cuts(song: Path, kind: str) -> None
     assert len(sought) == 4
     for position, segment in zip(spread_positions(len(whole), 4), sought, strict=True):
         expected = whole[position]
-        # Matroska's time stamps are in milliseconds, so compare where it fits best.
-        lags = range(-32, 33)
-        errors = [np.abs(np.roll(segment, lag) - expected)[100:-100].max() for lag in lags]
-        assert min(errors) < 0.05
-        exact = song.suffix not in (".mka", ".webm")
-        if exact:
-            assert abs(lags[int(np.argmin(errors))]) <= 1
+        # Matroska's time stamps are whole milliseconds, 22 samples.
+        tolerance = 23 if song.suffix in (".mka", ".webm") else 0
+        lags = range(-tolerance, tolerance + 1)
+        likeness = [np.corrcoef(np.roll(segment, lag), expected)[0, 1] for lag in lags]
+        assert max(likeness) > (0.75 if tolerance else 0.999)
 
 
 def test_positions_are_spread_over_the_song() -> None:
