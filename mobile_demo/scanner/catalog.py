@@ -84,11 +84,11 @@ class Catalog:
 
     def known(self, folder: Path | None = None) -> list[Known]:
         """Every file of a folder, or of all of them, without what the network said."""
-        rows = self._select(
+        rows = self.select(
             "SELECT path, size, modified_ns, content, sha256, asked, error IS NOT NULL, passing,"
             " vanished FROM songs JOIN models ON models.id = songs.model"
             " WHERE path >= ? AND path < ?",
-            _range(folder),
+            path_range(folder),
         )
         return [Known(os.fsdecode(row[0]), *row[1:]) for row in rows]
 
@@ -100,13 +100,21 @@ class Catalog:
         CatalogError
             the catalogue is damaged.
         """
+        return self._songs(*path_range(folder))
+
+    def song(self, path: str) -> CatalogSong | None:
+        """One song, if it is known."""
+        start = os.fsencode(path)
+        return next(self._songs(start, start + b"\0"), None)
+
+    def _songs(self, start: bytes, end: bytes) -> Iterator[CatalogSong]:
         labels: dict[str, tuple[str, ...]] = {}
-        for row in self._select(
+        for row in self.select(
             "SELECT path, size, modified_ns, sha256, seconds_per_segment, labels, error, vanished,"
             " probabilities FROM songs JOIN models ON models.id = songs.model"
             " LEFT JOIN evidence ON evidence.song = songs.id"
             " WHERE path >= ? AND path < ? ORDER BY path",
-            _range(folder),
+            (start, end),
         ):
             path, size, modified_ns, model, seconds, names, error, vanished, packed = row
             try:
@@ -192,7 +200,8 @@ class Catalog:
             for path in paths:
                 execute("DELETE FROM songs WHERE path = ?", (os.fsencode(path),))
 
-    def _select(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    def select(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """Rows of the tables that :mod:`mobile_demo.scanner.database` lays out."""
         with explained(self.file):
             yield from self._connection.execute(statement, values)
 
@@ -202,7 +211,7 @@ class Catalog:
             yield self._connection.execute
 
 
-def _range(folder: Path | None) -> tuple[bytes, bytes]:
+def path_range(folder: Path | None) -> tuple[bytes, bytes]:
     """Between which two paths a folder's songs stand in the index; without one, all songs."""
     if folder is None:
         return b"", b"\xff"

@@ -13,6 +13,7 @@ from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Changes, Wanted, compare
 from mobile_demo.scanner.finding import FoundFile, Listing, list_songs
 from mobile_demo.scanner.pool import listen_to
+from mobile_demo.scanner.song import CatalogSong
 from mobile_demo.scanner.worker import Job, OpenEar
 
 _LEAST_SECONDS = 120.0
@@ -89,6 +90,26 @@ def listen(
         file = by_path[job.path]
         catalog.record(file, listener.card, listener.segments, heard)
         yield Done(file, heard.error)
+
+
+def songs_of(listing: Listing, catalog: Catalog, model: str) -> list[CatalogSong]:
+    """What the catalogue says of the songs of a folder, by path; not of those still unheard.
+
+    A folder that can't be listed stands among them with its error.
+    """
+    there = {file.path for file in listing.files}
+    songs = [
+        song
+        for song in catalog.songs(listing.folder)
+        if song.model == model and song.state != "vanished" and str(song.path) in there
+    ]
+    songs += [_unlistable(path, model) for path in listing.unlistable]
+    return sorted(songs, key=lambda song: song.path) if listing.unlistable else songs
+
+
+def _unlistable(path: str, model: str) -> CatalogSong:
+    error = "a folder that cannot be read"
+    return CatalogSong(Path(path), "failed", error, 0, 0, model, 0.0, (), None)
 
 
 def _patience(file: FoundFile, listener: Listener) -> float:
