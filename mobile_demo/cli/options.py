@@ -65,3 +65,8 @@ Folder = Annotated[
 def catalog_file(given: Path | None) -> Path:
     """The catalogue that is meant."""
     return given or default_catalog()
+
+
+def absolute(folder: Path | None) -> Path | None:
+    """A folder as the catalogue names it, whether it is still there or not."""
+    return folder.resolve() if folder else None
