@@ -12,7 +12,6 @@ from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Changes, Wanted, compare
 from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
 from mobile_demo.scanner.finding import FoundFile, Listing, list_songs
-from mobile_demo.scanner.watching import settled
 
 Interrupted = Callable[[], bool]
 
@@ -61,6 +60,8 @@ def watch_folder(
     PocketGenreError
         the folder can't be watched, or the catalogue not be written.
     """
+    from mobile_demo.scanner.watching import settled  # for those who don't watch: 0.1 s
+
     wanted = Wanted(listener.card.sha256, listener.segments)
     tried: set[FoundFile] = set()  # what couldn't be read is not tried at each change of another
     for restless in settled(folder, interrupted):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ from mobile_demo.scanner.label import label_song
 from mobile_demo.scanner.song import CatalogSong, State
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the catalogue holds of a file, to be compared with the file.
 
     Attributes
@@ -109,7 +108,7 @@ class Catalog:
 
     def _songs(self, start: bytes, end: bytes) -> Iterator[CatalogSong]:
         labels: dict[str, tuple[str, ...]] = {}
-        for row in self.select(
+        for row in self._stream(
             "SELECT path, size, modified_ns, sha256, seconds_per_segment, labels, error, vanished,"
             " probabilities FROM songs JOIN models ON models.id = songs.model"
             " LEFT JOIN evidence ON evidence.song = songs.id"
@@ -200,8 +199,12 @@ class Catalog:
             for path in paths:
                 execute("DELETE FROM songs WHERE path = ?", (os.fsencode(path),))
 
-    def select(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    def select(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of the tables that :mod:`mobile_demo.scanner.database` lays out."""
+        with explained(self.file):
+            return self._connection.execute(statement, values).fetchall()
+
+    def _stream(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         with explained(self.file):
             yield from self._connection.execute(statement, values)
 

@@ -106,11 +106,10 @@ def select_songs(catalog: Catalog, wanted: Selection) -> list[Row]:
         values += [wanted.thresholds.confidence, wanted.thresholds.margin]
     rows = catalog.select(
         f"SELECT path, {genre}, {confidence}, {probability}, {margin}, segments, error"  # noqa: S608
-        f" FROM songs WHERE {' AND '.join(conditions)}",
+        f" FROM songs WHERE {' AND '.join(conditions)} ORDER BY path",
         values,
     )
-    # Sorted here: SQLite would walk the index of paths and fetch each row on its own.
-    return sorted(map(Row._make, rows))
+    return list(map(Row._make, rows))
 
 
 def count_songs(
@@ -129,7 +128,7 @@ def count_songs(
     labelled = f"{where} AND {_OF_STATE['labelled']}"
 
     def ask(statement: str) -> list[tuple[Any, ...]]:
-        return list(catalog.select(statement, between))
+        return catalog.select(statement, between)
 
     genres = ask(
         f"SELECT {genre}, count(*), avg({confidence}) FROM songs WHERE {labelled}"  # noqa: S608
