@@ -15,7 +15,7 @@ from mobile_demo.card import ModelCard
 from mobile_demo.errors import CatalogError
 from mobile_demo.scanner import evidence
 from mobile_demo.scanner.content import content_hash
-from mobile_demo.scanner.database import RULES, connect, explained, transaction
+from mobile_demo.scanner.database import PATIENCE, RULES, connect, explained, transaction
 from mobile_demo.scanner.finding import FoundFile, look_at
 from mobile_demo.scanner.label import label_song
 from mobile_demo.scanner.song import CatalogSong, State
@@ -66,9 +66,9 @@ class Catalog:
     at once.
     """
 
-    def __init__(self, file: Path, *, create: bool = False) -> None:
+    def __init__(self, file: Path, *, create: bool = False, patience: float = PATIENCE) -> None:
         self.file = file
-        self._connection = connect(file, create=create)
+        self._connection = connect(file, create=create, patience=patience)
 
     def close(self) -> None:
         """Let go of the file."""

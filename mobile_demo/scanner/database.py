@@ -13,7 +13,7 @@ from mobile_demo.errors import CatalogError
 
 VERSION = 1
 _APPLICATION_ID = 0x706F6367  # "pocg": tells a catalogue from other programs' SQLite files
-_PATIENCE = 20.0
+PATIENCE = 20.0
 """Seconds to wait for another scan that is writing at this moment; one write takes milliseconds."""
 
 RULES: tuple[Literal["majority", "probability"], ...] = ("majority", "probability")
@@ -58,7 +58,7 @@ def default_catalog() -> Path:
     return platformdirs.user_data_path("pocketgenre") / "catalog.sqlite"
 
 
-def connect(file: Path, *, create: bool) -> sqlite3.Connection:
+def connect(file: Path, *, create: bool, patience: float = PATIENCE) -> sqlite3.Connection:
     """Open a catalogue, or make one.
 
     Raises
@@ -78,7 +78,7 @@ def connect(file: Path, *, create: bool) -> sqlite3.Connection:
     with explained(file):
         if create:
             file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(file, timeout=_PATIENCE, isolation_level=None)
+        connection = sqlite3.connect(file, timeout=patience, isolation_level=None)
         try:
             _prepare(connection, file)
         except BaseException:
