@@ -27,7 +27,19 @@ FloatArray = NDArray[np.float32]
 
 SONG_SUFFIXES = frozenset(
     {
-        *(".aac", ".aif", ".aifc", ".aiff", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".mp4"),
+        *(
+            ".aac",
+            ".aif",
+            ".aifc",
+            ".aiff",
+            ".flac",
+            ".m4a",
+            ".m4b",
+            ".m4p",
+            ".mka",
+            ".mp3",
+            ".mp4",
+        ),
         *(".oga", ".ogg", ".opus", ".wav", ".webm", ".wma"),
     }
 )
@@ -36,6 +48,8 @@ SONG_SUFFIXES = frozenset(
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
 # Of libsndfile's formats those that hold music; the reader of one of the others prints to stdout.
 _LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
+# What Apple's store sold until 2009, and common encryption: it would decode to noise.
+_PROTECTED = ("drms", "enca")
 # Samples times channels decoded at a time; as many are lost where a file breaks.
 _BLOCK_VALUES = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
@@ -199,6 +213,9 @@ def open_ffmpeg(file: Source) -> tuple[Any, Any]:
     if stream.codec_context is None or not stream.rate:
         container.close()
         raise AudioError("its audio is in a format that can't be decoded (protected, perhaps)")
+    if stream.codec_context.codec_tag in _PROTECTED:
+        container.close()
+        raise AudioError("it is protected against copying, so it cannot be decoded")
     return container, stream
 
 

@@ -49,8 +49,8 @@ def settled(
             f"{folder} cannot be watched ({error.strerror or error}); scan it again instead."
         ) from error
     try:
-        yield frozenset()  # what came between the scan and the watch
-        last: dict[str, float] = {}
+        # So that what came between the scan and the watch is found, too.
+        last = {str(folder): time.monotonic()}
         while not interrupted():
             for path in _taken(events):
                 last[path] = time.monotonic()
