@@ -1,6 +1,6 @@
 """From a file to a genre: decode, cut, MFCC, TFLite network, vote."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,10 @@ from mobile_demo.vote import VOTES, Vote
 
 SILENCE = 2.0**-15
 """A song that never leaves this peak, one step of 16 bits, holds nothing to judge."""
+
+# Decoding takes the processor's cache from the features' tables and they from it; taking turns less
+# often saves a tenth of their time. More at a time save nothing more.
+_BATCH = 4
 
 FloatArray = NDArray[np.float32]
 TensorDetails = Mapping[str, Any]  # as an interpreter describes a tensor
@@ -114,9 +118,10 @@ class Classifier:
         rows: list[FloatArray] = []
         peak = 0.0
         try:
-            for segment in segments:
-                peak = max(peak, float(segment.max()), -float(segment.min()))
-                rows.append(self._invoke(self.prepare(segment)))
+            for batch in _batches(segments):
+                for segment in batch:
+                    peak = max(peak, float(segment.max()), -float(segment.min()))
+                    rows.append(self._invoke(self.prepare(segment)))
         except DamagedAudioError:
             if not rows:
                 raise
@@ -146,6 +151,21 @@ class Classifier:
         self._interpreter.set_tensor(self._input["index"], _encode(given, self._input))
         self._interpreter.invoke()
         return _decode(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+
+def _batches(segments: Iterable[FloatArray]) -> Iterator[list[FloatArray]]:
+    """A few segments at a time; before an error those that came before it."""
+    batch: list[FloatArray] = []
+    try:
+        for segment in segments:
+            batch.append(segment)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    except AudioError:
+        yield batch
+        raise
+    yield batch
 
 
 def _only_input_and_output(

@@ -56,7 +56,7 @@ class PowerSpectrum:
         self._half = np.empty((n_fft // 2, n_frames), f32)
         self._turned = np.empty((2, 2 * len(p), inner // 2 * n_frames), f32)
         self._inner = np.empty((2, len(p), inner, n_frames), f32)
-        self._spectrum = np.empty((2, len(p), inner, n_frames), f32)
+        self._spectrum = self._turned.reshape(self._inner.shape)  # which is done with by then
         self._power = np.empty((2, len(p), inner // 2, n_frames), f32)
         self._ordered = np.empty((n_fft // 2 + 1, n_frames), f32)
 
