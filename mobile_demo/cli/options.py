@@ -26,7 +26,8 @@ CatalogFile = Annotated[
     Path | None,
     typer.Option(
         "--catalog",
-        help="The catalogue. By default one in your data folder, for all your music.",
+        help="The catalogue; by default one in your data folder, for all your music. :memory:"
+        " keeps none.",
         metavar="FILE",
         rich_help_panel="Catalogue",
     ),
@@ -41,6 +42,7 @@ MinConfidence = Annotated[
         help="Least share of the votes (--vote probability: of the probability).",
         min=0.0,
         max=1.0,
+        metavar="X",
         rich_help_panel="Labels",
     ),
 ]
@@ -50,6 +52,7 @@ MinMargin = Annotated[
         help="Least distance of the genre's mean probability to the next one's.",
         min=-1.0,
         max=1.0,
+        metavar="X",
         rich_help_panel="Labels",
     ),
 ]

@@ -5,6 +5,7 @@ too early, by Ctrl-C, by a full disk or by ``kill -9``, is finished by the next 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +87,12 @@ def listen(
     by_size = sorted(files, key=lambda file: -file.size)
     by_path = {file.path: file for file in by_size}
     jobs = (Job(file.path, listener.segments, _patience(file, listener)) for file in by_size)
-    for job, heard in listen_to(jobs, listener.open_ear, listener.workers, interrupted):
-        file = by_path[job.path]
-        catalog.record(file, listener.card, listener.segments, heard)
-        yield Done(file, heard.error)
+    answers = listen_to(jobs, listener.open_ear, listener.workers, interrupted)
+    with closing(answers):  # a catalogue that can't be written ends the workers at once
+        for job, heard in answers:
+            file = by_path[job.path]
+            catalog.record(file, listener.card, listener.segments, heard)
+            yield Done(file, heard.error)
 
 
 def songs_of(listing: Listing, catalog: Catalog, model: str) -> list[CatalogSong]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Pipe, wait
 from typing import Any
@@ -20,7 +20,7 @@ _IN_HAND = 2
 _PATIENCE = 0.2  # seconds between two looks at whether the scan was interrupted
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
-Answers = Iterator[tuple[Job, Heard]]
+Answers = Generator[tuple[Job, Heard], None, None]
 
 
 def usable_cores() -> int:
