@@ -137,3 +137,11 @@ def test_thresholds_make_labels_uncertain(run_command: Command, scanned: Path) -
     songs = json.loads(run_command(CLI + "scan_library", scanned, *options).stdout)
     assert {song["genre"] for song in songs} == {"uncertain", None}
     assert "uncertain" in run_command(CLI + "scan_library", scanned, "--min-margin", 1.0).stdout
+
+
+def test_a_scan_may_keep_nothing(run_command: Command, library: Path, tmp_path: Path) -> None:
+    options = ("--catalog", ":memory:", "--workers", 1, "--format", "json")
+    result = run_command(CLI + "scan_library", library, *options)
+    assert len(json.loads(result.stdout)) == 5
+    assert run_command(CLI + "list_songs").returncode == 1
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from mobile_demo.classifier import Classifier
 from mobile_demo.errors import ModelError, PocketGenreError
@@ -18,6 +19,7 @@ from mobile_demo.scanner.finding import list_songs
 from mobile_demo.scanner.label import label_song
 from mobile_demo.scanner.worker import ModelEar
 from mobile_demo.shipped import SHIPPED
+from tests.conftest import tone
 from tests.mobile_demo.scanner.conftest import names, scan, write
 from tests.mobile_demo.scanner.ears import DeadlyEar, DeafEar, judge, listener
 
@@ -158,26 +160,22 @@ def peak_of_worker(path: Path, catalog: Catalog) -> float:
     raise AssertionError("nothing was heard")
 
 
-def write_hours(path: Path, minutes: int) -> Path:
-    import soundfile
-
-    rng = np.random.default_rng(0)
-    minute = rng.normal(scale=0.1, size=(60 * 44_100, 2)).astype(np.float32)
-    with soundfile.SoundFile(path, "w", 44_100, 2) as file:
+def write_minutes(path: Path, minutes: int) -> Path:
+    minute = tone(440.0, 60.0, 22_050, 2)
+    with soundfile.SoundFile(path, "w", 22_050, 2) as file:
         for _ in range(minutes):
-            for start in range(0, len(minute), 44_100):
-                file.write(minute[start : start + 44_100])
+            file.write(minute)
     return path
 
 
 def test_a_worker_needs_less_than_250_mb(music: Path, catalog: Catalog) -> None:
-    assert peak_of_worker(write_hours(music / "3 minutes.mp3", 3), catalog) < 250
+    assert peak_of_worker(write_minutes(music / "3 minutes.flac", 3), catalog) < 250
 
 
 @pytest.mark.slow
 def test_three_hours_need_no_more_than_three_minutes(music: Path, catalog: Catalog) -> None:
-    short = peak_of_worker(write_hours(music / "3 minutes.mp3", 3), catalog)
-    long = peak_of_worker(write_hours(music / "3 hours.mp3", 180), catalog)
+    short = peak_of_worker(write_minutes(music / "3 minutes.flac", 3), catalog)
+    long = peak_of_worker(write_minutes(music / "3 hours.flac", 180), catalog)
     print(f"peak: {short:.0f} MB for 3 minutes, {long:.0f} MB for 3 hours")
     assert long < 250
     assert long < 1.1 * short
