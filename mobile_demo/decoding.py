@@ -12,9 +12,9 @@ addresses.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -27,7 +27,19 @@ FloatArray = NDArray[np.float32]
 
 SONG_SUFFIXES = frozenset(
     {
-        *(".aac", ".aif", ".aifc", ".aiff", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".mp4"),
+        *(
+            ".aac",
+            ".aif",
+            ".aifc",
+            ".aiff",
+            ".flac",
+            ".m4a",
+            ".m4b",
+            ".m4p",
+            ".mka",
+            ".mp3",
+            ".mp4",
+        ),
         *(".oga", ".ogg", ".opus", ".wav", ".webm", ".wma"),
     }
 )
@@ -36,9 +48,15 @@ SONG_SUFFIXES = frozenset(
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
 # Of libsndfile's formats those that hold music; the reader of one of the others prints to stdout.
 _LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
+# What Apple's store sold until 2009, and common encryption: it would decode to noise.
+_PROTECTED = ("drms", "enca")
 # Samples times channels decoded at a time; as many are lost where a file breaks.
 _BLOCK_VALUES = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
+
+
+class UnreadableError(AudioError):
+    """The file system doesn't give the file; another time it may."""
 
 
 class DamagedAudioError(AudioError):
@@ -61,18 +79,33 @@ def stream_mono(path: Path, sample_rate: int) -> Iterator[FloatArray]:
     DamagedAudioError
         it broke in the middle; the blocks up to there have been yielded.
     """
+    with open_song(path) as file:
+        yield from _stream_file(file, sample_rate)
+
+
+@contextmanager
+def open_song(path: Path) -> Iterator["Source"]:
+    """A file that may be a song, for :func:`open_libsndfile` and :func:`open_ffmpeg`.
+
+    Raises
+    ------
+    UnreadableError
+        it can't be opened, or not be read meanwhile.
+    AudioError
+        it is empty.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            raise AudioError("not a file, or a folder that cannot be read")
+            raise UnreadableError("not a file, or a folder that cannot be read")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise AudioError("the file is empty")
-            yield from _stream_file(_Source(file), sample_rate)
+            yield Source(file)
     except OSError as error:
-        raise AudioError(f"cannot be read: {error.strerror or error}") from error
+        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
 
 
-class _Source:
+class Source:
     """An open file for the C libraries, which report in their own way what they can't raise."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -88,16 +121,27 @@ class _Source:
             return self._file.tell()
 
 
-def _stream_file(file: _Source, sample_rate: int) -> Iterator[FloatArray]:
+def _stream_file(file: Source, sample_rate: int) -> Iterator[FloatArray]:
     try:
         source_rate, blocks = _decode_with_libsndfile(file)
     except soundfile.LibsndfileError:
         file.seek(0)
         source_rate, blocks = _decode_with_ffmpeg(file)
-    if not _LOWEST_RATE <= source_rate <= _HIGHEST_RATE:
-        raise AudioError(f"its sample rate of {source_rate} Hz is not one of music")
+    check_rate(source_rate)
     with closing(blocks):  # type: ignore[type-var]
         yield from _resample(_finite(blocks), source_rate, sample_rate)
+
+
+def check_rate(rate: int) -> None:
+    """Refuse a sample rate that a resampler would choke on.
+
+    Raises
+    ------
+    AudioError
+        it is out of range.
+    """
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        raise AudioError(f"its sample rate of {rate} Hz is not one of music")
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
@@ -112,11 +156,25 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def _decode_with_libsndfile(file: _Source) -> tuple[int, Iterator[FloatArray]]:
-    sound = _Sequential(file)
+def open_libsndfile(file: Source, reader: type = soundfile.SoundFile) -> Any:
+    """Open a file with libsndfile.
+
+    Raises
+    ------
+    soundfile.LibsndfileError
+        it is nothing that libsndfile reads.
+    AudioError
+        it is something that isn't music.
+    """
+    sound = reader(file)
     if sound.format not in _LIBSNDFILE_FORMATS:
         sound.close()
         raise AudioError("not audio in a format that can be decoded")
+    return sound
+
+
+def _decode_with_libsndfile(file: Source) -> tuple[int, Iterator[FloatArray]]:
+    sound = open_libsndfile(file, _Sequential)
 
     def blocks() -> Iterator[FloatArray]:
         frames = max(1, _BLOCK_VALUES // sound.channels)
@@ -128,12 +186,19 @@ def _decode_with_libsndfile(file: _Source) -> tuple[int, Iterator[FloatArray]]:
                     raise DamagedAudioError(f"damaged: {error.error_string}") from error
                 if not len(block):
                     return
-                yield _mix(block)
+                yield mix(block)
 
     return sound.samplerate, blocks()
 
 
-def _decode_with_ffmpeg(file: _Source) -> tuple[int, Iterator[FloatArray]]:
+def open_ffmpeg(file: Source) -> tuple[Any, Any]:
+    """Open a file with FFmpeg; its container, to be closed, and its first stream of audio.
+
+    Raises
+    ------
+    AudioError
+        it holds nothing that FFmpeg decodes.
+    """
     import av  # a tenth of a second that a library of MP3s need not pay
 
     av.logging.set_level(av.logging.PANIC)
@@ -148,6 +213,16 @@ def _decode_with_ffmpeg(file: _Source) -> tuple[int, Iterator[FloatArray]]:
     if stream.codec_context is None or not stream.rate:
         container.close()
         raise AudioError("its audio is in a format that can't be decoded (protected, perhaps)")
+    if stream.codec_context.codec_tag in _PROTECTED:
+        container.close()
+        raise AudioError("it is protected against copying, so it cannot be decoded")
+    return container, stream
+
+
+def _decode_with_ffmpeg(file: Source) -> tuple[int, Iterator[FloatArray]]:
+    import av
+
+    container, stream = open_ffmpeg(file)
     rate: int = stream.rate
 
     def blocks() -> Iterator[FloatArray]:
@@ -157,14 +232,14 @@ def _decode_with_ffmpeg(file: _Source) -> tuple[int, Iterator[FloatArray]]:
             try:
                 for frame in container.decode(stream):
                     for converted in planar.resample(frame):
-                        yield _mix(converted.to_ndarray().T.astype(np.float32, copy=False))
+                        yield mix(converted.to_ndarray().T.astype(np.float32, copy=False))
             except Exception as error:  # whatever a damaged file makes of foreign code
                 raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
 
     return rate, blocks()
 
 
-def _mix(block: FloatArray) -> FloatArray:
+def mix(block: FloatArray) -> FloatArray:
     """Mean over channels, as ``librosa.to_mono``: (n, channels) to (n,)."""
     with np.errstate(invalid="ignore", over="ignore"):  # found out by _finite
         return _mean(block)

@@ -11,3 +11,7 @@ class AudioError(PocketGenreError):
 
 class ModelError(PocketGenreError):
     """A model file, its card or the TFLite runtime cannot be used."""
+
+
+class CatalogError(PocketGenreError):
+    """The catalogue cannot be read or written."""

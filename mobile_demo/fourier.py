@@ -14,7 +14,8 @@ With n = B*i + j (i < A, j < B) and k = p + A*q (p < A, q < B)::
 The input is real, so p = 0 .. A/2 is enough: the other bins are mirror images. And
 because exp(-2j*pi * (i + A/2)*p / A) is exp(-2j*pi * i*p / A) for even p and its negative
 for odd p, the first product needs only sums (even p) and differences (odd p) of the two
-halves of a frame.
+halves of a frame. The same holds for the second product and q, if what comes from j >= B/2
+is turned by exp(-1j*pi * p / A) before: which the first product's matrix does on the way.
 """
 
 import numpy as np
@@ -40,10 +41,12 @@ class PowerSpectrum:
         inner = n_fft // outer  # B
         even = np.arange(0, outer // 2 + 1, 2)
         odd = np.arange(1, outer // 2 + 1, 2)
-        self._even = _first_product(even, outer)
-        self._odd = _first_product(odd, outer)
+        # For the columns j < B/2 and for the others.
+        self._even = [_first_product(even, outer, turn) for turn in (0.0, 0.5)]
+        self._odd = [_first_product(odd, outer, turn) for turn in (0.0, 0.5)]
         p = np.concatenate([even, odd])
-        k = p[:, np.newaxis] + outer * np.arange(inner)
+        q = np.arange(inner).reshape(-1, 2).T  # the even ones, the odd ones
+        k = p[:, np.newaxis] + outer * q[:, np.newaxis]  # (2, p, B/2)
         self._second = _second_product(k, n_fft)
         # Where each of the bins 0 .. n_fft/2 stands, itself or its mirror image, in k's order.
         bins = np.minimum(k, n_fft - k).ravel()
@@ -51,9 +54,10 @@ class PowerSpectrum:
 
         f32 = np.float32
         self._half = np.empty((n_fft // 2, n_frames), f32)
-        self._inner = np.empty((2 * len(p), inner * n_frames), f32)
-        self._spectrum = np.empty((len(p), 2 * inner, n_frames), f32)
-        self._power = np.empty((len(p), inner, n_frames), f32)
+        self._turned = np.empty((2, 2 * len(p), inner // 2 * n_frames), f32)
+        self._inner = np.empty((2, len(p), inner, n_frames), f32)
+        self._spectrum = self._turned.reshape(self._inner.shape)  # which is done with by then
+        self._power = np.empty((2, len(p), inner // 2, n_frames), f32)
         self._ordered = np.empty((n_fft // 2 + 1, n_frames), f32)
 
     def __call__(self, frames: FloatArray) -> FloatArray:
@@ -69,36 +73,45 @@ class PowerSpectrum:
             the plan's own buffer, overwritten by the next call.
         """
         first, second = np.split(frames, 2)
-        depth = self._even.shape[1]
-        evens = len(self._even)
+        depth = self._even[0].shape[1]
+        evens = len(self._even[0])
         np.add(first, second, out=self._half)
-        np.matmul(self._even, self._half.reshape(depth, -1), out=self._inner[:evens])
+        self._multiply(self._even, depth, slice(evens))
         np.subtract(first, second, out=self._half)
-        np.matmul(self._odd, self._half.reshape(depth, -1), out=self._inner[evens:])
+        self._multiply(self._odd, depth, slice(evens, None))
 
-        inner_shape = (len(self._second), self._second.shape[2], -1)
-        np.matmul(self._second, self._inner.reshape(inner_shape), out=self._spectrum)
+        early, late = self._turned.reshape(2, *self._inner.shape[1:])
+        np.add(early, late, out=self._inner[0])
+        np.subtract(early, late, out=self._inner[1])
+        np.matmul(self._second, self._inner, out=self._spectrum)
         np.square(self._spectrum, out=self._spectrum)
-        real, imaginary = np.split(self._spectrum, 2, axis=1)
+        real, imaginary = np.split(self._spectrum, 2, axis=2)
         np.add(real, imaginary, out=self._power)
         rows = self._power.reshape(-1, frames.shape[1])
         # mode="clip": the default one would buffer the output to check the indices first.
         return np.take(rows, self._order, axis=0, out=self._ordered, mode="clip")
 
+    def _multiply(self, matrices: list[FloatArray], depth: int, rows: slice) -> None:
+        columns = self._half.reshape(depth, 2, -1)
+        for part, matrix in enumerate(matrices):
+            np.matmul(matrix, columns[:, part], out=self._turned[part, rows])
 
-def _first_product(p: NDArray[np.int_], outer: int) -> FloatArray:
+
+def _first_product(p: NDArray[np.int_], outer: int, turn: float) -> FloatArray:
     """Rows (real, imaginary) for each p, columns i = 0 .. A/2 - 1."""
-    angles = -2.0 * np.pi * np.outer(p, np.arange(outer // 2)) / outer
+    angles = -2.0 * np.pi * np.outer(p, np.arange(outer // 2) + turn) / outer
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return rows.reshape(2 * len(p), outer // 2).astype(np.float32)
 
 
 def _second_product(k: NDArray[np.int_], n_fft: int) -> FloatArray:
-    """For each p, the complex (B, B) matrix as a real one: [[re, -im], [im, re]]."""
-    inner = k.shape[1]
-    angles = -2.0 * np.pi * k[:, :, np.newaxis] * np.arange(inner) / n_fft
+    """For each parity of q and each p, the complex (B/2, B/2) matrix as a real one.
+
+    Which is [[re, -im], [im, re]].
+    """
+    angles = -2.0 * np.pi * k[..., np.newaxis] * np.arange(k.shape[2]) / n_fft
     re, im = np.cos(angles), np.sin(angles)
     matrix = np.concatenate(
-        [np.concatenate([re, -im], axis=2), np.concatenate([im, re], axis=2)], axis=1
+        [np.concatenate([re, -im], axis=3), np.concatenate([im, re], axis=3)], axis=2
     )
     return matrix.astype(np.float32)

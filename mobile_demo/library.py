@@ -1,13 +1,8 @@
-"""Every song of a folder, labelled one after the other."""
+"""One line of a scan's results."""
 
-import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.decoding import SONG_SUFFIXES
-from mobile_demo.errors import AudioError, PocketGenreError
 from mobile_demo.vote import Vote
 
 
@@ -23,49 +18,3 @@ class ScannedSong:
     path: Path
     vote: Vote | None = None
     error: str | None = None
-
-
-def find_songs(folder: Path) -> list[Path]:
-    """Paths of the songs below a folder, relative to it, sorted.
-
-    A folder in it that can't be listed stands in the list itself, to be named with its error.
-    Hidden files and folders (thumbnails, bins, the ``._`` twins that macOS leaves on cards)
-    are passed over, and links to folders are not followed, so that a loop can't trap it.
-
-    Raises
-    ------
-    PocketGenreError
-        the folder can't be listed.
-    """
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist"
-        raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
-
-    def refuse(error: OSError) -> None:
-        if Path(error.filename) == folder:
-            raise PocketGenreError(f"{folder} cannot be read: {error.strerror}.")
-        songs.append(Path(error.filename).relative_to(folder))
-
-    songs: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        songs += [Path(parent, name).relative_to(folder) for name in names if _is_song(name)]
-    return sorted(songs)
-
-
-def scan(
-    folder: Path, songs: Iterable[Path], classifier: Classifier, vote: str = "majority"
-) -> Iterator[ScannedSong]:
-    """Label songs, given relative to their folder, in order, by that vote.
-
-    One that can't be read costs only itself.
-    """
-    for song in songs:
-        try:
-            yield ScannedSong(song, vote=classifier.label(folder / song, vote))
-        except AudioError as error:
-            yield ScannedSong(song, error=str(error))
-
-
-def _is_song(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SONG_SUFFIXES

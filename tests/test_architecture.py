@@ -13,6 +13,7 @@ COMMAND_LINE = PHONE | {"typer", "rich"}
 ALLOWED = {
     "mobile_demo": PHONE,
     "mobile_demo/cli": COMMAND_LINE,
+    "mobile_demo/scanner": {"numpy", "mobile_demo", "platformdirs", "watchdog", "mutagen"},
     "training": COMMAND_LINE
     | {"training", "h5py", "librosa", "scipy", "sklearn", "tensorflow", "keras"},
     "training/plots": {"numpy", "mobile_demo", "training", "matplotlib", "librosa", "sklearn"},

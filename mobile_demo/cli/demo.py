@@ -1,16 +1,14 @@
 """What ``make scan`` runs: the user's folder, or a synthetic library where there is no music."""
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.cli.console import interruption, run, say
-from mobile_demo.cli.scan_library import Format, label_songs, write_songs
-from mobile_demo.library import find_songs
+from mobile_demo.cli.console import run, say
+from mobile_demo.cli.scan_library import scan_library
+from mobile_demo.scanner.finding import list_songs
 from mobile_demo.synthetic import write_synthetic_library
 
 
@@ -19,27 +17,19 @@ def demo(music: Annotated[str, typer.Argument(help="Folder, or nothing.")] = "")
     folder = Path(music).expanduser()
     if music and not folder.is_dir():
         say(f"{folder} is not a folder on this machine.")
-    elif music and not find_songs(folder):
+    elif music and not list_songs(folder).files:
         say(f"There is no music in {folder}.")
     elif music:
-        _scan(folder)
+        scan_library(folder)
         return
     say(
         "So that you see it work, here are five SYNTHETIC songs made on the spot: their genres"
         " mean nothing.\nTo label your own: make scan MUSIC=/path/to/your/music"
     )
     with tempfile.TemporaryDirectory() as temporary:
-        write_synthetic_library(Path(temporary))
-        _scan(Path(temporary))
-
-
-def _scan(folder: Path) -> None:
-    classifier = Classifier.load()
-    with interruption() as interrupted:
-        songs = label_songs(folder, classifier, interrupted)
-    write_songs(songs, classifier.card.labels, Format.table, None)
-    if not any(song.vote for song in songs):
-        sys.exit(1)
+        music_folder = Path(temporary, "music")
+        write_synthetic_library(music_folder)
+        scan_library(music_folder, catalog=Path(temporary, "catalog.sqlite"))
 
 
 if __name__ == "__main__":

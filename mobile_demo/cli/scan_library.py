@@ -1,41 +1,36 @@
 """``scan-library``: a genre for every song of a folder."""
 
-import os
-import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.cli.console import Debug, interruption, printable, progress, run, say
-from mobile_demo.decoding import SONG_SUFFIXES
+from mobile_demo.card import read_model
+from mobile_demo.cli.console import Debug, interruption, run, say
+from mobile_demo.cli.options import (
+    CatalogFile,
+    DryRun,
+    MinConfidence,
+    MinMargin,
+    Vote,
+    VoteRule,
+    catalog_file,
+)
+from mobile_demo.cli.scanning import Interrupted, foresee, scan_folder, watch_folder
+from mobile_demo.cli.song_output import Format, check_output, line_of, to_scanned, write_songs
 from mobile_demo.errors import PocketGenreError
-from mobile_demo.files import write_atomically
-from mobile_demo.library import ScannedSong, find_songs, scan
-from mobile_demo.results import to_csv, to_json
+from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.changes import Wanted
+from mobile_demo.scanner.engine import Listener, songs_of
+from mobile_demo.scanner.finding import Listing, list_songs
+from mobile_demo.scanner.label import Thresholds
+from mobile_demo.scanner.pool import usable_cores
+from mobile_demo.scanner.queries import Rule
+from mobile_demo.scanner.song import CatalogSong
+from mobile_demo.scanner.worker import ModelEar
 from mobile_demo.shipped import DEFAULT_MODEL, find_model
 
-
-class Format(StrEnum):
-    """How the labels are written."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-
-
-class VoteRule(StrEnum):
-    """How a song's segments decide."""
-
-    majority = "majority"
-    probability = "probability"
+_LISTENING, _RESULTS = "Listening", "Results"
 
 
 def scan_library(
@@ -46,157 +41,141 @@ def scan_library(
             help="standard: 13 MFCC, fast. best: more songs right, slower. Or a TFLite file, its"
             " JSON card beside it.",
             metavar="standard|best|FILE",
+            rich_help_panel=_LISTENING,
         ),
     ] = DEFAULT_MODEL,
-    vote: Annotated[
-        VoteRule,
-        typer.Option(help="A voice for each segment, or its probabilities."),
-    ] = VoteRule.majority,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.table,
+    segments: Annotated[
+        int,
+        typer.Option(
+            help="Hear only so many segments of each song, spread over it: a quick pass. 0: all.",
+            min=0,
+            max=10_000,
+            metavar="N",
+            rich_help_panel=_LISTENING,
+        ),
+    ] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that listen; all cores by default. 0: none but this one, which a"
+            " decoder that crashes ends.",
+            min=0,
+            max=256,
+            metavar="N",
+            rich_help_panel=_LISTENING,
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Try again what failed before and has not changed.",
+            rich_help_panel=_LISTENING,
+        ),
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Then label new songs as they arrive, until Ctrl-C.",
+            rich_help_panel=_LISTENING,
+        ),
+    ] = False,
+    vote: Vote = VoteRule.majority,
+    min_confidence: MinConfidence = 0.0,
+    min_margin: MinMargin = -1.0,
+    format: Annotated[
+        Format, typer.Option(help="What to write.", rich_help_panel=_RESULTS)
+    ] = Format.table,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+        typer.Option(
+            help="Write to this file instead of standard output.",
+            metavar="FILE",
+            rich_help_panel=_RESULTS,
+        ),
     ] = None,
+    catalog: CatalogFile = None,
+    dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
     """Label every song in FOLDER with its genre, on this machine, without a network.
 
     Each song is cut in 3 s segments, each segment votes, and the majority is the song's
     genre (--vote probability: the genre that they find the most probable on average). Your
-    files are only read. A file that cannot be read costs one line with its reason. The exit
-    status is 0 when at least one song was labelled.
+    files are only read. A file that cannot be read costs one line with its reason.
+
+    What was heard is kept in a catalogue: the next scan listens only to what is new or has
+    changed, and a scan that was interrupted goes on where it stopped. Labels below
+    --min-confidence or --min-margin are `uncertain`. The exit status is 0 when at least one song
+    was labelled.
 
     For example:
 
     - `scan-library ~/Music`
 
-    - `scan-library ~/Music --format json --out genres.json`
+    - `scan-library ~/Music --segments 8 --format json --out genres.json`
     """
     if out:
-        _check_output(out)
-    classifier = Classifier.load(find_model(model))
-    with interruption() as interrupted:
-        songs = label_songs(folder, classifier, interrupted, vote.value)
+        check_output(out)
+    elif watch and format is not Format.table:
+        raise PocketGenreError(f"--watch with --format {format.value} needs --out FILE.")
+    content, card = read_model(find_model(model))
+    if dry_run:
+        wanted = Wanted(card.sha256, segments, retry_failed)
+        for line in foresee(folder, catalog_file(catalog), wanted):
+            print(line)
+        return
+    count = usable_cores() if workers is None else workers
+    listener = Listener(card, ModelEar(content, card), segments, count)
+    thresholds = Thresholds(min_confidence, min_margin)
+    with Catalog(catalog_file(catalog), create=True) as opened, interruption() as interrupted:
+        listing = scan_folder(folder, opened, listener, interrupted, failed_again=retry_failed)
         if interrupted():
             say("Interrupted; here is what was labelled before.")
-        write_songs(songs, classifier.card.labels, format, out)
-        if interrupted():
+        songs = songs_of(listing, opened, card.sha256)
+        _write_results(songs, listing, listener, (vote.rule, thresholds), format, out)
+        if watch and not interrupted():
+            _watch(listing, opened, listener, (vote.rule, thresholds), format, out, interrupted)
+        elif interrupted():
             raise typer.Exit(130)
-    if not any(song.vote for song in songs):
+    if not any(song.state == "labelled" for song in songs):
         raise typer.Exit(1)
 
 
-def label_songs(
-    folder: Path,
-    classifier: Classifier,
-    interrupted: Callable[[], bool],
-    vote: str = VoteRule.majority.value,
-) -> list[ScannedSong]:
-    """Scan a folder with a progress bar, until the end or an interruption.
-
-    Raises
-    ------
-    PocketGenreError
-        the folder can't be listed or holds no song.
-    """
-    paths = find_songs(folder)
-    if not paths:
-        raise PocketGenreError(
-            f"There is no music in {folder}; looked for files ending in"
-            f" {', '.join(sorted(SONG_SUFFIXES))}."
-        )
-    sizes = {path: _size(folder / path) for path in paths}  # bytes tell the time left best
-    songs = []
-    with progress() as bar:
-        task = bar.add_task(f"Listening to {len(paths)} songs", total=sum(sizes.values()))
-        for song in scan(folder, paths, classifier, vote):
-            songs.append(song)
-            bar.update(task, advance=sizes[song.path])
-            if interrupted():
-                break
-    return songs
-
-
-def write_songs(
-    songs: Sequence[ScannedSong], labels: Sequence[str], format: Format, out: Path | None
+def _write_results(
+    songs: list[CatalogSong],
+    listing: Listing,
+    listener: Listener,
+    labelling: tuple[Rule, Thresholds],
+    format: Format,
+    out: Path | None,
 ) -> None:
-    """Write the labels to a file or to standard output, and the summary to the person."""
-    if format is Format.json:
-        content = to_json(songs)
-    elif format is Format.csv:
-        content = to_csv(songs, labels)
-    else:
-        content = _render(_song_table(songs), to_file=out is not None)
-    if out:
-        write_atomically(out, content)
-        say(f"Wrote {out}.")
-    else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    for line in summary(songs):
-        if format is Format.table and not out:
-            print(line)
-        else:
-            say(line)
+    """Everything that a scan writes, from what the catalogue says of each song."""
+    scanned = [to_scanned(song, listing.folder, *labelling) for song in songs]
+    write_songs(scanned, listener.card.labels, format, out)
 
 
-def summary(songs: Sequence[ScannedSong]) -> list[str]:
-    """How many songs of each genre, and how many files failed."""
-    genres = Counter(song.vote.genre for song in songs if song.vote)
-    failed = len(songs) - genres.total()
-    counts = ", ".join(f"{genre} {count}" for genre, count in genres.most_common())
-    lines = [
-        f"{genres.total()} of {len(songs)} songs labelled" + (f": {counts}." if counts else ".")
-    ]
-    if failed:
-        lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
-    return lines
-
-
-def _song_table(songs: Sequence[ScannedSong]) -> Table:
-    table = Table(
-        Column("Song", overflow="fold"),
-        Column("Genre", no_wrap=True),
-        Column("Votes", justify="right", no_wrap=True),
-        Column("Confidence", justify="right", no_wrap=True),
-    )
-    for song in songs:
-        name = Text(printable(song.path.as_posix()))
-        if song.vote:
-            votes = song.vote.votes[song.vote.genre]
-            share = f"{votes} of {song.vote.segments}"
-            table.add_row(name, song.vote.genre, share, f"{song.vote.confidence:.0%}")
-        else:
-            name.append(f"\n{printable(song.error or '')}", style="red")
-            table.add_row(name, "-", "-", "-")
-    return table
-
-
-def _render(table: Table, *, to_file: bool) -> bytes:
-    if to_file:
-        console = Console(width=100, color_system=None, highlight=False, force_terminal=False)
-    else:
-        console = Console(highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get().encode("utf-8", "backslashreplace")
-
-
-def _check_output(out: Path) -> None:
-    if out.suffix.lower() in SONG_SUFFIXES:
-        raise PocketGenreError(f"{out} has a song's ending; name another file for the results.")
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise PocketGenreError(f"{out.parent} is not a folder that can be written to.")
-    if out.exists() and not out.is_file():
-        raise PocketGenreError(f"{out} is not a file; name another one for the results.")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+def _watch(
+    listing: Listing,
+    catalog: Catalog,
+    listener: Listener,
+    labelling: tuple[Rule, Thresholds],
+    format: Format,
+    out: Path | None,
+    interrupted: Interrupted,
+) -> None:
+    """Label what arrives: a line for each song, or the results written anew."""
+    say(f"Watching {listing.folder}; Ctrl-C ends it.")
+    for done in watch_folder(listing.folder, catalog, listener, interrupted):
+        if out:
+            now = list_songs(listing.folder)
+            songs = songs_of(now, catalog, listener.card.sha256)
+            _write_results(songs, now, listener, labelling, format, out)
+            continue
+        song = catalog.song(done.file.path)
+        if song:
+            print(line_of(to_scanned(song, listing.folder, *labelling)), flush=True)
 
 
 def main() -> None:

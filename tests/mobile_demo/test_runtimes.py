@@ -61,7 +61,9 @@ def test_their_probabilities_differ_by_rounding_alone(old_python: Path) -> None:
 
 def scan_with(python: Path | str, folder: Path) -> list[dict]:
     output = subprocess.check_output(
-        [python, *SCAN, folder, "--format", "json"], cwd=REPOSITORY, stderr=subprocess.DEVNULL
+        [python, *SCAN, folder, "--format", "json", "--catalog", ":memory:"],
+        cwd=REPOSITORY,
+        stderr=subprocess.DEVNULL,
     )
     return json.loads(output)
 

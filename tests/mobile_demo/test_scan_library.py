@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mobile_demo.cli.console import printable
-from mobile_demo.library import find_songs
+from mobile_demo.scanner.finding import list_songs
 from mobile_demo.shipped import SHIPPED
 from tests.conftest import GENRES, REPOSITORY, Command, write_tone
 
@@ -115,11 +115,12 @@ def test_out_that_is_no_file_is_refused_before_the_scan(
 
 
 def has_open(pid: int, name: str) -> bool:
-    """Whether a process has a file of that name open at this moment."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
+    """Whether a worker of a scan has a file of that name open at this moment."""
+    for worker in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with contextlib.suppress(OSError):
-            if link.readlink().name == name:
-                return True
+            for link in Path(f"/proc/{worker}/fd").iterdir():
+                if link.readlink().name == name:
+                    return True
     return False
 
 
@@ -152,7 +153,9 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) ->
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", locked)
-    assert find_songs(tmp_path) == [Path("locked"), Path("song.wav")]
+    listing = list_songs(tmp_path)
+    assert [Path(file.path).name for file in listing.files] == ["song.wav"]
+    assert [Path(path).name for path in listing.unlistable] == ["locked"]
 
 
 def test_no_song_labelled_is_exit_status_1(run_command: Command, tmp_path: Path) -> None:
@@ -233,8 +236,8 @@ def test_help_teaches(run_command: Command) -> None:
         assert word in text
 
 
-def test_find_songs_lists_songs_sorted_and_nothing_else(mixed: Path) -> None:
-    names = [path.as_posix() for path in find_songs(mixed)]
+def test_list_songs_lists_songs_sorted_and_nothing_else(mixed: Path) -> None:
+    names = [Path(file.path).relative_to(mixed).as_posix() for file in list_songs(mixed).files]
     assert names == [
         "albums/good/Bells.m4a",
         "albums/good/Broken beat.mp3",

@@ -1,0 +1,70 @@
+"""``export-catalog``: the catalogue's results as scan-library writes them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mobile_demo.cli.console import Debug, run
+from mobile_demo.cli.options import (
+    CatalogFile,
+    Folder,
+    MinConfidence,
+    MinMargin,
+    Vote,
+    VoteRule,
+    absolute,
+    catalog_file,
+)
+from mobile_demo.cli.song_output import Format, check_output, to_scanned, write_songs
+from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.label import Thresholds
+from mobile_demo.scanner.song import CatalogSong
+
+
+def export_catalog(
+    folder: Folder = None,
+    vote: Vote = VoteRule.majority,
+    min_confidence: MinConfidence = 0.0,
+    min_margin: MinMargin = -1.0,
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.json,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+    ] = None,
+    catalog: CatalogFile = None,
+    debug: Debug = False,
+) -> None:
+    """Write every song of the catalogue as scan-library would, without listening again.
+
+    Labels are made anew from what the network said of each segment, by --vote and the
+    thresholds. Paths are absolute, or relative to --folder. Songs that have vanished are left out.
+
+    For example:
+
+    - `export-catalog --format csv --out genres.csv`
+
+    - `export-catalog --vote probability --min-margin 0.2`
+    """
+    if out:
+        check_output(out)
+    folder = absolute(folder)
+    thresholds = Thresholds(min_confidence, min_margin)
+    with Catalog(catalog_file(catalog)) as opened:
+        songs = [song for song in opened.songs(folder) if song.state != "vanished"]
+    scanned = [to_scanned(song, folder, vote.rule, thresholds) for song in songs]
+    write_songs(scanned, _all_labels(songs), format, out)
+
+
+def _all_labels(songs: list[CatalogSong]) -> list[str]:
+    """In the order in which they first appear; different models may know different genres."""
+    return list(dict.fromkeys(label for song in songs for label in song.labels))
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run(export_catalog)
+
+
+if __name__ == "__main__":
+    main()

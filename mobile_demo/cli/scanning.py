@@ -1,0 +1,110 @@
+"""A scan as a person sees it: what is to be done, how far it is, how long it will take."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.progress import TextColumn
+
+from mobile_demo.cli.console import printable, progress, say
+from mobile_demo.decoding import SONG_SUFFIXES
+from mobile_demo.errors import PocketGenreError
+from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.changes import Changes, Wanted, compare
+from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
+from mobile_demo.scanner.finding import FoundFile, Listing, list_songs
+
+Interrupted = Callable[[], bool]
+
+
+def scan_folder(
+    folder: Path,
+    catalog: Catalog,
+    listener: Listener,
+    interrupted: Interrupted,
+    *,
+    failed_again: bool = False,
+) -> Listing:
+    """Bring the catalogue up to date with a folder, until the end or an interruption.
+
+    Raises
+    ------
+    PocketGenreError
+        the folder can't be listed or holds no song, or the catalogue can't be written.
+    """
+    wanted = Wanted(listener.card.sha256, listener.segments, failed_again)
+    listing, changes = look(folder, catalog, wanted)
+    settle(changes, catalog)
+    if not listing.files and not listing.unlistable:
+        raise no_music(folder)
+    for line in _differences(changes):
+        say(line)
+    if changes.listen:
+        total = sum(max(0, file.size) for file in changes.listen)  # bytes tell the time left best
+        with progress(TextColumn("{task.fields[songs]}")) as bar:
+            count = len(changes.listen)
+            task = bar.add_task(f"Listening to {count} songs", total=total, songs="")
+            heard = listen(changes.listen, catalog, listener, interrupted)
+            for done, song in enumerate(heard, 1):
+                advance = max(0, song.file.size)
+                bar.update(task, advance=advance, songs=f"{done} of {count}")
+    return listing
+
+
+def watch_folder(
+    folder: Path, catalog: Catalog, listener: Listener, interrupted: Interrupted
+) -> Iterator[Done]:
+    """Listen to songs as they arrive, until an interruption.
+
+    Raises
+    ------
+    PocketGenreError
+        the folder can't be watched, or the catalogue not be written.
+    """
+    from mobile_demo.scanner.watching import settled  # for those who don't watch: 0.1 s
+
+    wanted = Wanted(listener.card.sha256, listener.segments)
+    tried: set[FoundFile] = set()  # what couldn't be read is not tried at each change of another
+    for restless in settled(folder, interrupted):
+        _, changes = look(folder, catalog, wanted)
+        settle(changes, catalog)
+        files = [f for f in changes.listen if f.path not in restless and f not in tried]
+        tried.update(files)
+        yield from listen(files, catalog, listener, interrupted)
+
+
+def foresee(folder: Path, catalog: Path, wanted: Wanted) -> Iterator[str]:
+    """What a scan would do, a line for each file, and nothing is done.
+
+    Raises
+    ------
+    PocketGenreError
+        the folder can't be listed or holds no song, or the catalogue can't be read.
+    """
+    if catalog.exists():
+        with Catalog(catalog) as opened:
+            listing, changes = look(folder, opened, wanted)
+    else:
+        listing = list_songs(folder)
+        changes = compare(listing, [], wanted)
+    if not listing.files and not listing.unlistable:
+        raise no_music(folder)
+    yield from (f"listen    {printable(file.path)}" for file in changes.listen)
+    yield from (f"moved     {printable(old)} -> {printable(f.path)}" for old, f in changes.moved)
+    yield from (f"vanished  {printable(path)}" for path in changes.vanished)
+    yield from (f"returned  {printable(file.path)}" for file in changes.returned)
+    say(f"{len(changes.unchanged)} songs are unchanged, {len(changes.listen)} would be heard.")
+
+
+def no_music(folder: Path) -> PocketGenreError:
+    """What is said of a folder without songs."""
+    endings = ", ".join(sorted(SONG_SUFFIXES))
+    return PocketGenreError(f"There is no music in {folder}; looked for files ending in {endings}.")
+
+
+def _differences(changes: Changes) -> Iterator[str]:
+    if changes.unchanged and changes.listen:
+        yield f"{len(changes.unchanged)} songs are known and unchanged."
+    if changes.moved:
+        yield f"{len(changes.moved)} songs have moved; they need not be heard again."
+    if changes.vanished:
+        yield f"{len(changes.vanished)} songs have vanished; the catalogue remembers them."

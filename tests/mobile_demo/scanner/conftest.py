@@ -1,0 +1,46 @@
+"""Libraries whose songs are only names, and catalogues for them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.changes import Changes, Wanted
+from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
+from tests.mobile_demo.scanner.ears import listener
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    folder = tmp_path / "music"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog(tmp_path / "catalog.sqlite", create=True) as opened:
+        yield opened
+
+
+def write(folder: Path, *names: str) -> None:
+    """Files of different content."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name}\n" * 100)
+
+
+def scan(
+    folder: Path, catalog: Catalog, how: Listener | None = None, **wanted: bool
+) -> tuple[Changes, list[Done]]:
+    """A whole scan with the ear of the tests: what changed, and what was heard."""
+    how = how or listener()
+    _, changes = look(folder, catalog, Wanted(how.card.sha256, how.segments, **wanted))
+    settle(changes, catalog)
+    return changes, list(listen(changes.listen, catalog, how))
+
+
+def names(done: list[Done]) -> list[str]:
+    return sorted(Path(one.file.path).name for one in done)

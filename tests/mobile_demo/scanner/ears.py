@@ -1,0 +1,73 @@
+"""Ears to listen with that misbehave where a file's name says so; handed to real workers."""
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobile_demo.card import read_model
+from mobile_demo.errors import AudioError, ModelError
+from mobile_demo.frontend import STANDARD
+from mobile_demo.scanner.engine import Listener
+from mobile_demo.shipped import SHIPPED
+
+GENRES = 10
+
+
+def judge(path: Path, segments: int) -> np.ndarray:
+    """Probabilities that depend on the file's name alone, or a misfortune that does."""
+    name = path.name
+    if "segfault" in name:
+        ctypes.string_at(0)
+    if "abort" in name:
+        os.abort()
+    if "exit" in name:
+        os._exit(3)
+    if "hang" in name:
+        while True:
+            time.sleep(1)
+    if "huge" in name:
+        np.ones(1 << 34)
+    if "bug" in name:
+        raise KeyError(name)
+    if "bad" in name:
+        raise AudioError("it is bad")
+    if "slow" in name:
+        time.sleep(0.3)
+    rng = np.random.default_rng(sum(name.encode("utf-8", "surrogateescape")))
+    return rng.dirichlet(np.ones(GENRES), size=segments or 5)
+
+
+@dataclass(frozen=True)
+class Ear:
+    """Opens :func:`judge`."""
+
+    def __call__(self) -> Callable[[Path, int], np.ndarray]:
+        return judge
+
+
+@dataclass(frozen=True)
+class DeafEar:
+    """Cannot be opened."""
+
+    def __call__(self) -> Callable[[Path, int], np.ndarray]:
+        raise ModelError("No runtime can run this model.")
+
+
+@dataclass(frozen=True)
+class DeadlyEar:
+    """Kills its worker before it has heard anything."""
+
+    def __call__(self) -> Callable[[Path, int], np.ndarray]:
+        os._exit(7)
+
+
+def listener(**changes: object) -> Listener:
+    """A scan with an ear that needs no music."""
+    card = read_model(SHIPPED["standard"])[1]
+    assert card.front_end == STANDARD
+    return Listener(card, **({"open_ear": Ear(), "workers": 2} | changes))
