@@ -12,6 +12,7 @@ PHONE = {"numpy", "soundfile", "soxr", "av", "mobile_demo"}
 COMMAND_LINE = PHONE | {"typer", "rich"}
 ALLOWED = {
     "mobile_demo": PHONE,
+    "mobile_demo/scanner": PHONE | {"mutagen", "platformdirs"},
     "mobile_demo/cli": COMMAND_LINE,
     "training": COMMAND_LINE
     | {"training", "h5py", "librosa", "scipy", "sklearn", "tensorflow", "keras"},
