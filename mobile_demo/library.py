@@ -1,28 +1,10 @@
-"""Every song of a folder, labelled one after the other."""
+"""Every song of a folder."""
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from mobile_demo.classifier import Classifier
 from mobile_demo.decoding import SONG_SUFFIXES
-from mobile_demo.errors import AudioError, PocketGenreError
-from mobile_demo.vote import Vote
-
-
-@dataclass(frozen=True)
-class ScannedSong:
-    """One song of a scan: either a vote or the reason why there is none.
-
-    Attributes
-    ----------
-    path : relative to the scanned folder
-    """
-
-    path: Path
-    vote: Vote | None = None
-    error: str | None = None
+from mobile_demo.errors import PocketGenreError
 
 
 def find_songs(folder: Path) -> list[Path]:
@@ -51,20 +33,6 @@ def find_songs(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         songs += [Path(parent, name).relative_to(folder) for name in names if _is_song(name)]
     return sorted(songs)
-
-
-def scan(
-    folder: Path, songs: Iterable[Path], classifier: Classifier, vote: str = "majority"
-) -> Iterator[ScannedSong]:
-    """Label songs, given relative to their folder, in order, by that vote.
-
-    One that can't be read costs only itself.
-    """
-    for song in songs:
-        try:
-            yield ScannedSong(song, vote=classifier.label(folder / song, vote))
-        except AudioError as error:
-            yield ScannedSong(song, error=str(error))
 
 
 def _is_song(name: str) -> bool:

@@ -9,8 +9,10 @@ import typer
 
 from mobile_demo.classifier import Classifier
 from mobile_demo.cli.console import interruption, run, say
-from mobile_demo.cli.scan_library import Format, label_songs, write_songs
+from mobile_demo.cli.scan_library import listen
+from mobile_demo.cli.song_output import Format, write_songs
 from mobile_demo.library import find_songs
+from mobile_demo.scanner.labelled import label_songs
 from mobile_demo.synthetic import write_synthetic_library
 
 
@@ -36,9 +38,10 @@ def demo(music: Annotated[str, typer.Argument(help="Folder, or nothing.")] = "")
 def _scan(folder: Path) -> None:
     classifier = Classifier.load()
     with interruption() as interrupted:
-        songs = label_songs(folder, classifier, interrupted)
-    write_songs(songs, classifier.card.labels, Format.table, None)
-    if not any(song.vote for song in songs):
+        songs = listen(folder, classifier, interrupted)
+    labelled = list(label_songs(songs, folder.absolute()))
+    write_songs(labelled, classifier.card.labels, Format.table, None)
+    if not any(song.label for song in labelled):
         sys.exit(1)
 
 

@@ -1,34 +1,35 @@
 """``scan-library``: a genre for every song of a folder."""
 
-import os
-import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from mobile_demo.classifier import Classifier
-from mobile_demo.cli.console import Debug, interruption, printable, progress, run, say
+from mobile_demo.cli.console import Debug, interruption, progress, run, say
+from mobile_demo.cli.outputs import (
+    FormatOption,
+    OutOption,
+    Outputs,
+    OverwriteOption,
+    PlaylistsOption,
+    ReportOption,
+    UndoFileOption,
+    WriteTagsOption,
+    check_outputs,
+    write_outputs,
+)
+from mobile_demo.cli.song_output import Format
 from mobile_demo.decoding import SONG_SUFFIXES
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.files import write_atomically
-from mobile_demo.library import ScannedSong, find_songs, scan
-from mobile_demo.results import to_csv, to_json
+from mobile_demo.errors import AudioError, PocketGenreError
+from mobile_demo.library import find_songs
+from mobile_demo.scanner.label import Thresholds
+from mobile_demo.scanner.labelled import label_songs
+from mobile_demo.scanner.song import CatalogSong
 from mobile_demo.shipped import DEFAULT_MODEL, find_model
-
-
-class Format(StrEnum):
-    """How the labels are written."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
 
 
 class VoteRule(StrEnum):
@@ -52,47 +53,78 @@ def scan_library(
         VoteRule,
         typer.Option(help="A voice for each segment, or its probabilities."),
     ] = VoteRule.majority,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.table,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
-    ] = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option(
+            help="Least share of the votes (--vote probability: of the probability).",
+            min=0.0,
+            max=1.0,
+            rich_help_panel="Labels",
+        ),
+    ] = 0.0,
+    min_margin: Annotated[
+        float,
+        typer.Option(
+            help="Least distance of the genre's mean probability to the next one's.",
+            min=-1.0,
+            max=1.0,
+            rich_help_panel="Labels",
+        ),
+    ] = -1.0,
+    format: FormatOption = Format.table,
+    out: OutOption = None,
+    playlists: PlaylistsOption = None,
+    report: ReportOption = None,
+    write_tags: WriteTagsOption = False,
+    overwrite: OverwriteOption = False,
+    undo_file: UndoFileOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Label every song in FOLDER with its genre, on this machine, without a network.
 
     Each song is cut in 3 s segments, each segment votes, and the majority is the song's
-    genre (--vote probability: the genre that they find the most probable on average). Your
-    files are only read. A file that cannot be read costs one line with its reason. The exit
-    status is 0 when at least one song was labelled.
+    genre (--vote probability: the genre that they find the most probable on average). Below
+    --min-confidence or --min-margin it is `uncertain`. Your files are only read, unless you ask
+    for --write-tags. A file that cannot be read costs one line with its reason. The exit status
+    is 0 when at least one song was labelled.
 
     For example:
 
     - `scan-library ~/Music`
 
     - `scan-library ~/Music --format json --out genres.json`
+
+    - `scan-library ~/Music --playlists ~/Playlists --report genres.html`
+
+    - `scan-library ~/Music --min-margin 0.2 --write-tags --dry-run`
     """
-    if out:
-        _check_output(out)
+    outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file, dry_run)
     classifier = Classifier.load(find_model(model))
+    check_outputs(outputs, classifier.card.labels)
     with interruption() as interrupted:
-        songs = label_songs(folder, classifier, interrupted, vote.value)
+        songs = listen(folder, classifier, interrupted)
         if interrupted():
             say("Interrupted; here is what was labelled before.")
-        write_songs(songs, classifier.card.labels, format, out)
+            outputs = replace(outputs, write_tags=False)
+        rule: Literal["majority", "probability"] = (
+            "majority" if vote is VoteRule.majority else "probability"
+        )
+        thresholds = Thresholds(min_confidence, min_margin)
+        labelled = list(label_songs(songs, folder.absolute(), rule, thresholds))
+        write_outputs(labelled, folder, outputs, interrupted)
         if interrupted():
             raise typer.Exit(130)
-    if not any(song.vote for song in songs):
+    if not any(song.label for song in labelled):
         raise typer.Exit(1)
 
 
-def label_songs(
-    folder: Path,
-    classifier: Classifier,
-    interrupted: Callable[[], bool],
-    vote: str = VoteRule.majority.value,
-) -> list[ScannedSong]:
-    """Scan a folder with a progress bar, until the end or an interruption.
+def listen(
+    folder: Path, classifier: Classifier, interrupted: Callable[[], bool]
+) -> list[CatalogSong]:
+    """Listen to a folder's songs with a progress bar, until the end or an interruption.
 
     Raises
     ------
@@ -105,91 +137,46 @@ def label_songs(
             f"There is no music in {folder}; looked for files ending in"
             f" {', '.join(sorted(SONG_SUFFIXES))}."
         )
-    sizes = {path: _size(folder / path) for path in paths}  # bytes tell the time left best
     songs = []
     with progress() as bar:
-        task = bar.add_task(f"Listening to {len(paths)} songs", total=sum(sizes.values()))
-        for song in scan(folder, paths, classifier, vote):
+        total = sum(_size(folder / path) for path in paths)  # bytes tell the time left best
+        task = bar.add_task(f"Listening to {len(paths)} songs", total=total)
+        for path in paths:
+            song = _listen(folder.absolute() / path, classifier)
             songs.append(song)
-            bar.update(task, advance=sizes[song.path])
+            bar.update(task, advance=song.size)
             if interrupted():
                 break
     return songs
 
 
-def write_songs(
-    songs: Sequence[ScannedSong], labels: Sequence[str], format: Format, out: Path | None
-) -> None:
-    """Write the labels to a file or to standard output, and the summary to the person."""
-    if format is Format.json:
-        content = to_json(songs)
-    elif format is Format.csv:
-        content = to_csv(songs, labels)
-    else:
-        content = _render(_song_table(songs), to_file=out is not None)
-    if out:
-        write_atomically(out, content)
-        say(f"Wrote {out}.")
-    else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    for line in summary(songs):
-        if format is Format.table and not out:
-            print(line)
-        else:
-            say(line)
-
-
-def summary(songs: Sequence[ScannedSong]) -> list[str]:
-    """How many songs of each genre, and how many files failed."""
-    genres = Counter(song.vote.genre for song in songs if song.vote)
-    failed = len(songs) - genres.total()
-    counts = ", ".join(f"{genre} {count}" for genre, count in genres.most_common())
-    lines = [
-        f"{genres.total()} of {len(songs)} songs labelled" + (f": {counts}." if counts else ".")
-    ]
-    if failed:
-        lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
-    return lines
-
-
-def _song_table(songs: Sequence[ScannedSong]) -> Table:
-    table = Table(
-        Column("Song", overflow="fold"),
-        Column("Genre", no_wrap=True),
-        Column("Votes", justify="right", no_wrap=True),
-        Column("Confidence", justify="right", no_wrap=True),
+def _listen(path: Path, classifier: Classifier) -> CatalogSong:
+    card = classifier.card
+    size, modified = _size(path), _modified(path)
+    seconds = card.front_end.segment_samples / card.front_end.sample_rate
+    table, error = None, None
+    try:
+        table = classifier.segment_probabilities(path)
+    except AudioError as problem:
+        error = str(problem)
+    return CatalogSong(
+        path,
+        "failed" if table is None else "labelled",
+        error,
+        size,
+        modified,
+        card.sha256,
+        seconds,
+        tuple(card.labels),
+        table,
     )
-    for song in songs:
-        name = Text(printable(song.path.as_posix()))
-        if song.vote:
-            votes = song.vote.votes[song.vote.genre]
-            share = f"{votes} of {song.vote.segments}"
-            table.add_row(name, song.vote.genre, share, f"{song.vote.confidence:.0%}")
-        else:
-            name.append(f"\n{printable(song.error or '')}", style="red")
-            table.add_row(name, "-", "-", "-")
-    return table
 
 
-def _render(table: Table, *, to_file: bool) -> bytes:
-    if to_file:
-        console = Console(width=100, color_system=None, highlight=False, force_terminal=False)
-    else:
-        console = Console(highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get().encode("utf-8", "backslashreplace")
-
-
-def _check_output(out: Path) -> None:
-    if out.suffix.lower() in SONG_SUFFIXES:
-        raise PocketGenreError(f"{out} has a song's ending; name another file for the results.")
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise PocketGenreError(f"{out.parent} is not a folder that can be written to.")
-    if out.exists() and not out.is_file():
-        raise PocketGenreError(f"{out} is not a file; name another one for the results.")
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _size(path: Path) -> int:

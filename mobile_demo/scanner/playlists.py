@@ -161,7 +161,7 @@ def _can_stand_in_a_line(place: str) -> bool:
         place.encode()
     except UnicodeEncodeError:
         return False
-    return len(place.splitlines()) == 1 and "\0" not in place
+    return place.splitlines() == [place] and "\0" not in place
 
 
 def _seconds(song: LabelledSong) -> int:

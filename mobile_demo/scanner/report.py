@@ -22,9 +22,7 @@ from mobile_demo.scanner.timeline import window_bounds, window_shares
 from mobile_demo.text import printable
 
 _MOST_WINDOWS = 48
-_CODE = np.frombuffer(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", np.uint8
-)
+_CODE = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", np.uint8)
 """A share in steps of 1/63, a character each."""
 
 

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mobile_demo.scanner.tags.genre_tag import TagError
@@ -79,8 +80,7 @@ def replace_changed(
         there is no room, say.
     """
     try:
-        with open(path, "rb") as source, open(temporary, "xb") as copy:
-            temporary.chmod(0o600)
+        with open(path, "rb") as source, open(temporary, "xb", opener=_private) as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
         change(temporary)
         _take_over(path, temporary, before)
@@ -95,12 +95,17 @@ def replace_changed(
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a new name in a folder outlives a power cut."""
+    """Make sure that a new name in a folder outlives a power cut, where the file system can."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with suppress(OSError):  # some of cards and networks have no such thing
+            os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _take_over(path: Path, copy: Path, before: os.stat_result) -> None:

@@ -32,6 +32,7 @@ class Outcome:
     done : ``changed`` (or would be, in a dry run), ``kept`` on purpose, ``refused`` for a reason
     before, after : genres in words
     reason : why it was kept or refused, without the song's name; None where it was changed
+    failed : whether that is not what was asked for
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Outcome:
     before: str = ""
     after: str = ""
     reason: str | None = None
+    failed: bool = False
 
 
 def tag_songs(
@@ -79,14 +81,23 @@ def undo_changes(
     entries : of the undo file, oldest first
     log : the same file, to be told what was undone; without it nothing is written: a dry run
     """
+    for path, changes in _standing(entries).items():
+        yield _undo(path, changes, log)
+
+
+def count_songs(entries: Iterable[Change | Undone | None]) -> int:
+    """How many songs have changes that were not undone yet."""
+    return len(_standing(entries))
+
+
+def _standing(entries: Iterable[Change | Undone | None]) -> dict[Path, list[Change]]:
     by_path: dict[Path, list[Change]] = {}
     for entry in entries:
         if isinstance(entry, Undone):
             by_path.pop(entry.path, None)
         elif entry is not None:
             by_path.setdefault(entry.path, []).append(entry)
-    for path, changes in by_path.items():
-        yield _undo(path, changes, log)
+    return by_path
 
 
 def _tag(song: LabelledSong, genre: str, log: UndoLog | None, overwrite: bool) -> Outcome:
@@ -106,7 +117,7 @@ def _tag(song: LabelledSong, genre: str, log: UndoLog | None, overwrite: bool) -
         after = written.named(genre, before)
         _change(Change(path, new_temporary(path), before, after), status, written, log)
     except (TagError, OSError) as error:
-        return Outcome(path, "refused", reason=_reason(error))
+        return Outcome(path, "refused", reason=_reason(error), failed=True)
     return Outcome(path, "changed", words, genre)
 
 
@@ -117,7 +128,8 @@ def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
         words = in_words(written.text(now))
         before, known = _walk_back(now, changes)
         if not known:
-            return Outcome(path, "kept", words, words, f"someone else wrote {words} since")
+            reason = f"someone else wrote {words} since"
+            return Outcome(path, "kept", words, words, reason, failed=True)
         changed = not _same(before, now)
         if changed:
             _change(Change(path, new_temporary(path), now, before), status, written, log)
@@ -126,7 +138,7 @@ def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
         if not changed:
             return Outcome(path, "kept", words, words, "it holds what it held before")
     except (TagError, OSError) as error:
-        return Outcome(path, "refused", reason=_reason(error))
+        return Outcome(path, "refused", reason=_reason(error), failed=True)
     return Outcome(path, "changed", words, in_words(written.text(before)))
 
 

@@ -1,0 +1,144 @@
+"""Songs with their labels on standard output or in a file: as a table, JSON, JSON lines or CSV."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from mobile_demo.cli.console import printable, say
+from mobile_demo.decoding import SONG_SUFFIXES
+from mobile_demo.errors import PocketGenreError
+from mobile_demo.files import write_atomically
+from mobile_demo.scanner.label import UNCERTAIN, SongLabel
+from mobile_demo.scanner.labelled import LabelledSong
+from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
+
+_TABLE_ROWS = 500
+"""More are printed as plain lines: rich takes longer to lay them out than a scan to check them."""
+
+
+class Format(StrEnum):
+    """How the labels are written."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def write_songs(
+    songs: Sequence[LabelledSong], labels: Sequence[str], format: Format, out: Path | None
+) -> None:
+    """Write the labels to a file or to standard output, and the summary to the person."""
+    if format is Format.json:
+        content = to_json(songs)
+    elif format is Format.jsonl:
+        content = to_json_lines(songs)
+    elif format is Format.csv:
+        content = to_csv(songs, labels)
+    elif len(songs) > _TABLE_ROWS:
+        content = "".join(f"{line_of(song)}\n" for song in songs).encode()
+    else:
+        content = _render(_song_table(songs), to_file=out is not None)
+    write_content(content, out)
+    for line in summary(songs):
+        if format is Format.table and not out:
+            print(line)
+        else:
+            say(line)
+
+
+def write_content(content: bytes, out: Path | None) -> None:
+    """Write to a file, or to standard output."""
+    if out:
+        write_atomically(out, content)
+        say(f"Wrote {printable(str(out))}.")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+def summary(songs: Sequence[LabelledSong]) -> list[str]:
+    """How many songs of each genre, how many are uncertain, and how many files failed."""
+    genres = Counter(song.label.genre for song in songs if song.label)
+    failed = len(songs) - genres.total()
+    uncertain = genres.pop(UNCERTAIN, 0)
+    counts = ", ".join(f"{printable(genre)} {count}" for genre, count in genres.most_common())
+    lines = [
+        f"{genres.total()} of {len(songs)} songs labelled" + (f": {counts}." if counts else ".")
+    ]
+    if uncertain:
+        lines.append(f"{uncertain} are uncertain: below --min-confidence or --min-margin.")
+    if failed:
+        lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
+    return lines
+
+
+def check_output(out: Path) -> None:
+    """Refuse a place for results before hours of work.
+
+    Raises
+    ------
+    PocketGenreError
+        it is a song, no file, or in a folder that can't be written to.
+    """
+    if out.suffix.lower() in SONG_SUFFIXES:
+        raise PocketGenreError(f"{out} has a song's ending; name another file for the results.")
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise PocketGenreError(f"{out.parent} is not a folder that can be written to.")
+    if out.exists() and not out.is_file():
+        raise PocketGenreError(f"{out} is not a file; name another one for the results.")
+
+
+def line_of(song: LabelledSong) -> str:
+    """A song in one line: genre, confidence, votes, path; or what was wrong with it."""
+    name = printable(song.name.as_posix())
+    if not song.label:
+        return f"{'-':<12}{'':>5}{'':>12}  {name}: {printable(song.error or '')}"
+    genre = printable(song.label.genre)
+    return f"{genre:<12}{song.label.confidence:>5.0%}{_votes(song.label):>12}  {name}"
+
+
+def _votes(label: SongLabel) -> str:
+    # Of the genre that won, even if the song is called uncertain.
+    won = label.votes.get(label.genre, max(label.votes.values()))
+    return f"{won} of {label.segments}"
+
+
+def _song_table(songs: Sequence[LabelledSong]) -> Table:
+    table = Table(
+        Column("Song", overflow="fold"),
+        Column("Genre", no_wrap=True),
+        Column("Votes", justify="right", no_wrap=True),
+        Column("Confidence", justify="right", no_wrap=True),
+        Column("Margin", justify="right", no_wrap=True),
+    )
+    for song in songs:
+        name = Text(printable(song.name.as_posix()))
+        label = song.label
+        if label:
+            genre = Text(printable(label.genre))
+            table.add_row(
+                name, genre, _votes(label), f"{label.confidence:.0%}", f"{label.margin:+.2f}"
+            )
+        else:
+            name.append(f"\n{printable(song.error or '')}", style="red")
+            table.add_row(name, "-", "-", "-", "-")
+    return table
+
+
+def _render(table: Table, *, to_file: bool) -> bytes:
+    if to_file:
+        console = Console(width=100, color_system=None, highlight=False, force_terminal=False)
+    else:
+        console = Console(highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get().encode("utf-8", "backslashreplace")
