@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -381,3 +382,28 @@ def test_a_title_in_the_undo_of_a_song_that_was_tagged_since(tmp_path: Path, und
     (outcome,) = undo_all(undo)
     assert outcome.done == "kept"
     assert str(ID3(path)["TIT2"]) == "New"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_files_are_tagged_or_refused_and_never_half(
+    seed: int, tmp_path: Path, undo: Path
+) -> None:
+    chance = random.Random(seed)
+    for kind in KINDS:
+        path = write_kind(kind, tmp_path)
+        content = bytearray(path.read_bytes())
+        for _ in range(chance.choice([1, 3, 10])):
+            content[chance.randrange(min(len(content), chance.choice([64, 4000])))] = (
+                chance.randrange(256)
+            )
+        if chance.random() < 0.2:
+            del content[chance.randrange(len(content)) :]
+        path.write_bytes(content)
+        (outcome,) = tag(path, undo=undo, overwrite=True)
+        if outcome.done == "changed":
+            assert genres(path) == ("Hip-Hop",)
+            if kind.startswith("mp3") and kind != "mp3-id3v1":
+                assert path.read_bytes().endswith(content[-200:])
+        else:
+            assert path.read_bytes() == content
+    assert not list(tmp_path.glob(".*"))
