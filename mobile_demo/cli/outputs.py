@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mobile_demo.cli.console import printable, progress, say
-from mobile_demo.cli.song_output import Format, check_output, write_songs
+from mobile_demo.cli.song_output import Format, check_output, with_progress, write_songs
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
 from mobile_demo.scanner.label import UNCERTAIN
@@ -143,15 +143,16 @@ def write_outputs(
     """
     genres = genres_of(songs)
     if outputs.dry_run:
-        for line in _foresee(songs, outputs):
-            print(line)
+        lines = list(_foresee(songs, outputs))  # while a bar is shown, rich takes stdout over
+        print("\n".join(lines))
         return []
     write_songs(songs, genres, outputs.format, outputs.out)
     if outputs.playlists:
         _write_playlists(songs, outputs.playlists, genres)
     if outputs.report:
         title = folder.resolve().name or str(folder)
-        write_atomically(outputs.report, make_report(songs, genres, title))
+        shown = with_progress(songs, f"Drawing {len(songs)} songs")
+        write_atomically(outputs.report, make_report(shown, genres, title))
         say(f"Wrote {printable(str(outputs.report))}.")
     if outputs.write_tags:
         return _write_tags(songs, outputs, interrupted)
@@ -207,7 +208,8 @@ def _foresee(songs: Sequence[LabelledSong], outputs: Outputs) -> Iterator[str]:
         for path in playlists.left_out:
             yield f"leave out {printable(str(path))}: no playlist can hold its name"
     if outputs.write_tags:
-        for outcome in tag_songs(songs, None, overwrite=outputs.overwrite):
+        looked_at = with_progress(songs, "Looking at the songs' tags")
+        for outcome in tag_songs(looked_at, None, overwrite=outputs.overwrite):
             name = printable(str(outcome.path))
             if outcome.done == "changed":
                 change = f"{printable(outcome.before)} -> {printable(outcome.after)}"

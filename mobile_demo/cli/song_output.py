@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mobile_demo.cli.console import printable, say
+from mobile_demo.cli.console import printable, progress, say
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
@@ -21,6 +21,9 @@ from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
 
 _TABLE_ROWS = 500
 """More are printed as plain lines: rich takes longer to lay them out than a scan to check them."""
+
+_TAKES_SECONDS = 5000
+"""So many songs take more than a second to write."""
 
 
 class Format(StrEnum):
@@ -36,12 +39,13 @@ def write_songs(
     songs: Sequence[LabelledSong], labels: Sequence[str], format: Format, out: Path | None
 ) -> None:
     """Write the labels to a file or to standard output, and the summary to the person."""
+    shown = with_progress(songs, f"Writing {len(songs)} songs")
     if format is Format.json:
-        content = to_json(songs)
+        content = to_json(shown)
     elif format is Format.jsonl:
-        content = to_json_lines(songs)
+        content = to_json_lines(shown)
     elif format is Format.csv:
-        content = to_csv(songs, labels)
+        content = to_csv(shown, labels)
     elif len(songs) > _TABLE_ROWS:
         content = "".join(f"{line_of(song)}\n" for song in songs).encode()
     else:
@@ -52,6 +56,15 @@ def write_songs(
             print(line)
         else:
             say(line)
+
+
+def with_progress(songs: Sequence[LabelledSong], what: str) -> Iterator[LabelledSong]:
+    """The songs, with a progress bar where they are so many that it takes seconds."""
+    if len(songs) < _TAKES_SECONDS:
+        yield from songs
+        return
+    with progress() as bar:
+        yield from bar.track(songs, description=what)
 
 
 def write_content(content: bytes, out: Path | None) -> None:

@@ -45,19 +45,23 @@ def undo_tags(
         say("There is nothing to bring back: all of it was brought back before.")
         return
     if dry_run:
-        outcomes = list(undo_changes(entries, None))
-        for outcome in outcomes:
-            _print(outcome, "restore")
+        outcomes, interrupted = list(undo_changes(entries, None)), False
     else:
-        outcomes = _undo(path)
+        outcomes, interrupted = _undo(path)
+    for outcome in outcomes:
+        _print(outcome, "restore" if dry_run else "restored")
     changed = sum(outcome.done == "changed" for outcome in outcomes)
     would = "would be" if dry_run else "were"
     say(f"The genres of {changed} songs {would} brought back.")
+    if interrupted:
+        say("Interrupted; the same command goes on with the rest.")
+        raise typer.Exit(130)
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)
 
 
-def _undo(path: Path) -> list[Outcome]:
+def _undo(path: Path) -> tuple[list[Outcome], bool]:
+    """Undo with a progress bar; what became of each song, and whether it was interrupted."""
     outcomes = []
     with UndoLog(path) as log, interruption() as interrupted, progress() as bar:
         entries = list(read_undo_file(path))  # anew, now that nobody else writes to it
@@ -65,12 +69,10 @@ def _undo(path: Path) -> list[Outcome]:
         task = bar.add_task(f"Bringing back the genres of {total} songs", total=total)
         for outcome in undo_changes(entries, log):
             outcomes.append(outcome)
-            _print(outcome, "restored")
             bar.update(task, advance=1)
             if interrupted():
-                say("Interrupted; the same command goes on with the rest.")
-                raise typer.Exit(130)
-    return outcomes
+                return outcomes, len(outcomes) < total
+    return outcomes, False
 
 
 def _print(outcome: Outcome, verb: str) -> None:

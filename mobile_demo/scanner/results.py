@@ -17,9 +17,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def to_json(songs: Iterable[LabelledSong]) -> bytes:
-    """A list of objects with the fields that ``docs/scan-library.md`` describes."""
-    rows = [song_fields(song) for song in songs]
-    return _encode(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    """A list of objects, one a line, with the fields that ``docs/scan-library.md`` describes."""
+    rows = ",\n".join(json.dumps(song_fields(song), ensure_ascii=False) for song in songs)
+    return _encode(f"[\n{rows}\n]\n")
 
 
 def to_json_lines(songs: Iterable[LabelledSong]) -> bytes:

@@ -3,14 +3,19 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mutagen
 import pytest
 
+from mobile_demo.scanner.tags.tagging import tag_songs, undo_changes
+from mobile_demo.scanner.tags.undo_log import UndoLog, read_undo_file
 from tests.conftest import REPOSITORY, Command
+from tests.mobile_demo.scanner.songs import with_label
 
 SCAN, UNDO = "mobile_demo.cli.scan_library", "mobile_demo.cli.undo_tags"
 
@@ -181,3 +186,42 @@ def test_help_teaches(run_command: Command) -> None:
     for word in ("--playlists", "--report", "--write-tags", "--overwrite", "--dry-run", "Tags"):
         assert word in text
     assert "undo-tags --dry-run" in run_command(UNDO, "--help").stdout
+
+
+def test_what_undo_says_goes_to_stdout_though_a_bar_is_on_the_terminal(music: Path) -> None:
+    import pty
+
+    undo_file = music.parent / "undo.jsonl"
+    scan = [sys.executable, "-m", SCAN, str(music), "--write-tags", "--undo-file", str(undo_file)]
+    terminal, ours = pty.openpty()
+    for command in (scan, [sys.executable, "-m", UNDO, str(undo_file)]):
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=ours)
+        stdout = process.communicate(timeout=120)[0].decode()
+        assert process.returncode == 0
+    assert stdout.count("restored  ") == 5
+    os.close(ours)
+    os.close(terminal)
+
+
+def test_interrupted_it_has_undone_whole_songs_and_goes_on(music: Path) -> None:
+    for number in range(60):
+        shutil.copy(music / "Bells.m4a", music / f"{number}.m4a")
+    undo_file = music.parent / "undo.jsonl"
+    songs = [with_label(path) for path in sorted(music.glob("*.m4a"))]
+    with UndoLog(undo_file) as log:
+        assert len(list(tag_songs(songs, log))) == 61
+    process = subprocess.Popen(
+        [sys.executable, "-m", UNDO, str(undo_file)],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while b'"do": "undone"' not in undo_file.read_bytes() and process.poll() is None:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "goes on with the rest" in stderr
+    rest = [path for path in music.glob("*.m4a") if genre(path)]
+    assert len(rest) == 61 - stdout.count("restored")
+    with UndoLog(undo_file) as log:
+        assert len(list(undo_changes(list(read_undo_file(undo_file)), log))) == len(rest)
+    assert not [path for path in music.glob("*.m4a") if genre(path)]
