@@ -127,7 +127,8 @@ def write_outputs(
     folder: Path,
     outputs: Outputs,
     interrupted: Callable[[], bool] = lambda: False,
-) -> list[Path]:
+    tagged: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write all that was asked for, or, in a dry run, say in a line each what it would be.
 
     Parameters
@@ -136,16 +137,14 @@ def write_outputs(
     folder : that was scanned
     outputs : checked before by :func:`check_outputs`
     interrupted : asked between two songs when tags are written
-
-    Returns
-    -------
-    the songs whose files were changed; they have another size now, and the time they had
+    tagged : told of each song as soon as its tags are written; its file has another size now, and
+        the time that it had
     """
     genres = genres_of(songs)
     if outputs.dry_run:
         lines = list(_foresee(songs, outputs))  # while a bar is shown, rich takes stdout over
         print("\n".join(lines))
-        return []
+        return
     write_songs(songs, genres, outputs.format, outputs.out)
     if outputs.playlists:
         _write_playlists(songs, outputs.playlists, genres)
@@ -155,8 +154,7 @@ def write_outputs(
         write_atomically(outputs.report, make_report(shown, genres, title))
         say(f"Wrote {printable(str(outputs.report))}.")
     if outputs.write_tags:
-        return _write_tags(songs, outputs, interrupted)
-    return []
+        _write_tags(songs, outputs, interrupted, tagged)
 
 
 def _write_playlists(songs: Sequence[LabelledSong], folder: Path, genres: Sequence[str]) -> None:
@@ -170,8 +168,11 @@ def _write_playlists(songs: Sequence[LabelledSong], folder: Path, genres: Sequen
 
 
 def _write_tags(
-    songs: Sequence[LabelledSong], outputs: Outputs, interrupted: Callable[[], bool]
-) -> list[Path]:
+    songs: Sequence[LabelledSong],
+    outputs: Outputs,
+    interrupted: Callable[[], bool],
+    tagged: Callable[[Path], None],
+) -> None:
     undo_file = _undo_file(outputs)
     outcomes: list[Outcome] = []
     total = sum(song.label is not None and song.label.genre != UNCERTAIN for song in songs)
@@ -180,6 +181,8 @@ def _write_tags(
         for outcome in tag_songs(songs, log, overwrite=outputs.overwrite):
             outcomes.append(outcome)
             bar.update(task, advance=1)
+            if outcome.done == "changed":
+                tagged(outcome.path)
             if outcome.done == "refused":
                 bar.console.print(_refusal(outcome), markup=False, soft_wrap=True)
             if interrupted():
@@ -194,7 +197,6 @@ def _write_tags(
         say(f"{counts['kept']} have a genre already{hint}.")
     if counts["refused"]:
         say(f"{counts['refused']} could not be written; their files are as they were.")
-    return [outcome.path for outcome in outcomes if outcome.done == "changed"]
 
 
 def _foresee(songs: Sequence[LabelledSong], outputs: Outputs) -> Iterator[str]:

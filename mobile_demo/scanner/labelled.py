@@ -32,17 +32,19 @@ class LabelledSong:
 
 def label_songs(
     songs: Iterable[CatalogSong],
-    folder: Path,
+    folder: Path | None,
     rule: Literal["majority", "probability"] = "majority",
     thresholds: Thresholds = NO_THRESHOLDS,
 ) -> Iterator[LabelledSong]:
-    """Label each song by a vote; names are relative to ``folder``, which is absolute."""
+    """Label each song by a vote; names are relative to ``folder``, if one is given, absolute."""
     for song in songs:
         label = None
         if song.probabilities is not None and len(song.probabilities):
             label = label_song(song.probabilities, song.labels, rule, thresholds)
-        inside = song.path.is_relative_to(folder)
-        yield LabelledSong(song.path.relative_to(folder) if inside else song.path, song, label)
+        name = song.path
+        if folder and name.is_relative_to(folder):
+            name = name.relative_to(folder)
+        yield LabelledSong(name, song, label)
 
 
 def genres_of(songs: Iterable[LabelledSong]) -> tuple[str, ...]:
