@@ -128,6 +128,8 @@ def write_outputs(
     outputs: Outputs,
     interrupted: Callable[[], bool] = lambda: False,
     tagged: Callable[[Path], None] = lambda _: None,
+    *,
+    listed: bool = True,
 ) -> None:
     """Write all that was asked for, or, in a dry run, say in a line each what it would be.
 
@@ -139,13 +141,15 @@ def write_outputs(
     interrupted : asked between two songs when tags are written
     tagged : told of each song as soon as its tags are written; its file has another size now, and
         the time that it had
+    listed : whether the songs themselves are written, to ``outputs.out`` or standard output
     """
     genres = genres_of(songs)
     if outputs.dry_run:
         lines = list(_foresee(songs, outputs))  # while a bar is shown, rich takes stdout over
         print("\n".join(lines))
         return
-    write_songs(songs, genres, outputs.format, outputs.out)
+    if listed:
+        write_songs(songs, genres, outputs.format, outputs.out)
     if outputs.playlists:
         _write_playlists(songs, outputs.playlists, genres)
     if outputs.report:
