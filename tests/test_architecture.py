@@ -12,8 +12,8 @@ PHONE = {"numpy", "soundfile", "soxr", "av", "mobile_demo"}
 COMMAND_LINE = PHONE | {"typer", "rich"}
 ALLOWED = {
     "mobile_demo": PHONE,
-    "mobile_demo/scanner": PHONE | {"mutagen", "platformdirs"},
     "mobile_demo/cli": COMMAND_LINE,
+    "mobile_demo/scanner": {"numpy", "mobile_demo", "platformdirs", "watchdog", "mutagen"},
     "training": COMMAND_LINE
     | {"training", "h5py", "librosa", "scipy", "sklearn", "tensorflow", "keras"},
     "training/plots": {"numpy", "mobile_demo", "training", "matplotlib", "librosa", "sklearn"},
