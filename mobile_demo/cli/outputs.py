@@ -146,7 +146,8 @@ def write_outputs(
     genres = genres_of(songs)
     if outputs.dry_run:
         lines = list(_foresee(songs, outputs))  # while a bar is shown, rich takes stdout over
-        print("\n".join(lines))
+        for line in lines:
+            print(line)
         return
     if listed:
         write_songs(songs, genres, outputs.format, outputs.out)
