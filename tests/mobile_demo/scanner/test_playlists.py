@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobile_demo.errors import PocketGenreError
@@ -60,6 +60,7 @@ def test_paths_lead_there_though_folders_are_links(tmp_path: Path) -> None:
     assert (folder / "../a.mp3").exists()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES, unique=True, max_size=6))
 def test_every_entry_is_a_song_and_what_cannot_stand_there_is_named(names: list[str]) -> None:
     songs = labelled(*[song(f"/music/{name}") for name in names])
@@ -74,6 +75,7 @@ def test_every_entry_is_a_song_and_what_cannot_stand_there_is_named(names: list[
         assert entry == entry.lstrip()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.text(), unique=True, max_size=12))
 def test_every_genre_has_a_file_name_of_its_own(genres: list[str]) -> None:
     names = file_names(genres)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobile_demo.scanner.label import Thresholds
@@ -72,6 +72,7 @@ def test_a_song_outside_of_the_folder_is_named_in_full_and_a_vanished_one_says_s
     assert fields["error"] == "it is no longer there"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES, max_size=5))
 def test_json_and_json_lines_hold_every_name_to_the_byte(names: list[str]) -> None:
     songs = labelled(*[song(f"/music/{name}") for name in names])
@@ -83,6 +84,7 @@ def test_json_and_json_lines_hold_every_name_to_the_byte(names: list[str]) -> No
     assert len(to_json_lines(songs).decode().splitlines()) == len(names)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES | st.sampled_from(NASTY), max_size=5), st.sampled_from(NASTY) | st.text())
 def test_csv_has_a_row_a_song_and_no_formula(names: list[str], error: str) -> None:
     failed = failed_song("/music/x", error)

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobile_demo.scanner.timeline import timeline, window_bounds, window_shares
@@ -40,6 +40,7 @@ def test_two_genres_near_each_other_do_not_flicker() -> None:
     assert [part.genre for part in timeline(catalog_song("/a.mp3", table))] == ["rock"]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(segments=st.integers(1, 5000), seconds=st.floats(0.5, 60), most=st.integers(1, 50))
 def test_windows_cover_a_song_without_gaps(segments: int, seconds: float, most: int) -> None:
     for bounds in (window_bounds(segments, seconds), window_bounds(segments, seconds, most)):
@@ -49,6 +50,7 @@ def test_windows_cover_a_song_without_gaps(segments: int, seconds: float, most: 
     assert len(window_bounds(segments, seconds, most)) <= most + 1
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.sampled_from(GENRES), min_size=1, max_size=200))
 def test_parts_follow_each_other_and_shares_add_up(genres: list[str]) -> None:
     found = timeline(song("/a.mp3", genres))
