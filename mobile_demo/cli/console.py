@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mobile_demo.errors import PocketGenreError
+from mobile_demo.text import printable as printable  # noqa: PLC0414 - every command needs it
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -76,12 +77,6 @@ def progress(unit: TextColumn | None = None) -> Progress:
     """A progress bar on stderr with the time left."""
     columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
     return Progress(*columns, *([unit] if unit else []), TimeRemainingColumn(), console=stderr)
-
-
-def printable(text: str) -> str:
-    """A file's name as a terminal may show it: odd bytes and control characters escaped."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _sentence(error: BaseException) -> str:

@@ -16,10 +16,10 @@ from mobile_demo.cli.options import (
     absolute,
     catalog_file,
 )
-from mobile_demo.cli.song_output import Format, check_output, to_scanned, write_songs
+from mobile_demo.cli.song_output import Format, check_output, write_songs
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.label import Thresholds
-from mobile_demo.scanner.song import CatalogSong
+from mobile_demo.scanner.labelled import genres_of, label_songs
 
 
 def export_catalog(
@@ -52,13 +52,8 @@ def export_catalog(
     thresholds = Thresholds(min_confidence, min_margin)
     with Catalog(catalog_file(catalog)) as opened:
         songs = [song for song in opened.songs(folder) if song.state != "vanished"]
-    scanned = [to_scanned(song, folder, vote.rule, thresholds) for song in songs]
-    write_songs(scanned, _all_labels(songs), format, out)
-
-
-def _all_labels(songs: list[CatalogSong]) -> list[str]:
-    """In the order in which they first appear; different models may know different genres."""
-    return list(dict.fromkeys(label for song in songs for label in song.labels))
+    labelled = list(label_songs(songs, folder, vote.rule, thresholds))
+    write_songs(labelled, genres_of(labelled), format, out)
 
 
 def main() -> None:

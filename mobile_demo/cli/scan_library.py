@@ -1,5 +1,7 @@
 """``scan-library``: a genre for every song of a folder."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,16 +18,28 @@ from mobile_demo.cli.options import (
     VoteRule,
     catalog_file,
 )
+from mobile_demo.cli.outputs import (
+    FormatOption,
+    OutOption,
+    Outputs,
+    OverwriteOption,
+    PlaylistsOption,
+    ReportOption,
+    UndoFileOption,
+    WriteTagsOption,
+    check_outputs,
+    write_outputs,
+)
 from mobile_demo.cli.scanning import Interrupted, foresee, scan_folder, watch_folder
-from mobile_demo.cli.song_output import Format, check_output, line_of, to_scanned, write_songs
+from mobile_demo.cli.song_output import Format, line_of
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Wanted
 from mobile_demo.scanner.engine import Listener, songs_of
 from mobile_demo.scanner.finding import Listing, list_songs
 from mobile_demo.scanner.label import Thresholds
+from mobile_demo.scanner.labelled import LabelledSong, label_songs
 from mobile_demo.scanner.pool import usable_cores
-from mobile_demo.scanner.queries import Rule
 from mobile_demo.scanner.song import CatalogSong
 from mobile_demo.scanner.worker import ModelEar
 from mobile_demo.shipped import DEFAULT_MODEL, find_model
@@ -84,17 +98,13 @@ def scan_library(
     vote: Vote = VoteRule.majority,
     min_confidence: MinConfidence = 0.0,
     min_margin: MinMargin = -1.0,
-    format: Annotated[
-        Format, typer.Option(help="What to write.", rich_help_panel=_RESULTS)
-    ] = Format.table,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write to this file instead of standard output.",
-            metavar="FILE",
-            rich_help_panel=_RESULTS,
-        ),
-    ] = None,
+    format: FormatOption = Format.table,
+    out: OutOption = None,
+    playlists: PlaylistsOption = None,
+    report: ReportOption = None,
+    write_tags: WriteTagsOption = False,
+    overwrite: OverwriteOption = False,
+    undo_file: UndoFileOption = None,
     catalog: CatalogFile = None,
     dry_run: DryRun = False,
     debug: Debug = False,
@@ -116,66 +126,68 @@ def scan_library(
 
     - `scan-library ~/Music --segments 8 --format json --out genres.json`
     """
-    if out:
-        check_output(out)
-    elif watch and format is not Format.table:
+    outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file, dry_run)
+    if watch and not out and format is not Format.table:
         raise PocketGenreError(f"--watch with --format {format.value} needs --out FILE.")
     content, card = read_model(find_model(model))
+    check_outputs(outputs, card.labels)
+    thresholds = Thresholds(min_confidence, min_margin)
+
+    def labelled(songs: Iterable[CatalogSong], inside: Path) -> list[LabelledSong]:
+        return list(label_songs(songs, inside, vote.rule, thresholds))
+
     if dry_run:
         wanted = Wanted(card.sha256, segments, retry_failed)
         for line in foresee(folder, catalog_file(catalog), wanted):
             print(line)
+        if catalog_file(catalog).exists():
+            with Catalog(catalog_file(catalog)) as opened:
+                songs = songs_of(list_songs(folder), opened, card.sha256)
+            write_outputs(labelled(songs, folder.resolve()), folder, outputs)
         return
     count = usable_cores() if workers is None else workers
     listener = Listener(card, ModelEar(content, card), segments, count)
-    thresholds = Thresholds(min_confidence, min_margin)
     with Catalog(catalog_file(catalog), create=True) as opened, interruption() as interrupted:
         listing = scan_folder(folder, opened, listener, interrupted, failed_again=retry_failed)
         if interrupted():
             say("Interrupted; here is what was labelled before.")
+            outputs = replace(outputs, write_tags=False)
         songs = songs_of(listing, opened, card.sha256)
-        _write_results(songs, listing, listener, (vote.rule, thresholds), format, out)
+        shown = labelled(songs, listing.folder)
+        write_outputs(shown, folder, outputs, interrupted, opened.restamp)
         if watch and not interrupted():
-            _watch(listing, opened, listener, (vote.rule, thresholds), format, out, interrupted)
+            _watch(listing, opened, listener, labelled, outputs, interrupted)
         elif interrupted():
             raise typer.Exit(130)
     if not any(song.state == "labelled" for song in songs):
         raise typer.Exit(1)
 
 
-def _write_results(
-    songs: list[CatalogSong],
-    listing: Listing,
-    listener: Listener,
-    labelling: tuple[Rule, Thresholds],
-    format: Format,
-    out: Path | None,
-) -> None:
-    """Everything that a scan writes, from what the catalogue says of each song."""
-    scanned = [to_scanned(song, listing.folder, *labelling) for song in songs]
-    write_songs(scanned, listener.card.labels, format, out)
-
-
 def _watch(
     listing: Listing,
     catalog: Catalog,
     listener: Listener,
-    labelling: tuple[Rule, Thresholds],
-    format: Format,
-    out: Path | None,
+    labelled: Callable[[Iterable[CatalogSong], Path], list[LabelledSong]],
+    outputs: Outputs,
     interrupted: Interrupted,
 ) -> None:
-    """Label what arrives: a line for each song, or the results written anew."""
+    """Label what arrives: a line for each song, and all that is written anew."""
     say(f"Watching {listing.folder}; Ctrl-C ends it.")
+    lists = replace(outputs, write_tags=False)
+    tags = Outputs(
+        write_tags=outputs.write_tags, overwrite=outputs.overwrite, undo_file=outputs.undo_file
+    )
     for done in watch_folder(listing.folder, catalog, listener, interrupted):
-        if out:
-            now = list_songs(listing.folder)
-            songs = songs_of(now, catalog, listener.card.sha256)
-            _write_results(songs, now, listener, labelling, format, out)
-            continue
         song = catalog.song(done.file.path)
-        if song:
-            print(line_of(to_scanned(song, listing.folder, *labelling)), flush=True)
+        new = labelled([song] if song else [], listing.folder)
+        write_outputs(new, listing.folder, tags, interrupted, catalog.restamp, listed=False)
+        if outputs.out or outputs.playlists or outputs.report:
+            songs = songs_of(list_songs(listing.folder), catalog, listener.card.sha256)
+            every = labelled(songs, listing.folder)
+            write_outputs(every, listing.folder, lists, listed=outputs.out is not None)
+        if not outputs.out:
+            for one in new:
+                print(line_of(one), flush=True)
 
 
 def main() -> None:

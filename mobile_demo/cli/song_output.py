@@ -1,10 +1,9 @@
-"""Write the songs of a scan: as a table, JSON or CSV, to a file or to standard output."""
+"""Songs with their labels on standard output or in a file: as a table, JSON, JSON lines or CSV."""
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,19 +11,19 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mobile_demo.cli.console import printable, say
+from mobile_demo.cli.console import printable, progress, say
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
-from mobile_demo.library import ScannedSong
-from mobile_demo.results import to_csv, to_json
-from mobile_demo.scanner.label import Thresholds, label_song
-from mobile_demo.scanner.queries import Rule
-from mobile_demo.scanner.song import CatalogSong
-from mobile_demo.vote import VOTES
+from mobile_demo.scanner.label import UNCERTAIN, SongLabel
+from mobile_demo.scanner.labelled import LabelledSong
+from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
 
 _TABLE_ROWS = 500
 """More are printed as plain lines: rich takes longer to lay them out than a scan to check them."""
+
+_TAKES_SECONDS = 5000
+"""So many songs take more than a second to write."""
 
 
 class Format(StrEnum):
@@ -32,31 +31,23 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+    jsonl = "jsonl"
     csv = "csv"
 
 
-def to_scanned(
-    song: CatalogSong, folder: Path | None, rule: Rule, thresholds: Thresholds
-) -> ScannedSong:
-    """A song of the catalogue as results show it: its path relative to a folder, and its vote."""
-    path = song.path.relative_to(folder) if folder else song.path
-    if song.probabilities is None:
-        return ScannedSong(path, error=song.error)
-    vote = VOTES[rule](song.probabilities, song.labels)
-    label = label_song(song.probabilities, song.labels, rule, thresholds)
-    return ScannedSong(path, replace(vote, genre=label.genre))
-
-
 def write_songs(
-    songs: Sequence[ScannedSong], labels: Sequence[str], format: Format, out: Path | None
+    songs: Sequence[LabelledSong], labels: Sequence[str], format: Format, out: Path | None
 ) -> None:
     """Write the labels to a file or to standard output, and the summary to the person."""
+    shown = with_progress(songs, f"Writing {len(songs)} songs")
     if format is Format.json:
-        content = to_json(songs)
+        content = to_json(shown)
+    elif format is Format.jsonl:
+        content = to_json_lines(shown)
     elif format is Format.csv:
-        content = to_csv(songs, labels)
+        content = to_csv(shown, labels)
     elif len(songs) > _TABLE_ROWS:
-        content = _lines(songs)
+        content = "".join(f"{line_of(song)}\n" for song in songs).encode()
     else:
         content = _render(_song_table(songs), to_file=out is not None)
     write_content(content, out)
@@ -67,25 +58,37 @@ def write_songs(
             say(line)
 
 
+def with_progress(songs: Sequence[LabelledSong], what: str) -> Iterator[LabelledSong]:
+    """The songs, with a progress bar where they are so many that it takes seconds."""
+    if len(songs) < _TAKES_SECONDS:
+        yield from songs
+        return
+    with progress() as bar:
+        yield from bar.track(songs, description=what)
+
+
 def write_content(content: bytes, out: Path | None) -> None:
     """Write to a file, or to standard output."""
     if out:
         write_atomically(out, content)
-        say(f"Wrote {out}.")
+        say(f"Wrote {printable(str(out))}.")
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
 
 
-def summary(songs: Sequence[ScannedSong]) -> list[str]:
-    """How many songs of each genre, and how many files failed."""
-    genres = Counter(song.vote.genre for song in songs if song.vote)
+def summary(songs: Sequence[LabelledSong]) -> list[str]:
+    """How many songs of each genre, how many are uncertain, and how many files failed."""
+    genres = Counter(song.label.genre for song in songs if song.label)
     failed = len(songs) - genres.total()
-    counts = ", ".join(f"{genre} {count}" for genre, count in genres.most_common())
+    uncertain = genres.pop(UNCERTAIN, 0)
+    counts = ", ".join(f"{printable(genre)} {count}" for genre, count in genres.most_common())
     lines = [
         f"{genres.total()} of {len(songs)} songs labelled" + (f": {counts}." if counts else ".")
     ]
+    if uncertain:
+        lines.append(f"{uncertain} are uncertain: below --min-confidence or --min-margin.")
     if failed:
         lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
     return lines
@@ -107,41 +110,40 @@ def check_output(out: Path) -> None:
         raise PocketGenreError(f"{out} is not a file; name another one for the results.")
 
 
-def line_of(song: ScannedSong) -> str:
+def line_of(song: LabelledSong) -> str:
     """A song in one line: genre, confidence, votes, path; or what was wrong with it."""
-    name = printable(song.path.as_posix())
-    if not song.vote:
+    name = printable(song.name.as_posix())
+    if not song.label:
         return f"{'-':<12}{'':>5}{'':>12}  {name}: {printable(song.error or '')}"
-    share = f"{_votes(song)} of {song.vote.segments}"
-    genre = printable(song.vote.genre)
-    return f"{genre:<12}{song.vote.confidence:>5.0%}{share:>12}  {name}"
+    genre = printable(song.label.genre)
+    return f"{genre:<12}{song.label.confidence:>5.0%}{_votes(song.label):>12}  {name}"
 
 
-def _votes(song: ScannedSong) -> int:
-    """Of the genre that won, even if the song is called uncertain."""
-    assert song.vote  # noqa: S101  # for the type checker
-    return song.vote.votes.get(song.vote.genre, max(song.vote.votes.values()))
+def _votes(label: SongLabel) -> str:
+    # Of the genre that won, even if the song is called uncertain.
+    won = label.votes.get(label.genre, max(label.votes.values()))
+    return f"{won} of {label.segments}"
 
 
-def _lines(songs: Sequence[ScannedSong]) -> bytes:
-    return "".join(f"{line_of(song)}\n" for song in songs).encode("utf-8", "backslashreplace")
-
-
-def _song_table(songs: Sequence[ScannedSong]) -> Table:
+def _song_table(songs: Sequence[LabelledSong]) -> Table:
     table = Table(
         Column("Song", overflow="fold"),
         Column("Genre", no_wrap=True),
         Column("Votes", justify="right", no_wrap=True),
         Column("Confidence", justify="right", no_wrap=True),
+        Column("Margin", justify="right", no_wrap=True),
     )
     for song in songs:
-        name = Text(printable(song.path.as_posix()))
-        if song.vote:
-            share = f"{_votes(song)} of {song.vote.segments}"
-            table.add_row(name, printable(song.vote.genre), share, f"{song.vote.confidence:.0%}")
+        name = Text(printable(song.name.as_posix()))
+        label = song.label
+        if label:
+            genre = Text(printable(label.genre))
+            table.add_row(
+                name, genre, _votes(label), f"{label.confidence:.0%}", f"{label.margin:+.2f}"
+            )
         else:
             name.append(f"\n{printable(song.error or '')}", style="red")
-            table.add_row(name, "-", "-", "-")
+            table.add_row(name, "-", "-", "-", "-")
     return table
 
 

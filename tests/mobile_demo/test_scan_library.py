@@ -49,7 +49,8 @@ def test_json_on_stdout_is_json_alone_and_progress_goes_to_stderr(
     assert len(songs) == 8
     for song in songs:
         assert set(song) == {
-            "path", "genre", "confidence", "votes", "segments", "probabilities", "error",
+            "path", "genre", "confidence", "probability", "margin", "top", "votes", "segments",
+            "probabilities", "timeline", "error",
         }  # fmt: skip
     good = [song for song in songs if song["error"] is None]
     assert len(good) == 5
