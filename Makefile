@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export MUSIC
 
-.PHONY: help scan test lint benchmark check-arm64 reproduce-model lock clean
+.PHONY: help scan test test-long lint benchmark check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -14,6 +14,9 @@ scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
 
 test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run the linters and all tests
 	.venv/dev/bin/python -m pytest
+
+test-long: .venv/dev/ready  ## Run the tests that take minutes: fifty kills, thousands of files
+	.venv/dev/bin/python -m pytest -m long
 
 lint: .venv/dev/ready  ## Check style and types
 	.venv/dev/bin/ruff check .

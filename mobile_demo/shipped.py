@@ -16,7 +16,7 @@ SHIPPED_WAVEFORM = {
 }
 """The same networks with the front end in the graph, for apps that can't compute it."""
 
-DEFAULT_MODEL = "standard"
+DEFAULT_MODEL = "best"
 
 
 def find_model(name: str) -> Path:

@@ -111,7 +111,7 @@ def test_killed_it_goes_on(songs: Path, tmp_path: Path, reference: dict[str, tup
     kill_scans(songs, tmp_path / "killed", reference, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_killed_fifty_times_it_goes_on(
     songs: Path, tmp_path: Path, reference: dict[str, tuple]

@@ -61,7 +61,7 @@ def test_a_file_without_permission_is_named(tmp_path: Path, odd_library: Path) -
     assert {song["error"] for song in json.loads(output)} == {None}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_two_thousand_files_of_which_one_in_twenty_is_broken(
     run_command: Command, library: Path, tmp_path: Path

@@ -81,7 +81,7 @@ def test_killed_six_times(tmp_path: Path) -> None:
     kill_while_tagging(tmp_path, 6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_killed_fifty_times(tmp_path: Path) -> None:
     kill_while_tagging(tmp_path, 50)
