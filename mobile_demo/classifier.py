@@ -120,7 +120,8 @@ class Classifier:
         try:
             for batch in _batches(segments):
                 for segment in batch:
-                    peak = max(peak, float(segment.max()), -float(segment.min()))
+                    if peak <= SILENCE:  # once is enough
+                        peak = max(peak, float(segment.max()), -float(segment.min()))
                     rows.append(self._invoke(self.prepare(segment)))
         except DamagedAudioError:
             if not rows:

@@ -30,6 +30,11 @@ class PowerSpectrum:
     It owns its work space, since allocating 4 MB anew for each segment costs more than
     the arithmetic; so one plan must not be used by two threads at once.
 
+    Attributes
+    ----------
+    sums, differences : float32 [shape=(n_fft // 2, n_frames)]
+        of the two halves of the frames: what :meth:`of_halves` begins with
+
     Parameters
     ----------
     n_fft : power of two, >= 16 [samples]
@@ -53,7 +58,8 @@ class PowerSpectrum:
         self._order = np.unique(bins, return_index=True)[1]
 
         f32 = np.float32
-        self._half = np.empty((n_fft // 2, n_frames), f32)
+        self.sums = np.empty((n_fft // 2, n_frames), f32)
+        self.differences = np.empty((n_fft // 2, n_frames), f32)
         self._turned = np.empty((2, 2 * len(p), inner // 2 * n_frames), f32)
         self._inner = np.empty((2, len(p), inner, n_frames), f32)
         self._spectrum = self._turned.reshape(self._inner.shape)  # which is done with by then
@@ -73,12 +79,15 @@ class PowerSpectrum:
             the plan's own buffer, overwritten by the next call.
         """
         first, second = np.split(frames, 2)
-        depth = self._even[0].shape[1]
+        np.add(first, second, out=self.sums)
+        np.subtract(first, second, out=self.differences)
+        return self.of_halves()
+
+    def of_halves(self) -> FloatArray:
+        """The same, once :attr:`sums` and :attr:`differences` are filled."""
         evens = len(self._even[0])
-        np.add(first, second, out=self._half)
-        self._multiply(self._even, depth, slice(evens))
-        np.subtract(first, second, out=self._half)
-        self._multiply(self._odd, depth, slice(evens, None))
+        self._multiply(self._even, self.sums, slice(evens))
+        self._multiply(self._odd, self.differences, slice(evens, None))
 
         early, late = self._turned.reshape(2, *self._inner.shape[1:])
         np.add(early, late, out=self._inner[0])
@@ -87,12 +96,12 @@ class PowerSpectrum:
         np.square(self._spectrum, out=self._spectrum)
         real, imaginary = np.split(self._spectrum, 2, axis=2)
         np.add(real, imaginary, out=self._power)
-        rows = self._power.reshape(-1, frames.shape[1])
+        rows = self._power.reshape(-1, self._power.shape[3])
         # mode="clip": the default one would buffer the output to check the indices first.
         return np.take(rows, self._order, axis=0, out=self._ordered, mode="clip")
 
-    def _multiply(self, matrices: list[FloatArray], depth: int, rows: slice) -> None:
-        columns = self._half.reshape(depth, 2, -1)
+    def _multiply(self, matrices: list[FloatArray], half: FloatArray, rows: slice) -> None:
+        columns = half.reshape(matrices[0].shape[1], 2, -1)
         for part, matrix in enumerate(matrices):
             np.matmul(matrix, columns[:, part], out=self._turned[part, rows])
 

@@ -92,7 +92,8 @@ class _Plan:
         n_frames = 1 + n_samples // hop
         self._padded = np.zeros((n_frames - 1 + self._hops_per_frame, hop), np.float32)
         self._hops = np.empty(self._padded.shape[::-1], np.float32)
-        self._frames = np.empty((self._hops_per_frame, hop, n_frames), np.float32)
+        self._first = np.empty((hop, n_frames), np.float32)
+        self._second = np.empty((hop, n_frames), np.float32)
         self._window = hann_window(front_end.n_fft).reshape(self._hops_per_frame, hop, 1)
         self._power_spectrum = PowerSpectrum(front_end.n_fft, n_frames)
         self._filters = banded_mel_matrix(front_end)
@@ -100,20 +101,31 @@ class _Plan:
 
     def mel_power(self, samples: FloatArray) -> FloatArray:
         """Mel power, float32 [shape=(n_mels, n_frames)]; overwritten by the next call."""
-        n_frames = self._frames.shape[2]
+        n_frames = self._mel.shape[1]
         # The last frame may end before the last sample; what is beyond it is not looked at.
         room = self._padded.size - self._pad
         self._padded.ravel()[self._pad : self._pad + len(samples)] = samples[:room]
         self._hops[:] = self._padded.T
-        for i in range(self._hops_per_frame):
-            hops = self._hops[:, i : i + n_frames]
-            np.multiply(hops, self._window[i], out=self._frames[i])
-        power = self._power_spectrum(self._frames.reshape(-1, n_frames))
+        # Hop by hop of a frame's two halves, which fit the cache where whole frames don't.
+        half = self._hops_per_frame // 2
+        spectrum = self._power_spectrum
+        sums = spectrum.sums.reshape(half, -1, n_frames)
+        differences = spectrum.differences.reshape(half, -1, n_frames)
+        for i in range(half):
+            self._weight(i, self._first)
+            self._weight(i + half, self._second)
+            np.add(self._first, self._second, out=sums[i])
+            np.subtract(self._first, self._second, out=differences[i])
+        power = spectrum.of_halves()
         first = 0
         for bins, weights in self._filters:
             np.matmul(weights, power[bins], out=self._mel[first : first + len(weights)])
             first += len(weights)
         return self._mel
+
+    def _weight(self, i: int, out: FloatArray) -> None:
+        """The i-th hop of all frames, under its part of the window."""
+        np.multiply(self._hops[:, i : i + out.shape[1]], self._window[i], out=out)
 
 
 _plans = threading.local()
