@@ -203,7 +203,9 @@ def open_ffmpeg(file: Source) -> tuple[Any, Any]:
 
     av.logging.set_level(av.logging.PANIC)
     try:
-        container = av.open(file, "r", options={"format_whitelist": _CONTAINERS})
+        container = av.open(
+            file, "r", options={"format_whitelist": _CONTAINERS}, metadata_errors="replace"
+        )
     except Exception as error:  # whatever a damaged file makes of foreign code
         raise AudioError("not audio in a format that can be decoded") from error
     if not container.streams.audio:

@@ -109,7 +109,9 @@ class Catalog:
     def _songs(self, start: bytes, end: bytes) -> Iterator[CatalogSong]:
         labels: dict[str, tuple[str, ...]] = {}
         for row in self._stream(
-            "SELECT path, size, modified_ns, sha256, seconds_per_segment, labels, error, vanished,"
+            "SELECT path, size, modified_ns, sha256,"
+            " CASE WHEN asked AND segments >= asked THEN 0.0 ELSE seconds_per_segment END,"
+            " labels, error, vanished,"
             " probabilities FROM songs JOIN models ON models.id = songs.model"
             " LEFT JOIN evidence ON evidence.song = songs.id"
             " WHERE path >= ? AND path < ? ORDER BY path",

@@ -166,4 +166,4 @@ def _can_stand_in_a_line(place: str) -> bool:
 
 def _seconds(song: LabelledSong) -> int:
     table = song.song.probabilities
-    return -1 if table is None else round(len(table) * song.song.seconds_per_segment)
+    return -1 if table is None else round(len(table) * song.song.seconds_per_segment) or -1

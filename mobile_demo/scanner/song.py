@@ -22,7 +22,7 @@ class CatalogSong:
     size : in bytes, when it was listened to
     modified_ns : time of last modification then, nanoseconds since 1970
     model : SHA-256 of the model that listened, in hexadecimal
-    seconds_per_segment : how long each segment is
+    seconds_per_segment : of the song; 0 where it is not known, since some segments were picked
     labels : genres in the order of the columns of ``probabilities``; empty where there are none
     probabilities : what the network said of each segment, in the order of the song; None
         where it wasn't labelled. Of a vanished song it is what was said while it was there

@@ -59,9 +59,12 @@ def window_shares(probabilities: FloatArray, bounds: list[int]) -> FloatArray:
 
 
 def timeline(song: CatalogSong) -> tuple[Part, ...]:
-    """The parts of a song: one where it doesn't change, none where it has no label."""
+    """The parts of a song: one where it doesn't change, none where it has no label.
+
+    None, either, where only some segments were heard: when they are is not known.
+    """
     table = song.probabilities
-    if table is None or not len(table):
+    if table is None or not len(table) or not song.seconds_per_segment:
         return ()
     bounds = window_bounds(len(table), song.seconds_per_segment)
     shares = window_shares(table, bounds)

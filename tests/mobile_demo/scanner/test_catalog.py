@@ -82,6 +82,13 @@ def test_a_folder_is_not_its_neighbour(catalog: Catalog) -> None:
     assert len(select_songs(catalog, Selection(folder=Path("/")))) == 5
 
 
+def test_when_picked_segments_are_is_not_known(catalog: Catalog) -> None:
+    catalog.record(FoundFile("/picked.mp3", 1, 1), CARD, 5, heard())
+    catalog.record(FoundFile("/short.mp3", 1, 1), CARD, 20, heard())
+    seconds = {song.path.name: song.seconds_per_segment for song in catalog.songs()}
+    assert seconds == {"picked.mp3": 0.0, "short.mp3": 3.0}
+
+
 def test_forgotten_is_forgotten(catalog: Catalog, music: Path) -> None:
     write(music, "1.mp3", "2.mp3")
     scan(music, catalog)

@@ -1,5 +1,6 @@
 """How a song goes from genre to genre."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +28,11 @@ def test_a_song_that_changes_has_a_part_for_each_genre() -> None:
     (first, _) = timeline(song("/a.mp3", ["rock"] * 15 + ["jazz"] * 10))
     assert first.shares["rock"] == 1.0
     assert set(first.shares) == set(GENRES)
+
+
+def test_when_the_segments_are_is_not_known_where_some_were_picked() -> None:
+    picked = replace(song("/a.mp3", ["rock"] * 20 + ["jazz"] * 10), seconds_per_segment=0.0)
+    assert timeline(picked) == ()
 
 
 def test_one_odd_segment_is_no_change() -> None:
