@@ -23,7 +23,8 @@ from mobile_demo.scanner.worker import ModelEar
 from mobile_demo.shipped import SHIPPED
 
 SCAN = "Scan of 48 minutes of MP3, M4A, Ogg Vorbis and FLAC, workers' start included"
-MODEL, CARD = read_model(SHIPPED["standard"])
+STANDARD, BEST = (read_model(SHIPPED[name]) for name in ("standard", "best"))
+CARD = STANDARD[1]
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +45,14 @@ def test_decode_and_resample_alone(benchmark, album: Path) -> None:
     benchmark.pedantic(decode, rounds=5)
 
 
-def scanner(album: Path, file: Path, workers: int, segments: int = 0) -> Callable[[], None]:
+def scanner(
+    album: Path, file: Path, workers: int, segments: int = 0, model: tuple = STANDARD
+) -> Callable[[], None]:
     """A scan into a new catalogue each time."""
 
     def scan() -> None:
         file.unlink(missing_ok=True)
-        listener = Listener(CARD, ModelEar(MODEL, CARD), segments, workers)
+        listener = Listener(model[1], ModelEar(*model), segments, workers)
         with Catalog(file, create=True) as catalog:
             assert len(list(listen(list_songs(album).files, catalog, listener))) == 48
 
@@ -60,6 +63,12 @@ def scanner(album: Path, file: Path, workers: int, segments: int = 0) -> Callabl
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_scan_with_workers(benchmark, album: Path, tmp_path: Path, workers: int) -> None:
     benchmark.pedantic(scanner(album, tmp_path / "c.sqlite", workers), rounds=5)
+
+
+@pytest.mark.benchmark(group=SCAN)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_scan_by_the_best_model(benchmark, album: Path, tmp_path: Path, workers: int) -> None:
+    benchmark.pedantic(scanner(album, tmp_path / "c.sqlite", workers, model=BEST), rounds=3)
 
 
 @pytest.mark.benchmark(group=SCAN)
