@@ -1,6 +1,7 @@
 """The catalogue's file: its tables, how it is opened, and what its troubles are called."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,20 +81,21 @@ def connect(file: Path, *, create: bool, patience: float = PATIENCE) -> sqlite3.
             file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file, timeout=patience, isolation_level=None)
         try:
-            _prepare(connection, file)
+            _prepare(connection, file, patience)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, file: Path) -> None:
+def _prepare(connection: sqlite3.Connection, file: Path, patience: float) -> None:
     # A file from elsewhere must not run what its author put into it.
     connection.execute("PRAGMA trusted_schema = OFF")
-    _check(connection, file)  # before anything is written to what may not be ours
+    with transaction(connection, "DEFERRED"):  # in one look: another scan may be making it
+        _check(connection, file)  # before anything is written to what may not be ours
     # With a log, readers don't wait and a killed scan leaves the last whole song. Without a
     # wait for the disk at each song: after a power cut some are listened to again.
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_a_log(connection, patience)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     with transaction(connection):  # two first scans at once: the second finds the tables made
@@ -102,6 +104,19 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _keep_a_log(connection: sqlite3.Connection, patience: float) -> None:
+    """Changing the mode takes the file for itself, for which SQLite doesn't wait of its own."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _check(connection: sqlite3.Connection, file: Path) -> int:
@@ -120,9 +135,11 @@ def _check(connection: sqlite3.Connection, file: Path) -> int:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing, whatever happens in between."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(
+    connection: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE"
+) -> Iterator[None]:
+    """All of it or nothing, whatever happens in between; deferred, if it only reads."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
     except BaseException:
