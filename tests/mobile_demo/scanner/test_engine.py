@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from mobile_demo.card import read_model
 from mobile_demo.classifier import Classifier
 from mobile_demo.errors import ModelError, PocketGenreError
 from mobile_demo.scanner import evidence
@@ -18,7 +19,7 @@ from mobile_demo.scanner.engine import Listener, listen
 from mobile_demo.scanner.finding import list_songs
 from mobile_demo.scanner.label import label_song
 from mobile_demo.scanner.worker import ModelEar
-from mobile_demo.shipped import SHIPPED
+from mobile_demo.shipped import DEFAULT_MODEL, SHIPPED
 from tests.conftest import tone
 from tests.mobile_demo.scanner.conftest import names, scan, write
 from tests.mobile_demo.scanner.ears import DeadlyEar, DeafEar, judge, listener
@@ -45,9 +46,12 @@ def test_every_song_is_heard_once_and_kept(music: Path, catalog: Catalog, worker
 
 
 def test_labels_are_those_of_the_classifier(library: Path, catalog: Catalog) -> None:
-    classifier = Classifier.load()
-    ear = ModelEar(SHIPPED["standard"].read_bytes(), classifier.card)
-    scan(library, catalog, Listener(classifier.card, ear, workers=2))
+    classifier = Classifier.load(SHIPPED["standard"])
+    scan(
+        library,
+        catalog,
+        Listener(classifier.card, ModelEar(*read_model(SHIPPED["standard"])), workers=2),
+    )
     songs = list(catalog.songs(library))
     assert len(songs) == 5
     for song in songs:
@@ -90,20 +94,20 @@ def test_many_crashes_are_many_files(music: Path, catalog: Catalog, workers: int
 def test_a_worker_that_is_killed_from_outside_costs_nothing_for_long(
     music: Path, catalog: Catalog
 ) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(8)))
+    write(music, *(f"slow {n}.mp3" for n in range(20)))
 
     def kill_one() -> None:
         deadline = time.monotonic() + 30
-        while not children() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(1.5)
-        os.kill(children()[0], signal.SIGKILL)
+        with Catalog(catalog.file) as watched:
+            while not list(watched.songs()) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        os.kill(children()[0], signal.SIGKILL)  # each has a song to hear, and the next in hand
 
     killer = threading.Thread(target=kill_one)
     killer.start()
     _, done = scan(music, catalog)
     killer.join()
-    assert len(done) == 8
+    assert len(done) == 20
     failed = [song for song in catalog.songs() if song.state == "failed"]
     assert [song.error for song in failed] == ["its worker process was killed from outside"]
     _, again = scan(music, catalog)
@@ -149,7 +153,7 @@ def test_evidence_survives_being_packed() -> None:
 
 def peak_of_worker(path: Path, catalog: Catalog) -> float:
     """Megabytes that a worker has needed at most, once it has heard a file."""
-    content, card = SHIPPED["standard"].read_bytes(), Classifier.load().card
+    content, card = read_model(SHIPPED[DEFAULT_MODEL])
     how = Listener(card, ModelEar(content, card), workers=1)
     files = [file for file in list_songs(path.parent).files if file.path == str(path.resolve())]
     for done in listen(files, catalog, how):
