@@ -10,6 +10,7 @@ from mobile_demo.classifier import Classifier
 from mobile_demo.decoding import stream_mono
 from mobile_demo.fourier import PowerSpectrum
 from mobile_demo.mfcc import mfcc
+from mobile_demo.shipped import SHIPPED
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_mobile_demo_mfcc(benchmark, segment: np.ndarray) -> None:
 
 @pytest.mark.benchmark(group="MFCC of one 3 s segment")
 def test_the_network_alone(benchmark, segment: np.ndarray) -> None:
-    classifier, features = Classifier.load(), mfcc(segment)[np.newaxis]
+    classifier, features = Classifier.load(SHIPPED["standard"]), mfcc(segment)[np.newaxis]
     benchmark(classifier.predict, features)
 
 
@@ -55,6 +56,7 @@ def test_decode_and_resample_alone(benchmark, phone_files: list[Path]) -> None:
 
 
 @pytest.mark.benchmark(group="A minute each of MP3, M4A, Ogg Vorbis and FLAC", min_rounds=15)
-def test_scan(benchmark, phone_files: list[Path]) -> None:
-    classifier = Classifier.load()
+@pytest.mark.parametrize("model", SHIPPED)
+def test_scan(benchmark, phone_files: list[Path], model: str) -> None:
+    classifier = Classifier.load(SHIPPED[model])
     benchmark(lambda: [classifier.label(path) for path in phone_files])
