@@ -3,7 +3,7 @@
 NumPy's FFT works on one number at a time, its matrix product on as many as the
 processor's vector registers and cores hold. Split as Cooley and Tukey (1965) split it,
 N = A * B, a Fourier transform *is* two batches of small matrix products: more arithmetic,
-and yet faster (``docs/benchmarks.md``).
+and yet as fast, on a busy machine faster (``docs/benchmarks.md``).
 It also computes in float32 whatever the NumPy version, where NumPy 1's FFT does not.
 
 With n = B*i + j (i < A, j < B) and k = p + A*q (p < A, q < B)::
