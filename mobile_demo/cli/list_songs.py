@@ -85,7 +85,7 @@ def list_songs(
     with Catalog(catalog_file(catalog)) as opened:
         rows = select_songs(opened, wanted)
     write_content(_WRITERS[format](rows), out)
-    say(f"{len(rows)} songs.")
+    say(f"{len(rows)} song{'' if len(rows) == 1 else 's'}.")
 
 
 def _table(rows: Sequence[Row]) -> bytes:
