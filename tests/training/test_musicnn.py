@@ -134,8 +134,8 @@ def test_every_channel_of_the_front_end_comes_in_a_like_range(
     tower = build_tower(Checkpoint.load(package, TOWERS[0]), patches, 2.0, 1.5, "tower")
     joined = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Concatenate))
     said = keras.Model(tower.input, joined.output).predict((patches - 2.0) / 1.5, verbose=0)
-    assert np.all(said.max(axis=(0, 1)) < 2.0)
-    assert np.all(np.quantile(said, 0.999, axis=(0, 1)) > 0.9)
+    ranges = np.quantile(said, 0.999, axis=(0, 1))  # loudest but for one value in a thousand
+    assert np.all((ranges > 0.9) & (ranges < 1.1))
 
 
 def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:
