@@ -11,6 +11,7 @@ lock() {
         --constraint .venv/lock/constraints.txt --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@"
 }
 lock pyproject.toml -o requirements/scan.txt
+lock pyproject.toml --extra server -o requirements/server.txt
 lock pyproject.toml --extra dev -o requirements/dev.txt
 # Without LiteRT, so that it is its predecessor that runs.
 lock pyproject.toml --extra tflite-runtime -o requirements/tflite-runtime.txt \
