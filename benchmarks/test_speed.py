@@ -8,7 +8,6 @@ import pytest
 
 from mobile_demo.classifier import Classifier
 from mobile_demo.decoding import stream_mono
-from mobile_demo.fourier import PowerSpectrum
 from mobile_demo.mfcc import mfcc
 from mobile_demo.shipped import SHIPPED
 
@@ -32,18 +31,6 @@ def test_mobile_demo_mfcc(benchmark, segment: np.ndarray) -> None:
 def test_the_network_alone(benchmark, segment: np.ndarray) -> None:
     classifier, features = Classifier.load(SHIPPED["standard"]), mfcc(segment)[np.newaxis]
     benchmark(classifier.predict, features)
-
-
-@pytest.mark.benchmark(group="Power spectrum of the 130 frames of a segment")
-def test_numpy_rfft(benchmark) -> None:
-    frames = np.random.default_rng(0).normal(size=(130, 2048)).astype(np.float32)
-    benchmark(lambda: np.square(np.abs(np.fft.rfft(frames))))
-
-
-@pytest.mark.benchmark(group="Power spectrum of the 130 frames of a segment")
-def test_two_matrix_products(benchmark) -> None:
-    frames = np.random.default_rng(0).normal(size=(2048, 130)).astype(np.float32)
-    benchmark(PowerSpectrum(2048, 130), frames)
 
 
 def decode(files: list[Path]) -> int:

@@ -6,8 +6,12 @@ from typing import Annotated
 import typer
 
 from mobile_demo.cli.console import Debug, interruption, printable, progress, run, say
+from mobile_demo.cli.options import CatalogFile, catalog_file
+from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.tags.tagging import Outcome, count_songs, undo_changes
 from mobile_demo.scanner.tags.undo_log import UndoLog, default_undo_file, read_undo_file
+
+_NO_CATALOG = Path(":memory:")
 
 
 def undo_tags(
@@ -18,6 +22,7 @@ def undo_tags(
             show_default=False,
         ),
     ] = None,
+    catalog: CatalogFile = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
@@ -27,7 +32,8 @@ def undo_tags(
 
     Each file gets its previous genre to the byte, or none if it had none; everything else in it
     stays as it is now, and so does its time. A song whose genre somebody else changed since is
-    left alone. What was undone is not undone again. The exit status is 0 when every song holds
+    left alone. What was undone is not undone again. The catalogue is told, so that the next scan
+    need not listen to these songs again. The exit status is 0 when every song holds
     what it held before.
 
     For example:
@@ -47,7 +53,7 @@ def undo_tags(
     if dry_run:
         outcomes, interrupted = list(undo_changes(entries, None)), False
     else:
-        outcomes, interrupted = _undo(path)
+        outcomes, interrupted = _undo(path, catalog_file(catalog))
     for outcome in outcomes:
         _print(outcome, "restore" if dry_run else "restored")
     changed = sum(outcome.done == "changed" for outcome in outcomes)
@@ -60,15 +66,22 @@ def undo_tags(
         raise typer.Exit(1)
 
 
-def _undo(path: Path) -> tuple[list[Outcome], bool]:
+def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
     """Undo with a progress bar; what became of each song, and whether it was interrupted."""
     outcomes = []
-    with UndoLog(path) as log, interruption() as interrupted, progress() as bar:
+    with (
+        Catalog(catalog if catalog.is_file() else _NO_CATALOG) as known,
+        UndoLog(path) as log,
+        interruption() as interrupted,
+        progress() as bar,
+    ):
         entries = list(read_undo_file(path))  # anew, now that nobody else writes to it
         total = count_songs(entries)
         task = bar.add_task(f"Bringing back the genres of {total} songs", total=total)
         for outcome in undo_changes(entries, log):
             outcomes.append(outcome)
+            if outcome.done == "changed":
+                known.restamp(outcome.path)
             bar.update(task, advance=1)
             if interrupted():
                 return outcomes, len(outcomes) < total

@@ -92,6 +92,7 @@ def test_everything_that_a_scan_can_leave_behind(run_command: Command, music: Pa
     for name in ("Broken beat.mp3", "Slow pad.wav"):
         assert state(music)[name] == before[name]
     assert "nothing to bring back" in run_command(UNDO).stderr
+    assert "6 songs are unchanged, 0 would be heard" in run_command(SCAN, music, "--dry-run").stderr
 
 
 def test_uncertain_songs_have_a_playlist_and_no_tag(run_command: Command, music: Path) -> None:
