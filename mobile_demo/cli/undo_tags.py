@@ -70,7 +70,7 @@ def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
     """Undo with a progress bar; what became of each song, and whether it was interrupted."""
     outcomes = []
     with (
-        Catalog(catalog if catalog.is_file() else _NO_CATALOG) as known,
+        Catalog(catalog if catalog.is_file() else _NO_CATALOG, create=True) as known,
         UndoLog(path) as log,
         interruption() as interrupted,
         progress() as bar,
