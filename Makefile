@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export MUSIC
 
-.PHONY: help scan test test-long lint benchmark check-arm64 reproduce-model lock clean
+.PHONY: help scan test test-long lint bench check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -23,8 +23,8 @@ lint: .venv/dev/ready  ## Check style and types
 	.venv/dev/bin/ruff format --check .
 	.venv/dev/bin/mypy
 
-benchmark: .venv/dev/ready  ## Measure speed ratios, each against something run beside it
-	.venv/dev/bin/python -m benchmarks
+bench: .venv/bench/ready .venv/tflite-runtime/ready  ## Measure speed ratios, each against something run beside it
+	.venv/bench/bin/python -m benchmarks
 
 check-arm64: .venv/dev/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
 	.venv/dev/bin/python -m tests.arm64.check

@@ -1,4 +1,4 @@
-"""``make benchmark``: run all comparisons on one thread and write docs/benchmarks.md."""
+"""``make bench``: run all comparisons on one thread and write docs/benchmarks.md."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def page(measured: list[dict[str, Any]]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make benchmark`: medians of many rounds, one thread, one run. Times hold for",
+        "Written by `make bench`: medians of many rounds, one thread, one run. Times hold for",
         "the machine named here; the ratios are what to take away.",
         "",
         f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}"
@@ -51,8 +51,8 @@ def _times(rows: list[dict[str, Any]]) -> list[str]:
     first = rows[0]["stats"]["median"]
     lines = ["| what | median | ratio to the first |", "|---|---|---|"]
     for row in rows:
-        what, median = row["name"].removeprefix("test_").replace("_", " "), row["stats"]["median"]
-        lines.append(f"| {what} | {median * 1e3:.3f} ms | {median / first:.2f} |")
+        median = row["stats"]["median"]
+        lines.append(f"| {_what(row)} | {median * 1e3:.3f} ms | {median / first:.2f} |")
     return lines
 
 
@@ -62,21 +62,22 @@ def _models(rows: list[dict[str, Any]]) -> list[str]:
     lines += ["|---|---|---|---|---|"]
     for row in rows:
         median, extra = row["stats"]["median"], row["extra_info"]
-        what = row["name"].removeprefix("test_").replace("_", " ", 1)
         right = "-" if extra["accuracy"] is None else f"{extra['accuracy']:.1%}"
+        ms = median / 60 * 1e3
         lines.append(
-            f"| {what} | {extra['bytes']:,} | {median / 60 * 1e3:.3f} ms | {median / first:.2f} |"
-            f" {right} |"
+            f"| {_what(row)} | {extra['bytes']:,} | {ms:.3f} ms | {median / first:.2f} | {right} |"
         )
     return lines
 
 
 def _memory(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["| features on disk | peak of anonymous memory |", "|---|---|"]
-    for row in rows:
-        extra = row["extra_info"]
-        lines.append(f"| {extra['features_mb']} MB | {extra['peak_mb']} MB |")
+    lines = ["| what | peak |", "|---|---|"]
+    lines += [f"| {_what(row)} | {row['extra_info']['peak_mb']} MB |" for row in rows]
     return lines
+
+
+def _what(row: dict[str, Any]) -> str:
+    return str(row["name"]).removeprefix("test_").replace("_", " ")
 
 
 def _processor() -> str:

@@ -13,6 +13,7 @@ lock() {
 lock pyproject.toml -o requirements/scan.txt
 lock pyproject.toml --extra server -o requirements/server.txt
 lock pyproject.toml --extra dev -o requirements/dev.txt
+lock pyproject.toml --extra bench -o requirements/bench.txt --prerelease explicit
 # Without LiteRT, so that it is its predecessor that runs.
 lock pyproject.toml --extra tflite-runtime -o requirements/tflite-runtime.txt \
     --no-emit-package ai-edge-litert
