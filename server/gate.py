@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from math import ceil
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -206,8 +206,7 @@ def check_size(size: int, limits: Limits) -> None:
 
 def _check_host(headers: Headers) -> None:
     # A page whose name its owner lets point to 127.0.0.1 would else be of one origin with us.
-    host = urlsplit(f"//{headers.get('host', '')}")
-    if host.hostname not in _LOCAL_NAMES:
+    if _split(f"//{headers.get('host', '')}").hostname not in _LOCAL_NAMES:
         raise Problem("wrong-host", "This server answers as localhost or 127.0.0.1 alone.")
 
 
@@ -216,8 +215,15 @@ def _check_origin(headers: Headers, allowed: tuple[str, ...]) -> None:
     origin = headers.get("origin")
     if origin is None or origin in allowed:
         return
-    if urlsplit(origin).netloc != headers.get("host"):
+    if not _split(origin).netloc or _split(origin).netloc != headers.get("host"):
         raise Problem("foreign-origin", "Pages of this origin need an --allow-origin.")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _check_token(headers: Headers, token: str) -> None:
