@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_demo.decoding import stream_mono
 from mobile_demo.errors import AudioError
 from mobile_demo.features import segment_features
 from mobile_demo.frontend import FrontEnd
-from server.recipe import OURS, Recipe, Table, compute, mel_power
-from server.work import Recording
+from server.excerpt import Excerpt
+from server.recipe import OURS, Recipe, Table, compute
 
 FloatArray = NDArray[np.float32]
 
@@ -37,76 +35,22 @@ class Mistake:
     detail: str
 
 
-@dataclass(frozen=True)
-class Song:
-    """The recording whose features were computed elsewhere, around some of its segments.
-
-    Attributes
-    ----------
-    first, count : which segments
-    """
-
-    recording: Recording
-    front_end: FrontEnd
-    first: int
-    count: int
-
-    @cached_property
-    def segments(self) -> list[FloatArray]:
-        """Those segments as they are."""
-        return self.heard(self.front_end.sample_rate)
-
-    def heard(
-        self,
-        rate: int,
-        to_mono: Callable[[FloatArray], FloatArray] | None = None,
-        delay: int = 0,
-    ) -> list[FloatArray]:
-        """The segments of the song at another rate, taken for samples of the right one.
-
-        Parameters
-        ----------
-        to_mono : mixes the channels
-        delay : zeros before the song [samples]
-        """
-        size = self.front_end.segment_samples
-        start, end = self.first * size - delay, (self.first + self.count) * size - delay
-        parts: list[FloatArray] = [np.zeros(max(0, -start), np.float32)]
-        at = 0
-        for block in stream_mono(Path(self.recording.path), rate, to_mono):
-            parts.append(block[max(0, start - at) : max(0, end - at)])
-            at += len(block)
-            if at >= end:
-                break
-        samples = np.concatenate(parts)
-        whole = len(samples) // size
-        if not whole and len(samples) and not self.first:  # short songs are repeated
-            return [np.resize(samples, size)]
-        return list(samples[: whole * size].reshape(whole, size))
-
-    @cached_property
-    def power(self) -> float:
-        """Largest mel power of any of its segments."""
-        segments = self.recording.segments(self.front_end)
-        return max(float(mel_power(segment, self.front_end).max()) for segment in segments)
-
-
 Attempt = tuple[Mistake, Callable[[], list[Table]]]
 """A mistake, and what computes the segments' features with it."""
 
 
-def attempts(song: Song) -> Iterator[Attempt]:
+def attempts(excerpt: Excerpt) -> Iterator[Attempt]:
     """Every mistake that the kind of features can have, with what makes it."""
-    for mistake, recipe in _recipes(song.front_end):
-        yield mistake, partial(_by_recipe, song, recipe)
-    yield from _of_samples(song)
-    yield from _of_time(song)
-    yield from _of_tables(song)
+    for mistake, recipe in _recipes(excerpt.front_end):
+        yield mistake, partial(_by_recipe, excerpt, recipe)
+    yield from _of_samples(excerpt)
+    yield from _of_time(excerpt)
+    yield from _of_tables(excerpt)
 
 
-def _by_recipe(song: Song, recipe: Recipe) -> list[Table]:
-    power = song.power if recipe.range_of == "song" else 0.0
-    return [compute(samples, song.front_end, recipe, power) for samples in song.segments]
+def _by_recipe(excerpt: Excerpt, recipe: Recipe) -> list[Table]:
+    power = excerpt.power if recipe.range_of == "song" else 0.0
+    return [compute(samples, excerpt.front_end, recipe, power) for samples in excerpt.segments]
 
 
 def _recipes(front_end: FrontEnd) -> Iterator[tuple[Mistake, Recipe]]:
@@ -174,11 +118,11 @@ def _recipes(front_end: FrontEnd) -> Iterator[tuple[Mistake, Recipe]]:
     yield Mistake("lifter", "The coefficients are liftered (22)."), Recipe(lifter=22)
 
 
-def _of_samples(song: Song) -> Iterator[Attempt]:
+def _of_samples(excerpt: Excerpt) -> Iterator[Attempt]:
     def changed(change: Callable[[FloatArray], FloatArray]) -> list[Table]:
-        return [compute(change(samples), song.front_end) for samples in song.segments]
+        return [compute(change(samples), excerpt.front_end) for samples in excerpt.segments]
 
-    if song.front_end.features == "mfcc":  # which log-mel's level makes good
+    if excerpt.front_end.features == "mfcc":  # which log-mel's level makes good
         for scale in (32_768.0, 32_767.0, 1 / 32_768.0):
             detail = "Samples are from -32768 to 32767, not from -1 to 1."
             if scale < 1:
@@ -193,55 +137,61 @@ def _of_samples(song: Song) -> Iterator[Attempt]:
         ("right-channel", "The right channel is taken, not the mean of both.", _right),
         ("channels-added", "The channels are added, not averaged.", _sum),
     ):
-        yield Mistake(code, detail), partial(_heard, song, song.front_end.sample_rate, to_mono)
+        yield (
+            Mistake(code, detail),
+            partial(_heard, excerpt, excerpt.front_end.sample_rate, to_mono),
+        )
     for rate in _OTHER_RATES:
-        if rate != song.front_end.sample_rate:
-            right = song.front_end.sample_rate
+        if rate != excerpt.front_end.sample_rate:
+            right = excerpt.front_end.sample_rate
             detail = f"The audio is at {rate} Hz and was not resampled to {right} Hz."
-            yield Mistake("sample-rate", detail), partial(_heard, song, rate)
+            yield Mistake("sample-rate", detail), partial(_heard, excerpt, rate)
 
 
 def _heard(
-    song: Song,
+    excerpt: Excerpt,
     rate: int,
     to_mono: Callable[[FloatArray], FloatArray] | None = None,
-    delay: int = 0,
 ) -> list[Table]:
-    return [compute(samples, song.front_end) for samples in song.heard(rate, to_mono, delay)]
+    return [compute(samples, excerpt.front_end) for samples in excerpt.heard(rate, to_mono)]
 
 
-def _of_time(song: Song) -> Iterator[Attempt]:
-    rate = song.front_end.sample_rate
+def _late(excerpt: Excerpt, delay: int) -> list[Table]:
+    return [compute(samples, excerpt.front_end) for samples in excerpt.late(delay)]
+
+
+def _of_time(excerpt: Excerpt) -> Iterator[Attempt]:
+    rate = excerpt.front_end.sample_rate
     for source in (44_100, 48_000):
         for delay in _DECODER_DELAYS:
             samples = round(delay * rate / source)
             detail = f"The decoder's delay of {delay} samples is left before the song."
-            yield Mistake("decoder-delay", detail), partial(_heard, song, rate, None, samples)
+            yield Mistake("decoder-delay", detail), partial(_late, excerpt, samples)
     yield (
         Mistake("cut-from-song", "The features are those of the whole song, cut afterwards."),
-        partial(_cut_from_song, song),
+        partial(_cut_from_song, excerpt),
     )
 
 
-def _cut_from_song(song: Song) -> list[Table]:
+def _cut_from_song(excerpt: Excerpt) -> list[Table]:
     """Frames of the song's own grid, padded at the song's ends alone."""
-    front_end = song.front_end
+    front_end = excerpt.front_end
     half, hop, size = front_end.n_fft // 2, front_end.hop_length, front_end.segment_samples
-    blocks = song.recording.segments(front_end)
+    blocks = excerpt.recording.segments(front_end)
     samples = np.pad(np.concatenate(list(blocks)), half)
     tables = []
-    for number in range(song.first, song.first + len(song.segments)):
+    for number in range(excerpt.first, excerpt.first + len(excerpt.segments)):
         start = round(number * size / hop) * hop
         needed = samples[start : start + (front_end.n_frames - 1) * hop + front_end.n_fft]
         recipe = Recipe(padding="none", range_of="song")
-        tables.append(compute(needed, front_end, recipe, song.power))
+        tables.append(compute(needed, front_end, recipe, excerpt.power))
     return tables
 
 
-def _of_tables(song: Song) -> Iterator[Attempt]:
+def _of_tables(excerpt: Excerpt) -> Iterator[Attempt]:
     def changed(change: Callable[[Table], Table]) -> list[Table]:
-        segments = song.segments
-        ours = [segment_features(samples, song.front_end) for samples in segments]
+        segments = excerpt.segments
+        ours = [segment_features(samples, excerpt.front_end) for samples in segments]
         return [change(table.astype(np.float64)) for table in ours]
 
     yield (
@@ -256,13 +206,13 @@ def _of_tables(song: Song) -> Iterator[Attempt]:
                 Mistake("shifted-frames", detail),
                 partial(changed, partial(_shifted, direction)),
             )
-    if song.front_end.features == "mfcc":
+    if excerpt.front_end.features == "mfcc":
         missing = "Coefficient 0 is left out: the first is 1."
         yield Mistake("no-coefficient-0", missing), partial(changed, lambda t: t[:, 1:])
-        more = FrontEnd(**{**vars(song.front_end), "n_mfcc": song.front_end.n_mfcc + 1})
+        more = FrontEnd(**{**vars(excerpt.front_end), "n_mfcc": excerpt.front_end.n_mfcc + 1})
         yield (
             Mistake("no-coefficient-0", missing),
-            lambda: [compute(samples, more, OURS)[:, 1:] for samples in song.segments],
+            lambda: [compute(samples, more, OURS)[:, 1:] for samples in excerpt.segments],
         )
 
 
@@ -293,7 +243,9 @@ def _sum(block: FloatArray) -> FloatArray:
     return total
 
 
-def explain(song: Song, theirs: NDArray[np.float64]) -> Iterator[tuple[Mistake, float, float]]:
+def explain(
+    excerpt: Excerpt, theirs: NDArray[np.float64]
+) -> Iterator[tuple[Mistake, float, float]]:
     """What is left of the differences with each mistake made here.
 
     Parameters
@@ -304,7 +256,7 @@ def explain(song: Song, theirs: NDArray[np.float64]) -> Iterator[tuple[Mistake, 
     ------
     the mistake, the largest difference and the mean one; only of those that give such a shape
     """
-    for mistake, make in attempts(song):
+    for mistake, make in attempts(excerpt):
         try:
             tables = make()
         except AudioError:  # the song doesn't have that

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from mobile_demo.classifier import Classifier
 from mobile_demo.features import segment_features
 from server.answers import Cause, CoefficientDifference, FrameDifference, ModelName, Parity
+from server.excerpt import Excerpt
 from server.features import decode
-from server.mistakes import Song, explain
+from server.mistakes import explain
 from server.work import Recording, some_segments
 
 TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
@@ -18,7 +19,9 @@ TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
 
 _MOST_SEGMENTS = 40
 _MOST_EXPLAINED = 3  # segments that mistakes are tried on
-_EXPLAINED = 0.02  # of the differences may be left, on average: decoders differ as well
+# What a mistake may leave of the differences, on average: decoders and rounding differ as well.
+_EXPLAINED, _BETTER = 0.02, 0.25
+_SMALL = 10  # tolerances: where no more than that is left, to have bettered them is enough
 _WORST_FRAMES = 10
 _NEAREST = 5
 
@@ -51,10 +54,10 @@ class Compare:
         nearest: list[Cause] = []
         if not same:
             some = theirs[: min(_MOST_EXPLAINED, len(ours))]
-            song = Song(self.recording, front_end, self.first, len(some))
+            excerpt = Excerpt(self.recording, front_end, self.first, len(some))
             tried = (
                 Cause(code=mistake.code, detail=mistake.detail, maximum=maximum, mean=mean)
-                for mistake, maximum, mean in explain(song, some)
+                for mistake, maximum, mean in explain(excerpt, some)
             )
             nearest = sorted(tried, key=lambda cause: cause.mean or 0.0)[:_NEAREST]
         return Parity(
@@ -84,8 +87,7 @@ def _cause(
 ) -> Cause:
     if same:
         return Cause(code="none", detail="The features are the same.", maximum=None, mean=None)
-    scale = _MEAN_OF_STRANGERS if difference is None else float(difference.mean())
-    if nearest and (nearest[0].mean or 0.0) <= max(tolerance, _EXPLAINED * scale):
+    if nearest and _explains(nearest[0], difference, tolerance):
         return nearest[0]
     detail = "None of the known mistakes explains the differences."
     if difference is None:
@@ -93,7 +95,14 @@ def _cause(
     return Cause(code="unknown", detail=detail, maximum=None, mean=None)
 
 
-_MEAN_OF_STRANGERS = 1.0
+def _explains(cause: Cause, difference: NDArray[np.float64] | None, tolerance: float) -> bool:
+    maximum, mean = cause.maximum or 0.0, cause.mean or 0.0
+    if difference is None:  # nothing to be better than
+        return mean <= _SMALL * tolerance
+    before = float(difference.mean())
+    if maximum <= _SMALL * tolerance:
+        return mean <= _BETTER * before
+    return mean <= _EXPLAINED * before
 
 
 def _worst_frames(difference: NDArray[np.float64], first: int) -> list[FrameDifference]:

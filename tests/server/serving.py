@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 import psutil
 
-from mobile_demo.text import printable
 from mobile_demo.synthetic import write_audio, write_synthetic_library
+from mobile_demo.text import printable
 from tests.conftest import REPOSITORY, tone
 
 _ADDRESS = re.compile(r"Serving \S+ at (http://\S+) with")
@@ -57,7 +57,7 @@ class Serving:
         targets = []
         for descriptor in folder.iterdir():
             try:
-                targets.append(os.readlink(descriptor))
+                targets.append(str(descriptor.readlink()))
             except OSError:  # closed meanwhile
                 continue
         return [target for target in targets if not target.startswith("socket:")]

@@ -89,10 +89,10 @@ def test_this_machines_names_are_good(server: Serving, host: str) -> None:
     assert server.get("/v1/models", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://["])
-def test_a_page_from_elsewhere_can_not_even_post(
-    server: Serving, songs: Path, origin: str
-) -> None:
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://["]
+)
+def test_a_page_from_elsewhere_can_not_even_post(server: Serving, songs: Path, origin: str) -> None:
     response = server.post("/v1/classify", songs / "opus.opus", headers={"Origin": origin})
     assert response.status_code == 403
     assert response.json()["code"] == "foreign-origin"
@@ -137,9 +137,7 @@ def test_nothing_is_sniffed_framed_or_loaded_from_elsewhere(server: Serving, pat
         ("/v1/model?model=" + "x" * 201, "invalid-request"),
     ],
 )
-def test_what_there_is_not_is_a_problem_with_a_code(
-    server: Serving, path: str, code: str
-) -> None:
+def test_what_there_is_not_is_a_problem_with_a_code(server: Serving, path: str, code: str) -> None:
     response = server.get(path)
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
@@ -167,7 +165,10 @@ def test_the_log_has_the_id_and_never_a_name_or_a_path_that_is_not_ours(
     lines = [line for line in guarded.log.read_text().splitlines() if line.startswith("{")]
     entries = [json.loads(line) for line in lines]
     mine = [entry for entry in entries if entry.get("request") == "find-me"]
-    assert [(entry["path"], entry["status"]) for entry in mine] == [("/v1/classify", 200), ("-", 404)]
+    assert [(entry["path"], entry["status"]) for entry in mine] == [
+        ("/v1/classify", 200),
+        ("-", 404),
+    ]
     assert mine[0]["bytes"] > (songs / "Bells.m4a").stat().st_size
     for secret in ("Bells", "secret", TOKEN):
         assert secret not in guarded.log.read_text()

@@ -94,7 +94,9 @@ def test_a_form_without_the_right_parts(strict: Serving, body: bytes) -> None:
     assert code_of(response) == (422, "invalid-request")
 
 
-@pytest.mark.parametrize("query", ["vote=loud", "min_confidence=2", "min_margin=nan", "min_margin="])
+@pytest.mark.parametrize(
+    "query", ["vote=loud", "min_confidence=2", "min_margin=nan", "min_margin="]
+)
 def test_a_wrong_parameter(strict: Serving, tmp_path: Path, query: str) -> None:
     song = write_tone(tmp_path / "song.flac", 3.0)
     assert code_of(strict.post(f"/v1/classify?{query}", song)) == (422, "invalid-request")
@@ -119,9 +121,7 @@ def test_a_body_that_does_not_arrive(strict: Serving) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_a_worker_that_hangs_is_given_up_and_replaced(
-    strict: Serving, tmp_path: Path
-) -> None:
+def test_a_worker_that_hangs_is_given_up_and_replaced(strict: Serving, tmp_path: Path) -> None:
     song = write_tone(tmp_path / "song.flac", 3.0)
     worker = strict.workers()[0]
     worker.send_signal(signal.SIGSTOP)  # as good as a decoder's endless loop, and quicker made
