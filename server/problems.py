@@ -21,6 +21,7 @@ KINDS = {
     "foreign-origin": Kind(403, "A page from elsewhere may not ask"),
     "unknown-path": Kind(404, "There is nothing at this path"),
     "unknown-model": Kind(404, "There is no model of that name"),
+    "unknown-segment": Kind(404, "The song has no such segment"),
     "wrong-method": Kind(405, "The path does not take this method"),
     "slow-upload": Kind(408, "The body did not arrive in time"),
     "too-large": Kind(413, "The body has too many bytes"),

@@ -36,6 +36,7 @@ _UPLOAD = (
     *("crashed", "too-much-memory", "overloaded", "internal", "unavailable", "out-of-time"),
 )
 _FILE = {"type": "string", "format": "binary"}
+_KINDS = {"file": "audio/*", "features": "application/x-npy"}  # for OpenAPI; the content decides
 
 
 def _service(request: Request) -> Service:
@@ -69,7 +70,8 @@ ModelChoice = Annotated[
 def _body(**parts: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": parts, "required": list(parts)}
     schema["additionalProperties"] = False
-    content = {"multipart/form-data": {"schema": schema}}
+    kinds = {part: {"contentType": _KINDS[part]} for part in parts}
+    content = {"multipart/form-data": {"schema": schema, "encoding": kinds}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -139,7 +141,7 @@ async def classify_segments(
             "content": {"application/octet-stream": {"schema": _FILE}},
             "description": "JSON, or with `format=npy` a file for `numpy.load`",
         },
-        **documented(*_UPLOAD),
+        **documented(*_UPLOAD, "unknown-segment"),
     },
     openapi_extra=_body(file=_FILE),
     tags=["porting"],
@@ -170,7 +172,7 @@ async def features(
 @router.post(
     "/v1/parity",
     response_model=Parity,
-    responses=documented(*_UPLOAD, "invalid-features"),
+    responses=documented(*_UPLOAD, "unknown-segment", "invalid-features"),
     openapi_extra=_body(file=_FILE, features=_FILE),
     tags=["porting"],
 )

@@ -240,7 +240,7 @@ _CODES: dict[type[Exception], str] = {
     DamagedAudioError: "damaged",
     TooShortError: "too-short",
     TooLongError: "too-long",
-    NoSegmentError: "invalid-request",
+    NoSegmentError: "unknown-segment",
     FeaturesError: "invalid-features",
     AudioError: "not-judged",
     MemoryError: "too-much-memory",

@@ -155,5 +155,5 @@ def test_features_as_npy_are_exact(server: Serving, songs: Path, tmp_path: Path)
 
 def test_a_segment_that_there_is_not(server: Serving, songs: Path) -> None:
     response = server.post("/v1/features", songs / "Slow pad.wav", params={"first": 2})
-    assert response.status_code == 422
+    assert (response.status_code, response.json()["code"]) == (404, "unknown-segment")
     assert "no segment 2" in response.json()["detail"]
