@@ -3,7 +3,7 @@
 import { COLOURS, drawFeatures, drawGenres, drawWave } from "./draw.js";
 
 const byId = (id) => document.getElementById(id);
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
