@@ -115,6 +115,7 @@ class Pool:
                 worker = worker or self._started()
             except PocketGenreError as error:
                 self._failure = error
+                self._turn_away()
                 if self._closed:
                     return
                 time.sleep(_PAUSE_SECONDS)
@@ -136,6 +137,14 @@ class Pool:
                 ready.clear()
                 worker = None
             promise.set_result(answer)
+
+    def _turn_away(self) -> None:
+        """Where no worker can be had, nobody is to wait for one."""
+        with suppress(queue.Empty):
+            while not any(ready.is_set() for ready in self._ready) and not self._closed:
+                taken = self._waiting.get_nowait()
+                if taken and taken[1].set_running_or_notify_cancel():
+                    taken[1].set_result(KILLED)
 
     def _started(self) -> Worker:
         worker = Worker(self._set_up)

@@ -236,6 +236,17 @@ def test_what_has_begun_is_finished_when_it_is_ended(tmp_path: Path) -> None:
         assert not any(worker.is_running() for worker in workers)
 
 
+@pytest.mark.long
+def test_a_connection_that_asks_nothing_is_closed(strict: Serving) -> None:
+    host, port = strict.url.removeprefix("http://").split(":")
+    started = time.monotonic()
+    with socket.create_connection((host, int(port)), timeout=40) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        threading.Timer(10, slow.sendall, [b"very "]).start()
+        assert slow.recv(100) == b""
+    assert 15 < time.monotonic() - started < 30
+
+
 def test_workers_do_not_outlive_a_server_that_is_killed(tmp_path: Path) -> None:
     with serving(tmp_path / "log", "--workers", 2, "--model", "standard") as running:
         workers = running.workers()

@@ -36,10 +36,14 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desk", "phone"])
+DESK, PHONE = (1280, "light"), (390, "dark")
+EITHER = pytest.mark.parametrize("page", [DESK, PHONE], ids=["desk", "phone"], indirect=True)
+
+
+@pytest.fixture
 def page(browser: Browser, server: Serving, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The page at two widths; it may ask this server alone, and may not complain."""
-    width, scheme = request.param
+    """The page; it may ask this server alone, and may not complain."""
+    width, scheme = getattr(request, "param", PHONE)
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []
     asked: list[str] = []
@@ -68,6 +72,7 @@ def colours(page: Page, canvas: str) -> int:
     )
 
 
+@EITHER
 def test_songs_get_their_genre_their_vote_and_their_pictures(
     page: Page, server: Serving, songs: Path
 ) -> None:
@@ -87,6 +92,7 @@ def test_songs_get_their_genre_their_vote_and_their_pictures(
     assert colours(page, ".features") > 50
 
 
+@EITHER
 def test_nothing_is_wider_than_the_page(page: Page, songs: Path) -> None:
     listen(page, songs / "Slow pad.wav")
     page.locator("summary").click()
