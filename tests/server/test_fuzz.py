@@ -119,8 +119,8 @@ def victim(tmp_path: Path):
 
 
 def test_mutated_songs_harm_nobody(victim: Serving, originals: list[bytes]) -> None:
-    outcomes = fuzz(victim, originals, 300)
-    assert outcomes["200"] > 40, "mutations should leave some songs whole"
+    outcomes = fuzz(victim, originals, 200)
+    assert outcomes["200"] > 20, "mutations should leave some songs whole"
     assert outcomes.total() - outcomes["200"] > 40, "and break others"
 
 
