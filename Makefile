@@ -1,16 +1,20 @@
-# Two commands do all the set-up:
+# Three commands do all the set-up:
 #   make scan MUSIC=~/Music    label a folder of songs
+#   make serve                 a page and an API to drop songs on, on this machine alone
 #   make test                  run every check
 PYTHON ?= python3
 export MUSIC
 
-.PHONY: help scan test test-long lint bench check-arm64 reproduce-model lock clean
+.PHONY: help scan serve test test-long lint bench check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
 	@.venv/scan/bin/python -m mobile_demo.cli.demo "$$MUSIC"
+
+serve: .venv/server/ready  ## Answer over HTTP what the phone would say of a song; there is a page to drop songs on
+	@.venv/server/bin/serve-classifier $(SERVE)
 
 test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run the linters and all tests
 	.venv/dev/bin/python -m pytest
@@ -70,7 +74,7 @@ clean:  ## Remove the environments
 	@echo "Setting up an arm64 Python to emulate (once)"
 	@sh tests/arm64/build.sh
 
-# One environment a role, from locked versions: scan, dev (everything), tflite-runtime, mediapipe.
+# One environment a role, from locked versions: scan, server, dev (everything), tflite-runtime, mediapipe.
 # It is ready when all is installed; one that broke half-way is built anew.
 .venv/%/ready: requirements/%.txt pyproject.toml
 	@echo "Setting up .venv/$* (once)"

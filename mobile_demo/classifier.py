@@ -109,12 +109,27 @@ class Classifier:
         front_end = self.card.front_end
         if count:
             try:
-                return self._listen(spread_segments(path, front_end, count))
+                return self.listen(spread_segments(path, front_end, count))
             except CannotSeekError:
-                return self._listen(pick_segments(path, front_end, count))
-        return self._listen(cut_segments(stream_mono(path, front_end.sample_rate), front_end))
+                return self.listen(pick_segments(path, front_end, count))
+        return self.listen(cut_segments(stream_mono(path, front_end.sample_rate), front_end))
 
-    def _listen(self, segments: Iterable[FloatArray]) -> FloatArray:
+    def listen(self, segments: Iterable[FloatArray]) -> FloatArray:
+        """Genre probabilities of segments as they come, until they end or break.
+
+        Parameters
+        ----------
+        segments : iterable of float32 [shape=(segment_samples,)]
+
+        Returns
+        -------
+        float32 [shape=(segments, genres)]
+
+        Raises
+        ------
+        AudioError
+            there is no segment, or nothing but silence.
+        """
         rows: list[FloatArray] = []
         peak = 0.0
         try:

@@ -11,7 +11,7 @@ addresses.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from mobile_demo.errors import AudioError
 
 FloatArray = NDArray[np.float32]
+Mix = Callable[[FloatArray], FloatArray]
+"""From (n, channels) to (n,)."""
 
 SONG_SUFFIXES = frozenset(
     {
@@ -59,12 +61,22 @@ class UnreadableError(AudioError):
     """The file system doesn't give the file; another time it may."""
 
 
+class NotAudioError(AudioError):
+    """There is no sound in it, or none in a format that can be decoded."""
+
+
 class DamagedAudioError(AudioError):
     """Decoding stopped in the middle; what was yielded before is good."""
 
 
-def stream_mono(path: Path, sample_rate: int) -> Iterator[FloatArray]:
+def stream_mono(path: Path, sample_rate: int, to_mono: Mix | None = None) -> Iterator[FloatArray]:
     """Decode a file, mix its channels to their mean, and resample it (soxr HQ).
+
+    Parameters
+    ----------
+    path : the file
+    sample_rate : of the blocks [Hz]
+    to_mono : what mixes the channels otherwise, to see what would come of it
 
     Yields
     ------
@@ -80,7 +92,7 @@ def stream_mono(path: Path, sample_rate: int) -> Iterator[FloatArray]:
         it broke in the middle; the blocks up to there have been yielded.
     """
     with open_song(path) as file:
-        yield from _stream_file(file, sample_rate)
+        yield from _stream_file(file, sample_rate, to_mono or mix)
 
 
 @contextmanager
@@ -121,12 +133,12 @@ class Source:
             return self._file.tell()
 
 
-def _stream_file(file: Source, sample_rate: int) -> Iterator[FloatArray]:
+def _stream_file(file: Source, sample_rate: int, to_mono: Mix) -> Iterator[FloatArray]:
     try:
-        source_rate, blocks = _decode_with_libsndfile(file)
+        source_rate, blocks = _decode_with_libsndfile(file, to_mono)
     except soundfile.LibsndfileError:
         file.seek(0)
-        source_rate, blocks = _decode_with_ffmpeg(file)
+        source_rate, blocks = _decode_with_ffmpeg(file, to_mono)
     check_rate(source_rate)
     with closing(blocks):  # type: ignore[type-var]
         yield from _resample(_finite(blocks), source_rate, sample_rate)
@@ -169,11 +181,11 @@ def open_libsndfile(file: Source, reader: type = soundfile.SoundFile) -> Any:
     sound = reader(file)
     if sound.format not in _LIBSNDFILE_FORMATS:
         sound.close()
-        raise AudioError("not audio in a format that can be decoded")
+        raise NotAudioError("not audio in a format that can be decoded")
     return sound
 
 
-def _decode_with_libsndfile(file: Source) -> tuple[int, Iterator[FloatArray]]:
+def _decode_with_libsndfile(file: Source, to_mono: Mix) -> tuple[int, Iterator[FloatArray]]:
     sound = open_libsndfile(file, _Sequential)
 
     def blocks() -> Iterator[FloatArray]:
@@ -186,7 +198,7 @@ def _decode_with_libsndfile(file: Source) -> tuple[int, Iterator[FloatArray]]:
                     raise DamagedAudioError(f"damaged: {error.error_string}") from error
                 if not len(block):
                     return
-                yield mix(block)
+                yield to_mono(block)
 
     return sound.samplerate, blocks()
 
@@ -207,21 +219,21 @@ def open_ffmpeg(file: Source) -> tuple[Any, Any]:
             file, "r", options={"format_whitelist": _CONTAINERS}, metadata_errors="replace"
         )
     except Exception as error:  # whatever a damaged file makes of foreign code
-        raise AudioError("not audio in a format that can be decoded") from error
+        raise NotAudioError("not audio in a format that can be decoded") from error
     if not container.streams.audio:
         container.close()
-        raise AudioError("there is no sound in it")
+        raise NotAudioError("there is no sound in it")
     stream = container.streams.audio[0]
     if stream.codec_context is None or not stream.rate:
         container.close()
-        raise AudioError("its audio is in a format that can't be decoded (protected, perhaps)")
+        raise NotAudioError("its audio is in a format that can't be decoded (protected, perhaps)")
     if stream.codec_context.codec_tag in _PROTECTED:
         container.close()
-        raise AudioError("it is protected against copying, so it cannot be decoded")
+        raise NotAudioError("it is protected against copying, so it cannot be decoded")
     return container, stream
 
 
-def _decode_with_ffmpeg(file: Source) -> tuple[int, Iterator[FloatArray]]:
+def _decode_with_ffmpeg(file: Source, to_mono: Mix) -> tuple[int, Iterator[FloatArray]]:
     import av
 
     container, stream = open_ffmpeg(file)
@@ -234,7 +246,8 @@ def _decode_with_ffmpeg(file: Source) -> tuple[int, Iterator[FloatArray]]:
             try:
                 for frame in container.decode(stream):
                     for converted in planar.resample(frame):
-                        yield mix(converted.to_ndarray().T.astype(np.float32, copy=False))
+                        planes = converted.to_ndarray().T.astype(np.float32, copy=False)
+                        yield to_mono(planes)
             except Exception as error:  # whatever a damaged file makes of foreign code
                 raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
 

@@ -8,12 +8,13 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Pipe, wait
 from typing import Any
 
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Heard
-from mobile_demo.scanner.worker import READY, Job, OpenEar, hear
+from mobile_demo.scanner.worker import READY, Hearing, Job, OpenEar, SetUp, hear
 
 # Jobs a worker has in hand: the one it is at, and the next, so that it need not wait for us.
 _IN_HAND = 2
@@ -64,7 +65,7 @@ def _listen_elsewhere(
     jobs: Iterator[Job], open_ear: OpenEar, count: int, interrupted: Callable[[], bool]
 ) -> Answers:
     handed_back: deque[Job] = deque()
-    workers: list[_Worker] = []
+    workers: list[Worker] = []
     try:
         while True:
             for worker in workers:
@@ -72,7 +73,7 @@ def _listen_elsewhere(
                     worker.give(job)
             # Only as many as there is work for.
             while len(workers) < count and (job := _next(handed_back, jobs)):
-                workers.append(_Worker(open_ear))
+                workers.append(Worker(Hearing(open_ear), "--workers 0 does without."))
                 workers[-1].give(job)
             busy = {worker.connection: worker for worker in workers if worker.jobs}
             if not busy or interrupted():
@@ -82,7 +83,8 @@ def _listen_elsewhere(
                 answer = worker.answer()
                 if answer is None:
                     continue
-                yield answer
+                job, heard = answer
+                yield job, _epitaph(heard.status, job) if isinstance(heard, Death) else heard
                 if worker.dead:
                     handed_back.extend(worker.jobs)
                     workers.remove(worker)
@@ -95,14 +97,33 @@ def _next(handed_back: deque[Job], jobs: Iterator[Job]) -> Job | None:
     return handed_back.popleft() if handed_back else next(jobs, None)
 
 
-class _Worker:
-    """One process, the pipe to it, and the jobs that it has in hand."""
+@dataclass(frozen=True)
+class Death:
+    """In place of an answer: the process has died of the job.
 
-    def __init__(self, open_ear: OpenEar) -> None:
-        self.jobs: deque[Job] = deque()
+    Attributes
+    ----------
+    status : as :mod:`subprocess` has it: a negative one is the signal that ended it
+    """
+
+    status: int
+
+
+class Worker:
+    """One process, the pipe to it, and the jobs that it has in hand.
+
+    Parameters
+    ----------
+    set_up : makes, in the process, what answers jobs; pickled on its way there
+    otherwise : what to do where no process can be started, added to the error
+    """
+
+    def __init__(self, set_up: SetUp, otherwise: str = "") -> None:
+        self.jobs: deque[Any] = deque()
         self.connection, theirs = Pipe()
         self.dead = False
-        self._ready = False
+        self.ready = False
+        self._otherwise = otherwise
         modules = os.pathsep.join(os.path.abspath(place) for place in sys.path)  # noqa: PTH100
         # A group of its own: Ctrl-C is for the scan, which ends its workers itself.
         self._process = subprocess.Popen(  # noqa: S603  # this interpreter, our module
@@ -115,17 +136,22 @@ class _Worker:
             process_group=0,
         )
         theirs.close()
-        self._send(open_ear)
+        self._send(set_up)
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Any) -> None:
         """Hand over a job; if the process is gone, that is found out at the next answer."""
         self.jobs.append(job)
         self._send(job)
 
-    def answer(self) -> tuple[Job, Heard] | None:
-        """What came: an answer, or None if it was only a greeting.
+    def answer(self) -> tuple[Any, Any] | None:
+        """What came: a job with its answer, or None if it was only a greeting.
 
-        A process that is gone has died of the job that it was at.
+        A process that is gone has died of the job that it was at: a :class:`Death`.
+
+        Raises
+        ------
+        PocketGenreError
+            it can't be started, or set up.
         """
         try:
             message = self.connection.recv()
@@ -135,7 +161,7 @@ class _Worker:
             self.stop()
             raise message
         if message == READY:
-            self._ready = True
+            self.ready = True
             return None
         return self.jobs.popleft(), message
 
@@ -146,19 +172,16 @@ class _Worker:
         self._process.wait()
         self.connection.close()
 
-    def _obituary(self) -> tuple[Job, Heard]:
+    def _obituary(self) -> tuple[Any, Death]:
         try:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:  # it closed its pipe and lives on
             status = 0
         self.stop()
-        if not self._ready:
-            raise PocketGenreError(
-                f"A worker process could not start (exit status {status}); --workers 0 does"
-                " without."
-            )
-        job = self.jobs.popleft()
-        return job, _epitaph(status, job)
+        if not self.ready:
+            message = f"A worker process could not start (exit status {status})"
+            raise PocketGenreError("; ".join(filter(None, [message, self._otherwise])))
+        return self.jobs.popleft(), Death(status)
 
     def _send(self, message: Any) -> None:
         with suppress(OSError):

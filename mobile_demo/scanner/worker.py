@@ -1,8 +1,8 @@
-"""A worker: a process that listens to files, one after the other.
+"""A worker: a process that does jobs, one after the other; a scan's listens to files.
 
 A decoder that crashes or hangs on a hostile file takes its process with it and nothing else.
 A worker is started as ``python -m mobile_demo.scanner.worker FD``; FD is one end of a pipe, on
-which come what opens its ear and then jobs, and go answers.
+which come what sets it up and then jobs, and go answers.
 """
 
 import resource
@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ Listen = Callable[[Path, int], NDArray[np.floating]]
 
 OpenEar = Callable[[], Listen]
 """Makes, in the worker, what listens. It is pickled on its way there."""
+
+SetUp = Callable[[], Callable[[Any], Any]]
+"""Makes, in the worker, what answers jobs, and has an answer for every one. It is pickled on its
+way there. A job is anything that can be pickled and has ``seconds``, after which it is given up."""
 
 READY = "ready"
 
@@ -86,10 +91,21 @@ def hear(listen: Listen, job: Job) -> Heard:
         return Heard(None, None, f"it cannot be judged ({type(error).__name__}: {error})")
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """Sets up a worker of a scan: its jobs are each a :class:`Job`, its answers :class:`Heard`."""
+
+    open_ear: OpenEar
+
+    def __call__(self) -> Callable[[Job], Heard]:
+        """Open the ear."""
+        return partial(hear, self.open_ear())
+
+
 def serve(connection: Any) -> None:
     """Answer jobs until the other end is closed."""
     try:
-        listen = connection.recv()()
+        answer = connection.recv()()
     except Exception as error:  # to be raised at the other end, where it can be read
         connection.send(error)
         return
@@ -101,9 +117,9 @@ def serve(connection: Any) -> None:
             return
         # The kernel ends a process that never comes back from a decoder's loop.
         signal.setitimer(signal.ITIMER_REAL, job.seconds)
-        heard = hear(listen, job)
+        answered = answer(job)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send(heard)
+        connection.send(answered)
 
 
 def main() -> None:

@@ -85,6 +85,15 @@ def test_channels_are_averaged(tmp_path: Path, channels: int) -> None:
     np.testing.assert_allclose(decode(tmp_path / "song.wav"), 0.5 / channels, atol=1e-4)
 
 
+@pytest.mark.parametrize("ending", ["wav", "m4a"])
+def test_channels_can_be_mixed_otherwise(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"song.{ending}"
+    samples = np.concatenate([tone(440.0, 3.0, 44_100), tone(2_000.0, 3.0, 44_100)], axis=1)
+    (write_aac if ending == "m4a" else write_audio)(path, samples, 44_100)
+    right = np.concatenate(list(stream_mono(path, 22_050, lambda block: block[:, 1])))
+    assert loudest_hz(right) == pytest.approx(2_000.0, abs=2.0)
+
+
 def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
     write_aac(tmp_path / "really-aac.mp3", tone(440.0, 2.0, 44_100, 2), 44_100)
     assert loudest_hz(decode(tmp_path / "really-aac.mp3")) == pytest.approx(440.0, abs=2.0)

@@ -1,0 +1,45 @@
+"""The server under 32 clients against a scan with as many workers."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mobile_demo.card import read_model
+from mobile_demo.scanner.pool import listen_to
+from mobile_demo.scanner.worker import Job, ModelEar
+from mobile_demo.shipped import SHIPPED
+from tests.server.load import press
+from tests.server.serving import Serving, serving
+
+GROUP = "192 songs of a minute by the best model, two workers"
+SONGS, WORKERS, CLIENTS = 192, 2, 32
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving(log, "--workers", WORKERS, "--queue", CLIENTS) as running:
+        yield running
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_scanned(benchmark, phone_files: list[Path]) -> None:
+    ear = ModelEar(*read_model(SHIPPED["best"]))
+
+    def scan() -> None:
+        jobs = (Job(str(phone_files[n % len(phone_files)]), 0, 120.0) for n in range(SONGS))
+        with closing(listen_to(jobs, ear, WORKERS, lambda: False)) as answers:
+            assert all(answer.error is None for _, answer in answers)
+
+    benchmark.pedantic(scan, rounds=3)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_uploaded_by_32_clients(benchmark, server: Serving, phone_files: list[Path]) -> None:
+    def upload() -> None:
+        load = press(server.url, phone_files, CLIENTS, lambda number: number < SONGS)
+        assert load.statuses == [200] * SONGS
+
+    benchmark.pedantic(upload, rounds=3)

@@ -1,0 +1,12 @@
+"""Real answers, for OpenAPI: of a song that ``make scan`` synthesises where there is no music."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_EXAMPLES: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+
+SONG: dict[str, Any] = _EXAMPLES["song"]
+SEGMENTS: dict[str, Any] = _EXAMPLES["segments"]
+MODELS: dict[str, Any] = _EXAMPLES["models"]
+DESCRIPTION: dict[str, Any] = _EXAMPLES["description"]

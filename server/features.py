@@ -1,0 +1,118 @@
+"""Features on their way to a client and from one."""
+
+import io
+import json
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_demo.errors import AudioError
+from mobile_demo.frontend import FrontEnd
+from server.answers import ModelName
+
+FloatArray = NDArray[np.float32]
+
+_DIGITS = 6
+_NPY_MAGIC = b"\x93NUMPY"
+
+
+class FeaturesError(AudioError):
+    """The features that a device computed can't be read."""
+
+
+def encode(
+    table: FloatArray,
+    front_end: FrontEnd,
+    model: ModelName,
+    first: int,
+    form: Literal["json", "npy"],
+) -> bytes:
+    """Features as JSON (:class:`server.answers.Features`) or as a ``.npy`` file.
+
+    Parameters
+    ----------
+    table : float32 [shape=(segments, frames, coefficients)]
+    """
+    if form == "npy":
+        file = io.BytesIO()
+        np.save(file, table, allow_pickle=False)
+        return file.getvalue()
+    # Not through pydantic: it would take as long again for half a million numbers.
+    values = {
+        "model": model.model_dump(),
+        "kind": front_end.features,
+        "front_end": front_end.to_dict(),
+        "first": first,
+        "shape": table.shape,
+        "features": np.round(table.astype(float), _DIGITS).tolist(),
+    }
+    return json.dumps(values).encode()
+
+
+def decode(content: bytes, front_end: FrontEnd, most: int) -> NDArray[np.float64]:
+    """A device's features from a ``.npy`` file or from JSON.
+
+    Parameters
+    ----------
+    content : of the file; JSON is nested lists of numbers, or an object with ``features``
+    most : segments that may be in it
+
+    Returns
+    -------
+    float64 [shape=(segments, frames, coefficients)]
+        as the device has them: perhaps transposed, perhaps too few
+
+    Raises
+    ------
+    FeaturesError
+        it is nothing of the kind, or too large.
+    """
+    limit = 4 * most * front_end.n_frames * max(front_end.n_coefficients, 64)
+    table = _from_npy(content, limit) if content[:6] == _NPY_MAGIC else _from_json(content, limit)
+    if table.ndim == 2:
+        table = table[np.newaxis]
+    if table.ndim != 3 or not table.size:
+        raise FeaturesError(
+            "the features are a table (frames, coefficients), or (segments, frames, coefficients)"
+        )
+    if not np.isfinite(table).all():
+        raise FeaturesError("some of the features are not numbers")
+    return table
+
+
+def _from_npy(content: bytes, limit: int) -> NDArray[np.float64]:
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read_header(file)
+    except Exception as error:  # whatever a damaged header makes of NumPy's parser
+        raise FeaturesError("the features are not a .npy file that NumPy reads") from error
+    if dtype.kind not in "fiu" or dtype.itemsize > 8:
+        raise FeaturesError(f"the features are numbers, not {dtype}")
+    count = 1
+    for length in shape:
+        count *= length
+    if len(shape) > 3 or count > limit or count * dtype.itemsize != len(content) - file.tell():
+        raise FeaturesError("the .npy file's header doesn't fit its size, or it is too large")
+    file.seek(0)
+    with np.errstate(all="ignore"):
+        table: NDArray[np.float64] = np.load(file, allow_pickle=False).astype(np.float64)
+    return table
+
+
+def _from_json(content: bytes, limit: int) -> NDArray[np.float64]:
+    try:
+        values = json.loads(content)
+        if isinstance(values, dict):
+            values = values.get("features")
+        table = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise FeaturesError("the features are neither a .npy file nor a table in JSON") from error
+    if table.size > limit:
+        raise FeaturesError("there are more features than one request may bring")
+    return table
