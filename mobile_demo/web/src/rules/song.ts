@@ -14,6 +14,8 @@ export interface Song {
   readonly model: string;
   /** Why there is no label, one sentence without a full stop; null where there is one. */
   readonly error: string | null;
+  /** The file could not be read, so that it is tried again each time. */
+  readonly passing: boolean;
   /** What the network said of each segment, row by row; null where there is no label. */
   readonly probabilities: Float32Array | null;
 }
