@@ -29,6 +29,7 @@ export const reasons = {
 export const texts = {
   title: app.name,
   claim: "Your songs by genre. Sorted on this device, offline.",
+  how: "Each song is heard in pieces of 3 seconds by a small network, and the pieces vote.",
   promise: "Nothing leaves this device: no song, no name, no result.",
   pickFolder: "Choose a music folder",
   pickFiles: "Choose songs",

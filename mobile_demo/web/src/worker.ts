@@ -10,7 +10,7 @@ import { Resampler } from "./rules/resample.ts";
 import type { Answer, Request } from "./hearing.ts";
 import { MODELS, type ModelName } from "./models.ts";
 
-declare const self: DedicatedWorkerGlobalScope & { Module?: { locateFile: () => string } };
+declare const self: DedicatedWorkerGlobalScope & { Module?: object };
 
 let loading: Promise<unknown> | undefined;
 const networks = new Map<ModelName, Promise<CompiledModel>>();
@@ -79,6 +79,8 @@ async function loadRuntime(): Promise<void> {
   // The runtime would start a graphics processor that is not used: the same answers everywhere.
   Object.defineProperty(self.navigator, "gpu", { value: undefined, configurable: true });
   const simd = await supportsFeature("relaxedSimd");
-  self.Module = { locateFile: () => new URL(simd ? simdWasm : compatWasm, self.location.href).href };
+  const wasm = new URL(simd ? simdWasm : compatWasm, self.location.href).href;
+  const greetings = () => {}; // what goes wrong is thrown as well
+  self.Module = { locateFile: () => wasm, print: greetings, printErr: greetings };
   await loadLiteRt(new URL(simd ? simdJs : compatJs, self.location.href).href);
 }

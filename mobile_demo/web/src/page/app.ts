@@ -62,7 +62,7 @@ export class App {
         settings),
       this.updates.banner,
       make("main", { class: "page" },
-        this.picker.element, this.progress.element, this.message, this.library.element, this.save.element),
+        this.picker.element, this.progress.element, this.message, this.save.element, this.library.element),
       make("footer", { class: "page" },
         make("p", { class: "soft small" }, texts.promise), this.updates.offline),
       this.dialog,

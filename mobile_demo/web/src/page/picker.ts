@@ -9,7 +9,10 @@ const CAN_DROP = window.matchMedia("(pointer: fine)");
 
 export class Picker {
   readonly element = make("section", { class: "card picker", "aria-label": texts.pickFiles });
-  private readonly claim = make("p", { class: "claim" }, texts.claim);
+  private readonly claim = make("div", { class: "claim" },
+    make("img", { src: "./icon.svg", alt: "", width: "96", height: "96" }),
+    make("p", {}, texts.claim),
+    make("p", { class: "soft" }, texts.how));
   private readonly offers = make("div", { class: "actions" });
   private readonly rest = make("div", { class: "actions" });
 

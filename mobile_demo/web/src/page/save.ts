@@ -11,7 +11,7 @@ type Kind = "playlists" | "csv" | "json";
 const BETWEEN_FILES_MS = 250;
 
 export class Save {
-  readonly element = make("section", { class: "card", "aria-labelledby": "save-title" });
+  readonly element = make("details", { class: "card saving" });
   private readonly told = make("p", { class: "soft small", role: "status" });
 
   constructor(private readonly shown: () => readonly LabelledSong[], private readonly how: () => Judgement) {
@@ -21,8 +21,8 @@ export class Save {
       return make("li", {}, button(texts.save[kind], () => void this.run(kind, saveFiles)), share);
     };
     this.element.append(
-      make("h2", { id: "save-title" }, texts.save.title),
-      make("ul", { class: "saving" }, row("playlists"), row("csv"), row("json")),
+      make("summary", {}, make("span", { class: "head" }, make("span", { class: "name" }, texts.save.title))),
+      make("ul", {}, row("playlists"), row("csv"), row("json")),
       this.told,
       make("p", { class: "soft small" }, texts.save.note),
     );
