@@ -8,6 +8,7 @@ export * from "./playlists.ts";
 export * from "./rate.ts";
 export * from "./resample.ts";
 export * from "./results.ts";
+export * from "./rounding.ts";
 export * from "./segments.ts";
 export * from "./song.ts";
 export * from "./text.ts";

@@ -3,6 +3,7 @@
  * relative paths. The second line holds a digest of what follows, so that scan-library knows its
  * own again, whichever of the two wrote it.
  */
+import { rounded } from "./rounding.ts";
 import { fileName, type LabelledSong } from "./song.ts";
 import { rows } from "./vote.ts";
 import { printable } from "./text.ts";
@@ -39,7 +40,7 @@ export async function makePlaylists(
       leftOut.push(song.path);
       continue;
     }
-    const length = (table && roundHalfEven(rows(table) * seconds)) || -1;
+    const length = (table && rounded(rows(table) * seconds, 0)) || -1;
     const title = printable(stem(fileName(song.path)));
     entries.set(genre, `${entries.get(genre) ?? ""}#EXTINF:${length},${title}\n${place}\n`);
   }
@@ -89,10 +90,4 @@ function relative(place: string): string {
 function stem(name: string): string {
   const dot = name.lastIndexOf(".");
   return dot > 0 ? name.slice(0, dot) : name;
-}
-
-function roundHalfEven(value: number): number {
-  const below = Math.floor(value);
-  if (value - below !== 0.5) return Math.round(value);
-  return below % 2 ? below + 1 : below;
 }

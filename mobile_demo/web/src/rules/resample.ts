@@ -91,3 +91,8 @@ function bessel(x: number): number {
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
+
+/** A sound at another rate, for once. */
+export function resampled(samples: Float32Array, from: number, to: number): Float32Array {
+  return new Resampler(from, to).resample(samples);
+}

@@ -1,4 +1,5 @@
 /** Labelled songs as data, as mobile_demo/scanner/results.py: JSON and CSV. */
+import { rounded } from "./rounding.ts";
 import type { Judgement, LabelledSong } from "./song.ts";
 import { timeline } from "./timeline.ts";
 
@@ -73,17 +74,6 @@ export function songFields(one: LabelledSong, how: Judgement) {
     error: song.error,
     corrected: one.corrected,
   };
-}
-
-/** As Python's round: what lies exactly in the middle, 1/32 say, goes to the even digit. */
-export function rounded(value: number, digits: number): number {
-  const exact = Math.abs(value).toFixed(60);
-  const cut = exact.indexOf(".") + 1 + digits;
-  const down = Number(exact.slice(0, cut));
-  const tie = /^50*$/.test(exact.slice(cut));
-  const even = Number(exact[cut - 1]) % 2 === 0;
-  const result = tie && even ? down : Number(Math.abs(value).toFixed(digits));
-  return value < 0 ? -result : result;
 }
 
 function line(cells: readonly (string | number | null)[]): string {
