@@ -54,9 +54,12 @@ export function fromInput(files: Iterable<File>): Found {
 
 /** The songs in what was dropped; to be called at once, since the browser forgets it. */
 export async function fromDrop(items: DataTransferItemList): Promise<Found> {
-  const entries = Array.from(items, (item) => item.webkitGetAsEntry());
+  const dragged = Array.from(items, (item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   const found: Found = { files: [], unlistable: [] };
-  for (const entry of entries) if (entry) await dropped(entry, found);
+  for (const { entry, file } of dragged) {
+    if (entry) await dropped(entry, found);
+    else if (file && visible(file.name)) found.files.push({ path: file.name, file });
+  }
   return sorted(found);
 }
 

@@ -157,13 +157,17 @@ class Phone:
     def save(self, what: str, files: int = 1) -> list[Path]:
         """Press one of the buttons that save, and wait for so many files, named as saved."""
         downloads: list[Download] = []
-        self.page.on("download", downloads.append)
+
+        def note(download: Download) -> None:
+            downloads.append(download)
+
+        self.page.on("download", note)
         if not self.page.get_by_role("button", name=what, exact=True).is_visible():
             self.page.get_by_text("Save or share").click()
         self.page.get_by_role("button", name=what, exact=True).click()
         while len(downloads) < files:
             self.page.wait_for_timeout(50)
-        self.page.remove_listener("download", downloads.append)
+        self.page.remove_listener("download", note)
         folder = Path(tempfile.mkdtemp())
         for download in downloads:
             download.save_as(folder / download.suggested_filename)
@@ -171,6 +175,10 @@ class Phone:
 
     def songs(self) -> dict[str, dict[str, Any]]:
         """What the page's database holds, by path; probabilities a list."""
+        return {song["path"]: song for song in self.stored_songs()}
+
+    def stored_songs(self) -> list[dict[str, Any]]:
+        """The same, a song for each model that heard it."""
         return self.page.evaluate(
             """async () => {
               const open = indexedDB.open("pocketgenre");
@@ -178,7 +186,19 @@ class Phone:
               const get = db.transaction("songs").objectStore("songs").getAll();
               const songs = await new Promise(ok => get.onsuccess = () => ok(get.result));
               db.close();
-              return Object.fromEntries(songs.map(song => [song.path,
-                {...song, probabilities: song.probabilities && [...song.probabilities]}]));
+              return songs.map(song =>
+                ({...song, probabilities: song.probabilities && [...song.probabilities]}));
             }"""
+        )
+
+    def songs_listed(self) -> list[str]:
+        """Names on the page, in order."""
+        return [name for names in self.songs_by_genre().values() for name in names]
+
+    def songs_by_genre(self) -> dict[str, list[str]]:
+        """Names on the page by the group that they stand in."""
+        return self.page.evaluate(
+            """() => Object.fromEntries([...document.querySelectorAll("section[data-group]")].map(
+              group => [group.ariaLabel, [...group.querySelectorAll(".name")].map(n => n.innerText)]
+            ))"""
         )

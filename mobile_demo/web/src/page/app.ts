@@ -98,13 +98,11 @@ export class App {
   }
 
   private async take({ files, unlistable }: Found): Promise<void> {
-    const trouble = unlistable.length ? ` ${texts.unlistable(unlistable.length)}` : "";
+    const trouble = unlistable.length ? `${texts.unlistable(unlistable.length)}` : "";
     this.picked = files;
     const songs = this.waiting();
-    if (songs.length) {
-      this.say(trouble);
-      await this.listen(songs);
-    } else this.say((files.length ? texts.nothingNew : texts.noSongs) + trouble);
+    if (songs.length) await this.listen(songs, trouble);
+    else this.say(`${files.length ? texts.nothingNew : texts.noSongs} ${trouble}`);
   }
 
   /** What was picked and is not yet heard by this network. */
@@ -112,7 +110,8 @@ export class App {
     return unheard(this.picked, new Map(Array.from(this.labelled, ([path, one]) => [path, one.song])));
   }
 
-  private async listen(files: readonly PickedFile[]): Promise<void> {
+  private async listen(files: readonly PickedFile[], trouble = ""): Promise<void> {
+    this.say(trouble);
     const { model } = this.settings;
     const sizes = new Map(files.map(({ path, file }) => [path, file.size]));
     const awake = await stayAwake();
@@ -134,7 +133,7 @@ export class App {
       const ended = await this.scan.run();
       this.say(ended ? texts.working.finished(heard) : texts.working.stopped(heard));
     } catch (error) {
-      this.say(trouble(error));
+      this.say(wordsFor(error));
       this.ear?.close();
       this.ear = null;
     } finally {
@@ -169,6 +168,7 @@ export class App {
   }
 
   private async retry(): Promise<void> {
+    this.say("");
     const failed = [...this.labelled.values()].filter(({ label }) => label === null);
     for (const { song } of failed) {
       await this.catalog.forget(song.path);
@@ -208,7 +208,7 @@ export class App {
   }
 }
 
-function trouble(error: unknown): string {
+function wordsFor(error: unknown): string {
   if (error instanceof BrokenEarError) return texts.working.broken(error.message);
   if (error instanceof DOMException && error.name === "QuotaExceededError") return texts.trouble.storage;
   return texts.trouble.other(error instanceof Error ? error.message : String(error));
