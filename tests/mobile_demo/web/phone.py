@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Download, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 PATH = "/phone/"  # a path of its own, as behind the project's server
-_FLAGS = [
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -25,12 +25,18 @@ _FLAGS = [
     "--disable-sync",
 ]
 SCAN_MS = 120_000
+SMALL = {
+    "viewport": {"width": 360, "height": 740},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
 
 
 @contextmanager
 def start_browser(*flags: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *flags])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield browser
         browser.close()
 
@@ -42,7 +48,7 @@ class Site:
         self.folder = folder
         self.asked: list[str] = []
         handler = partial(_Handler, self)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.origin = f"http://127.0.0.1:{self._server.server_port}"
         self.url = self.origin + PATH
 
@@ -53,6 +59,13 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A browser that closes a connection is no news."""
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -91,11 +104,16 @@ class Phone:
     errors : that no code caught
     """
 
-    def __init__(self, browser: Browser, site: Site, *, wide: bool = False, **options: Any) -> None:
-        phone = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2,
-                 "is_mobile": True, "has_touch": True}  # fmt: skip
+    def __init__(
+        self, browser: Browser, site: Site, profile: Path | None = None, **options: Any
+    ) -> None:
         self.site = site
-        self.context = browser.new_context(**{**({} if wide else phone), **options})
+        if profile:  # one that outlives the browser
+            self.context = browser.browser_type.launch_persistent_context(
+                profile, executable_path=CHROMIUM, args=FLAGS, **{**SMALL, **options}
+            )
+        else:
+            self.context = browser.new_context(**{**SMALL, **options})
         self.strangers: list[str] = []
         self.violations: list[str] = []
         self.errors: list[str] = []
@@ -199,6 +217,6 @@ class Phone:
         """Names on the page by the group that they stand in."""
         return self.page.evaluate(
             """() => Object.fromEntries([...document.querySelectorAll("section[data-group]")].map(
-              group => [group.ariaLabel, [...group.querySelectorAll(".name")].map(n => n.innerText)]
+              group => [group.ariaLabel, [...group.querySelectorAll(".name")].map(n => n.textContent)]
             ))"""
         )

@@ -5,6 +5,8 @@
  * they leave the samples as they are.
  */
 
+import { AudioError } from "./errors.ts";
+
 /** In Hz; those of music. Files of others are decoded at the commonest. */
 const RATES = new Set([
   8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400,
@@ -19,8 +21,14 @@ const AAC_RATES = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_05
 /** AAC of no more than this is nearly always half of what is to be heard (HE-AAC). */
 const HALVED_RATE = 24_000;
 const SEARCHED = 1 << 16;
+/** What Apple's store sold until 2009, and common encryption: it would decode to noise. */
+const PROTECTED = ["drms", "enca"];
 
-/** The rate of a song in Hz; COMMONEST_RATE where it isn't known. */
+/**
+ * The rate of a song in Hz; COMMONEST_RATE where it isn't known.
+ *
+ * @throws AudioError it is protected against copying.
+ */
 export function sampleRate(bytes: Uint8Array): number {
   const rate = statedRate(new Reader(bytes)) ?? 0;
   return RATES.has(rate) ? rate : COMMONEST_RATE;
@@ -108,6 +116,7 @@ function mp4Rate(file: Reader): number | undefined {
   for (let at = file.find("stsd", moov, end); at >= 0; at = file.find("stsd", at + 4, end)) {
     const codec = file.text(at + 16, 4); // of the table's first entry
     const rate = file.u16be(at + 44);
+    if (PROTECTED.includes(codec)) throw new AudioError("it is protected against copying, so it cannot be decoded");
     if (codec === "mp4a") return heard(rate);
     if (codec === "Opus") return 48_000;
     if (codec === "alac" || codec === "fLaC") return rate;
