@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { defineConfig, type Plugin, type Rollup } from "vite";
+import { defineConfig, type Plugin, type PreviewOptions, type Rollup } from "vite";
 import { app } from "./src/texts.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -96,6 +96,13 @@ function integrity(content: string | Uint8Array): string {
   return `sha256-${createHash("sha256").update(content).digest("base64")}`;
 }
 
+/** With a certificate the page is there for the whole network, without one for this machine. */
+function secure(): PreviewOptions {
+  const { CERT, KEY } = process.env;
+  if (!CERT || !KEY) return { host: "localhost" };
+  return { host: true, https: { cert: readFileSync(CERT), key: readFileSync(KEY) } };
+}
+
 export default defineConfig({
   base: "./",
   plugins: [words(), precache()],
@@ -113,5 +120,5 @@ export default defineConfig({
     },
   },
   worker: { format: "iife" }, // the runtime loads its script by importScripts
-  preview: { port: 4173, strictPort: true, headers: HEADERS },
+  preview: { port: 4173, strictPort: true, headers: HEADERS, ...secure() },
 });
