@@ -7,7 +7,7 @@
 import type { Sound } from "./hearing.ts";
 import { AudioError, UnreadableError } from "./rules/errors.ts";
 import { mixDown } from "./rules/listening.ts";
-import { sampleRate } from "./rules/rate.ts";
+import { COMMONEST_RATE, sampleRate } from "./rules/rate.ts";
 import { reasons } from "./texts.ts";
 
 export const LONGEST_MINUTES = 20;
@@ -35,13 +35,23 @@ export async function decodeMono(file: File): Promise<Sound> {
   const rate = sampleRate(new Uint8Array(bytes));
   let decoded: AudioBuffer;
   try {
-    decoded = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes);
+    decoded = await contextAt(rate).decodeAudioData(bytes);
   } catch {
     throw new AudioError(reasons.notAudio);
   }
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i));
   // A copy, since the buffer's own samples can't be handed to a worker.
-  return { samples: channels.length === 1 ? channels[0]!.slice() : mixDown(channels), rate };
+  const samples = channels.length === 1 ? channels[0]!.slice() : mixDown(channels);
+  return { samples, rate: decoded.sampleRate };
+}
+
+/** What decodes at a rate, or at the commonest where the browser doesn't go as low or as high. */
+function contextAt(rate: number): OfflineAudioContext {
+  try {
+    return new OfflineAudioContext(1, 1, rate);
+  } catch {
+    return new OfflineAudioContext(1, 1, COMMONEST_RATE);
+  }
 }
 
 async function readBytes(file: File): Promise<ArrayBuffer> {

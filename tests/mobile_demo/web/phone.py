@@ -30,6 +30,7 @@ SMALL = {
     "device_scale_factor": 2,
     "is_mobile": True,
     "has_touch": True,
+    "reduced_motion": "reduce",  # nothing is half faded in when it is looked at
 }
 
 
@@ -217,6 +218,7 @@ class Phone:
         """Names on the page by the group that they stand in."""
         return self.page.evaluate(
             """() => Object.fromEntries([...document.querySelectorAll("section[data-group]")].map(
-              group => [group.ariaLabel, [...group.querySelectorAll(".name")].map(n => n.textContent)]
+              group => [group.ariaLabel,
+                        [...group.querySelectorAll(".name")].map(name => name.textContent)]
             ))"""
         )

@@ -74,23 +74,21 @@ def test_a_keyboard_does_it_all(desk: Phone, tmp_path: Path) -> None:
     page.reload()  # the focus is where a page begins
     page.get_by_role("heading", name="Your library").wait_for()
     reached = []
-    for _ in range(30):
+    while not reached or not reached[-1].startswith("b.wav"):
+        assert len(reached) < 20, reached
         page.keyboard.press("Tab")
-        element = page.evaluate(
+        words, outline = page.evaluate(
             """() => {
-              const e = document.activeElement, box = e.getBoundingClientRect();
-              return e === document.body ? null : [e.closest("label")?.firstChild.textContent
-                || e.textContent, getComputedStyle(e).outlineStyle, box.top];
+              const e = document.activeElement;
+              return [e.closest("label")?.firstChild.textContent || e.textContent,
+                      getComputedStyle(e).outlineStyle];
             }"""
         )
-        if element is None:
-            break
-        assert element[1] == "solid", element
-        reached.append(element[0])
-    wanted = ["Settings", "Choose a music folder", "Choose songs", "Save or share", "Search", "Order"]
+        assert outline == "solid", words
+        reached.append(words)
+    wanted = ["Settings", "Choose a", "Choose songs", "Save or share", "Search", "Order"]
     places = [next(i for i, text in enumerate(reached) if text.startswith(w)) for w in wanted]
     assert places == sorted(places)
-    page.locator("summary").filter(has_text="b.wav").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("j")  # jazz, in the list that has the focus

@@ -1,4 +1,4 @@
-"""The page says of songs what ``scan-library`` says, and of broken files what is wrong with them."""
+"""The page says of songs what ``scan-library`` says, and of broken files what is wrong."""
 
 import json
 import os

@@ -74,9 +74,7 @@ def test_a_new_version_is_taken_whole_and_when_a_person_says_so(
 
 
 @pytest.mark.parametrize("fault", ["missing", "changed"])
-def test_half_a_version_is_never_taken(
-    browser, built: Path, tmp_path: Path, fault: str
-) -> None:
+def test_half_a_version_is_never_taken(browser, built: Path, tmp_path: Path, fault: str) -> None:
     folder = tmp_path / "site"
     shutil.copytree(built, folder)
     with Site(folder) as site, Phone(browser, site) as phone:

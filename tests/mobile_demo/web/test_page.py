@@ -115,7 +115,9 @@ def test_songs_dropped_onto_the_page_are_heard(phone: Phone, album: list[Path]) 
     assert set(phone.songs()) == set(bytes_of)
 
 
-def test_a_folder_is_looked_through_and_offered_again(browser, site: Site, album: list[Path]) -> None:
+def test_a_folder_is_looked_through_and_offered_again(
+    browser, site: Site, album: list[Path]
+) -> None:
     """A real folder handle, of the browser's private file system: a test can't answer a dialog."""
     with Phone(browser, site) as phone:
         phone.context.add_init_script(
@@ -200,7 +202,9 @@ def test_results_are_saved_as_playlists_and_tables(phone: Phone, album: list[Pat
     assert {f"votes_{genre}" for genre in GENRES} <= set(rows[0])
 
 
-def test_doubtful_songs_are_uncertain_where_a_person_wants_it(phone: Phone, album: list[Path]) -> None:
+def test_doubtful_songs_are_uncertain_where_a_person_wants_it(
+    phone: Phone, album: list[Path]
+) -> None:
     phone.choose_files(album)
     phone.finish()
     rows = phone.exported()
@@ -217,9 +221,10 @@ def test_a_scan_pauses_goes_on_and_stops(phone: Phone, album: list[Path]) -> Non
         path.write_bytes(album[0].read_bytes())
     phone.choose_files(many)
     page = phone.page
+    page.wait_for_function("() => document.querySelector('progress').value >= 2")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("heading", name="Paused").wait_for()
-    page.wait_for_timeout(1_000)  # what was in hand is finished
+    page.wait_for_timeout(2_000)  # what was in hand is finished
     before = len(phone.songs())
     page.wait_for_timeout(1_000)
     assert len(phone.songs()) == before < 60
@@ -250,7 +255,9 @@ def test_a_song_too_long_for_a_phones_memory_is_refused(phone: Phone, tmp_path: 
     )
 
 
-def test_a_song_that_ended_the_page_three_times_is_left_out(phone: Phone, album: list[Path]) -> None:
+def test_a_song_that_ended_the_page_three_times_is_left_out(
+    phone: Phone, album: list[Path]
+) -> None:
     phone.page.evaluate(
         """async path => {
           const open = indexedDB.open("pocketgenre");
@@ -274,5 +281,3 @@ def test_a_browser_is_named_that_cannot_keep_anything(browser, site: Site) -> No
         phone.context.add_init_script("indexedDB.open = () => { throw new Error('private') }")
         phone.page.reload()
         phone.page.get_by_text("keeps nothing for this page").wait_for()
-
-

@@ -83,12 +83,14 @@ def test_segments_are_cut_alike(rules: Call) -> None:
     sounds = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in range(80)]
     told = rules(*(("cutSegments", float32(sound), card) for sound in sounds))
     for sound, segments in zip(sounds, told, strict=True):
-        try:
-            expected = [segment.tolist() for segment in cut_segments([sound], front_end)]
-        except AudioError as error:
-            assert segments == str(error)
-        else:
-            assert segments == expected
+        assert segments == cut_or_why(sound, front_end)
+
+
+def cut_or_why(sound: np.ndarray, front_end: FrontEnd) -> list[list[float]] | str:
+    try:
+        return [segment.tolist() for segment in cut_segments([sound], front_end)]
+    except AudioError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("rule", VOTES)
@@ -266,7 +268,7 @@ def test_files_say_their_rate(rules: Call, tmp_path: Path, kind: str) -> None:
     rates = [48_000] if kind == "opus" else [rate for rate in rates if kind != "m4a" or rate > 30e3]
     calls = []
     for rate in rates:
-        path = tmp_path / f"{rate}.{kind.split()[0]}"
+        path = tmp_path / f"{rate}.{kind.split(maxsplit=1)[0]}"
         if kind == "m4a":
             write_aac(path, tone(440.0, 0.5, rate, 2), rate)
         elif kind == "opus":
@@ -282,7 +284,7 @@ def test_files_say_their_rate(rules: Call, tmp_path: Path, kind: str) -> None:
 
 def test_a_file_that_says_nothing_has_the_commonest_rate(rules: Call) -> None:
     rng = np.random.default_rng(2)
-    heads = [b"", b"RIFF", b"ID3", b"OggS", b"fLaC", b"\0\0\0\x10ftyp", b"\x1a\x45\xdf\xa3", b"FORM"]
+    heads = [b"", b"RIFF", b"ID3", b"OggS", b"fLaC", b"\0\0\0\x10ftyp", b"\x1aE\xdf\xa3", b"FORM"]
     contents = [head + rng.bytes(n) for head in heads for n in (0, 3, 300, 5_000)]
     told = rules(*(("sampleRate", {"bytes": base64.b64encode(c).decode()}) for c in contents if c))
     assert all(8_000 <= rate <= 192_000 for rate in told)

@@ -13,8 +13,8 @@ from mobile_demo.classifier import Classifier
 from mobile_demo.shipped import SHIPPED_WAVEFORM
 from mobile_demo.synthetic import write_audio, write_synthetic_library
 from tests.conftest import REPOSITORY
-from tests.mobile_demo.web.conftest import WEB, needed, npm  # noqa: F401  # a fixture
-from tests.mobile_demo.web.phone import Site, start_browser
+from tests.mobile_demo.web.conftest import WEB
+from tests.mobile_demo.web.phone import Site
 
 PAGE = REPOSITORY / "docs" / "on-device.md"
 MEDIAPIPE = REPOSITORY / ".venv" / "mediapipe" / "bin" / "python"
@@ -64,8 +64,7 @@ def test_mediapipe_in_python(song: Path) -> None:
     assert said.strip().splitlines()[-1] == genre(song)
 
 
-def test_litert_in_a_web_page(song: Path, npm: str) -> None:  # noqa: F811
-    needed("/usr/bin/chromium")
+def test_litert_in_a_web_page(song: Path, npm: str, browser) -> None:
     folder = song.parent
     (folder / "genre.js").write_text(snippet("js", "genreOf"), encoding="utf-8")
     (folder / "index.html").write_text("<!doctype html><title>genre</title>")
@@ -76,8 +75,8 @@ def test_litert_in_a_web_page(song: Path, npm: str) -> None:  # noqa: F811
          "--log-level=warning", f"--outfile={folder / 'bundle.js'}"],
         cwd=WEB, check=True, env={**os.environ, "NODE_PATH": str(WEB / "node_modules")},
     )  # fmt: skip
-    with start_browser() as chromium, Site(folder) as site:
-        page = chromium.new_page()
+    with Site(folder) as site:
+        page = browser.new_page()
         page.goto(site.url)
         said = page.evaluate(
             """async () => {
