@@ -90,6 +90,7 @@ def test_a_keyboard_does_it_all(desk: Phone, tmp_path: Path) -> None:
     places = [next(i for i, text in enumerate(reached) if text.startswith(w)) for w in wanted]
     assert places == sorted(places)
     page.keyboard.press("Enter")
+    page.get_by_role("combobox", name="Genre", exact=True).wait_for()
     page.keyboard.press("Tab")
     page.keyboard.press("j")  # jazz, in the list that has the focus
     page.get_by_role("region", name="jazz").get_by_text("b.wav").wait_for()

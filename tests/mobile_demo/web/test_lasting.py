@@ -17,11 +17,11 @@ from tests.mobile_demo.web.phone import Phone, Site
 
 @pytest.fixture
 def many(tmp_path: Path) -> list[Path]:
-    """120 songs that are quick to hear."""
+    """70 songs that are quick to hear."""
     original = write_tone(tmp_path / "original.wav", 6.5, 16_000)
     folder = tmp_path / "many"
     folder.mkdir()
-    files = [folder / f"{number:03}.wav" for number in range(120)]
+    files = [folder / f"{number:03}.wav" for number in range(70)]
     for file in files:
         shutil.copy(original, file)
     return files
