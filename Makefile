@@ -1,11 +1,12 @@
-# Three commands do all the set-up:
+# Four commands do all the set-up:
 #   make scan MUSIC=~/Music    label a folder of songs
 #   make serve                 a page and an API to drop songs on, on this machine alone
+#   make phone                 the page that a phone installs
 #   make test                  run every check
 PYTHON ?= python3
-export MUSIC
+export MUSIC CERT KEY
 
-.PHONY: help scan serve test test-long lint bench check-arm64 reproduce-model lock clean
+.PHONY: help scan serve phone test test-long lint bench check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -15,6 +16,9 @@ scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
 
 serve: .venv/server/ready  ## Answer over HTTP what the phone would say of a song; there is a page to drop songs on
 	@.venv/server/bin/serve-classifier $(SERVE)
+
+phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it on this machine
+	@cd mobile_demo/web && npm run --silent build -- --logLevel warn && cat opening.txt && npm run --silent serve
 
 test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run the linters and all tests
 	.venv/dev/bin/python -m pytest
@@ -64,11 +68,16 @@ data/gtzan/dataset.json: | .venv/dev/ready
 data/gtzan-log-mel/dataset.json: | .venv/dev/ready
 	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --features log-mel --out data/gtzan-log-mel
 
+mobile_demo/web/node_modules/ready: mobile_demo/web/package-lock.json
+	@command -v npm > /dev/null || { echo "npm is missing: install Node.js 20.19 or newer" >&2; exit 1; }
+	@cd mobile_demo/web && npm ci --ignore-scripts --silent
+	@touch $@
+
 lock:  ## Renew requirements/ from pyproject.toml
 	sh requirements/lock.sh
 
 clean:  ## Remove the environments
-	rm -rf .venv
+	rm -rf .venv mobile_demo/web/node_modules mobile_demo/web/dist
 
 .venv/arm64/ready: tests/arm64/build.sh requirements/scan.txt requirements/tflite-runtime.txt
 	@echo "Setting up an arm64 Python to emulate (once)"

@@ -1,0 +1,106 @@
+/** What was heard, and what a person said of it, in the browser's own database. */
+import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { Song } from "./rules/song.ts";
+
+interface Schema extends DBSchema {
+  songs: { key: [string, string]; value: Song };
+  corrections: { key: string; value: string };
+  /** How often a song was begun and never ended, since the page was killed over it. */
+  attempts: { key: string; value: number };
+  folders: { key: string; value: FileSystemDirectoryHandle };
+  settings: { key: string; value: unknown };
+}
+
+const NAME = "pocketgenre";
+
+/** The page's database; every change is on the disk before it is reported. */
+export class Catalog {
+  private constructor(private readonly db: IDBPDatabase<Schema>) {}
+
+  /** @param outdated called when a newer version of the page wants to change the database. */
+  static async open(outdated: () => void): Promise<Catalog> {
+    const db = await openDB<Schema>(NAME, 1, {
+      upgrade(fresh) {
+        fresh.createObjectStore("songs", { keyPath: ["model", "path"] });
+        for (const store of ["corrections", "attempts", "folders", "settings"] as const) {
+          fresh.createObjectStore(store);
+        }
+      },
+      blocking() {
+        db.close();
+        outdated();
+      },
+    });
+    return new Catalog(db);
+  }
+
+  /** All that a model heard, by path. */
+  songs(model: string): Promise<Song[]> {
+    return this.db.getAll("songs", IDBKeyRange.bound([model], [model, []]));
+  }
+
+  async keep(song: Song): Promise<void> {
+    await this.db.put("songs", song);
+  }
+
+  /** Take a song off the list, as every model heard it; what a person said of it stays. */
+  async forget(path: string): Promise<void> {
+    const change = this.db.transaction(["songs", "attempts"], "readwrite");
+    const songs = change.objectStore("songs");
+    for (const key of await songs.getAllKeys()) if (key[1] === path) await songs.delete(key);
+    await change.objectStore("attempts").delete(path);
+    await change.done;
+  }
+
+  async forgetAll(): Promise<void> {
+    const stores = ["songs", "corrections", "attempts", "folders"] as const;
+    const change = this.db.transaction(stores, "readwrite");
+    await Promise.all(stores.map((store) => change.objectStore(store).clear()));
+    await change.done;
+  }
+
+  /** A person's genres by path. */
+  async corrections(): Promise<Map<string, string>> {
+    const change = this.db.transaction("corrections");
+    const [paths, genres] = await Promise.all([change.store.getAllKeys(), change.store.getAll()]);
+    return new Map(paths.map((path, i) => [path, genres[i]!]));
+  }
+
+  async correct(path: string, genre: string | null): Promise<void> {
+    if (genre === null) await this.db.delete("corrections", path);
+    else await this.db.put("corrections", genre, path);
+  }
+
+  /** Note that a song is begun; how often it was begun before and not ended. */
+  async begin(path: string): Promise<number> {
+    const change = this.db.transaction("attempts", "readwrite", { durability: "strict" });
+    const before = (await change.store.get(path)) ?? 0;
+    await change.store.put(before + 1, path);
+    await change.done;
+    return before;
+  }
+
+  async end(path: string): Promise<void> {
+    await this.db.delete("attempts", path);
+  }
+
+  async forgetAttempts(): Promise<void> {
+    await this.db.clear("attempts");
+  }
+
+  async rememberFolder(handle: FileSystemDirectoryHandle): Promise<void> {
+    await this.db.put("folders", handle, handle.name);
+  }
+
+  folders(): Promise<FileSystemDirectoryHandle[]> {
+    return this.db.getAll("folders");
+  }
+
+  setting(name: string): Promise<unknown> {
+    return this.db.get("settings", name);
+  }
+
+  async set(name: string, value: unknown): Promise<void> {
+    await this.db.put("settings", value, name);
+  }
+}

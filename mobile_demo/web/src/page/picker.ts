@@ -1,0 +1,118 @@
+/** The card where songs are chosen, and the page as a place to drop them. */
+import type { Catalog } from "../catalog.ts";
+import { type Found, fromDrop, fromInput, walk } from "../picking.ts";
+import { ACCEPT } from "../rules/finding.ts";
+import { texts } from "../texts.ts";
+import { button, make } from "./dom.ts";
+
+const CAN_DROP = window.matchMedia("(pointer: fine)");
+
+export class Picker {
+  readonly element = make("section", { class: "card picker", "aria-label": texts.pickFiles });
+  private readonly claim = make("div", { class: "claim" },
+    make("img", { src: "./icon.svg", alt: "", width: "96", height: "96" }),
+    make("p", {}, texts.claim),
+    make("p", { class: "soft" }, texts.how));
+  private readonly offers = make("div", { class: "actions" });
+  private readonly rest = make("div", { class: "actions" });
+
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly found: (found: Found) => Promise<void>,
+    private readonly say: (text: string) => void,
+  ) {
+    this.element.append(this.claim, this.rest, this.offers,
+      make("div", { class: "actions" }, this.folderButton(), this.filesButton()));
+    if (CAN_DROP.matches) this.element.append(make("p", { class: "soft small" }, texts.dropHere));
+    this.listenForDrops();
+  }
+
+  /** Small, once there is a library to look at. */
+  compact(small: boolean): void {
+    this.claim.hidden = small;
+    this.element.classList.toggle("compact", small);
+  }
+
+  /** Buttons for the folders of earlier visits, where the browser keeps them. */
+  async offerFolders(): Promise<void> {
+    const folders = await this.catalog.folders();
+    this.offers.replaceChildren(...folders.map((folder) =>
+      button(texts.goOn(folder.name), () => void this.goOn(folder), "main")));
+  }
+
+  offerRest(count: number, listen: () => void): void {
+    this.rest.replaceChildren(...(count ? [button(texts.hearRest(count), listen, "main")] : []));
+  }
+
+  forget(): void {
+    this.offers.replaceChildren();
+    this.rest.replaceChildren();
+  }
+
+  private folderButton(): HTMLElement {
+    if (window.showDirectoryPicker) {
+      return button(texts.pickFolder, () => void this.pickFolder(), "main");
+    }
+    const input = make("input", { type: "file", webkitdirectory: true, multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
+    return this.fileButton(texts.pickFolder, input, "main");
+  }
+
+  private filesButton(): HTMLElement {
+    const input = make("input", { type: "file", multiple: true, accept: ACCEPT, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
+    return this.fileButton(texts.pickFiles, input, "");
+  }
+
+  private fileButton(text: string, input: HTMLInputElement, kind: string): HTMLElement {
+    input.addEventListener("change", () => {
+      const found = fromInput(input.files ?? []);
+      input.value = ""; // so that the same choice counts again
+      void this.found(found);
+    });
+    const element = button(text, () => input.click(), kind);
+    return make("span", {}, element, input);
+  }
+
+  private async pickFolder(): Promise<void> {
+    let folder: FileSystemDirectoryHandle;
+    try {
+      folder = await window.showDirectoryPicker!({ id: "music", mode: "read" });
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "AbortError")) this.say(texts.folderRefused);
+      return;
+    }
+    await this.catalog.rememberFolder(folder).catch(() => {}); // only some browsers can
+    await this.look(folder);
+    await this.offerFolders();
+  }
+
+  private async goOn(folder: FileSystemDirectoryHandle): Promise<void> {
+    const state = await folder.requestPermission?.({ mode: "read" });
+    if (state !== "granted") this.say(texts.folderRefused);
+    else await this.look(folder);
+  }
+
+  private async look(folder: FileSystemDirectoryHandle): Promise<void> {
+    this.say(texts.lookingInto);
+    await this.found(await walk(folder));
+  }
+
+  private listenForDrops(): void {
+    const curtain = make("div", { class: "curtain", hidden: true }, texts.dropNow);
+    document.body.append(curtain);
+    const busy = () => this.element.hidden;
+    document.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      curtain.hidden = busy();
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) curtain.hidden = true;
+    });
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      curtain.hidden = true;
+      if (!event.dataTransfer || busy()) return;
+      this.say(texts.lookingInto);
+      void fromDrop(event.dataTransfer.items).then((found) => this.found(found));
+    });
+  }
+}

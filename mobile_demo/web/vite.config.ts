@@ -1,0 +1,124 @@
+/** Builds the page into dist/: hashed files, a service worker that knows them, the manifest. */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type Plugin, type PreviewOptions, type Rollup } from "vite";
+import { app } from "./src/texts.ts";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** What the page may do; wasm needs 'wasm-unsafe-eval', a song's length is read from a blob. */
+const POLICY = {
+  "default-src": "'none'",
+  "script-src": "'self' 'wasm-unsafe-eval'",
+  "style-src": "'self'",
+  "img-src": "'self'",
+  "media-src": "blob:",
+  "connect-src": "'self'",
+  "worker-src": "'self'",
+  "manifest-src": "'self'",
+  "base-uri": "'none'",
+  "form-action": "'none'",
+};
+const policy = Object.entries(POLICY).map((rule) => rule.join(" ")).join("; ");
+
+/** For whatever serves dist/; a <meta> can't say frame-ancestors. */
+const HEADERS = {
+  "Content-Security-Policy": `${policy}; frame-ancestors 'none'`,
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Referrer-Policy": "no-referrer",
+  "X-Content-Type-Options": "nosniff",
+};
+
+const MANIFEST = {
+  id: "./",
+  name: app.name,
+  short_name: app.name,
+  description: app.description,
+  lang: "en",
+  start_url: "./",
+  scope: "./",
+  display: "standalone",
+  background_color: "#fbfaf8",
+  theme_color: "#fbfaf8",
+  categories: ["music", "utilities"],
+  icons: [
+    { src: "icon-192.png", sizes: "192x192", type: "image/png" },
+    { src: "icon-512.png", sizes: "512x512", type: "image/png" },
+    { src: "icon-maskable-512.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
+    { src: "icon.svg", sizes: "any", type: "image/svg+xml" },
+  ],
+};
+
+/** The page's words and policy into index.html, and the files that are made of texts. */
+function words(): Plugin {
+  const filled: Record<string, string> = { ...app, policy };
+  return {
+    name: "words",
+    transformIndexHtml: (html) => html.replace(/\{\{(\w+)\}\}/g, (_, name: string) => filled[name]!),
+    generateBundle() {
+      const asset = (fileName: string, content: object) =>
+        this.emitFile({ type: "asset", fileName, source: JSON.stringify(content, null, 2) + "\n" });
+      asset("manifest.webmanifest", MANIFEST);
+      asset("headers.json", HEADERS);
+    },
+  };
+}
+
+/** Tells the service worker what to keep: every file with its digest. */
+function precache(): Plugin {
+  return {
+    name: "precache",
+    enforce: "post",
+    generateBundle: {
+      order: "post",
+      handler(_, bundle) {
+        const files = new Map<string, string | Uint8Array>();
+        for (const name of readdirSync(here("public"))) files.set(name, readFileSync(here(`public/${name}`)));
+        for (const [name, part] of Object.entries(bundle)) files.set(name, contentOf(part));
+        for (const name of ["sw.js", "headers.json"]) files.delete(name);
+        const list = [...files].sort().map(([name, content]) => [name, integrity(content)]);
+        const worker = bundle["sw.js"] as Rollup.OutputChunk;
+        const version = createHash("sha256").update(JSON.stringify(list)).digest("hex").slice(0, 16);
+        worker.code = worker.code
+          .replace("__FILES__", JSON.stringify(list))
+          .replace("__VERSION__", JSON.stringify(version));
+      },
+    },
+  };
+}
+
+function contentOf(part: Rollup.OutputAsset | Rollup.OutputChunk): string | Uint8Array {
+  return part.type === "chunk" ? part.code : part.source;
+}
+
+function integrity(content: string | Uint8Array): string {
+  return `sha256-${createHash("sha256").update(content).digest("base64")}`;
+}
+
+/** With a certificate the page is there for the whole network, without one for this machine. */
+function secure(): PreviewOptions {
+  const { CERT, KEY } = process.env;
+  if (!CERT || !KEY) return { host: "localhost" };
+  return { host: true, https: { cert: readFileSync(CERT), key: readFileSync(KEY) } };
+}
+
+export default defineConfig({
+  base: "./",
+  plugins: [words(), precache()],
+  build: {
+    target: "es2022",
+    modulePreload: false,
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 1000,
+    rollupOptions: {
+      input: { index: here("index.html"), sw: here("src/sw.ts") },
+      output: {
+        entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
+      },
+    },
+  },
+  worker: { format: "iife" }, // the runtime loads its script by importScripts
+  preview: { port: 4173, strictPort: true, headers: HEADERS, ...secure() },
+});

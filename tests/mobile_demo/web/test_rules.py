@@ -1,0 +1,290 @@
+"""The page's rules are the package's: each is asked what the other says."""
+
+import base64
+import csv
+import io
+import json
+import subprocess
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+
+from mobile_demo.decoding import SONG_SUFFIXES
+from mobile_demo.errors import AudioError
+from mobile_demo.frontend import FrontEnd
+from mobile_demo.scanner.finding import is_song_name
+from mobile_demo.scanner.label import Thresholds, label_song
+from mobile_demo.scanner.playlists import file_names, make_playlists
+from mobile_demo.scanner.results import song_fields, to_csv
+from mobile_demo.scanner.timeline import timeline
+from mobile_demo.segments import cut_segments
+from mobile_demo.synthetic import write_aac, write_audio
+from mobile_demo.text import printable
+from mobile_demo.vote import VOTES
+from tests.conftest import GENRES, tone
+from tests.mobile_demo.scanner.songs import catalog_song, failed_song, labelled
+from tests.mobile_demo.web.conftest import WEB, needed
+
+CALL = Path(__file__).with_name("call.mjs")
+Call = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="session")
+def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
+    """Calls functions of ``src/rules`` in Node: (name, argument, ...) each."""
+    bundle = tmp_path_factory.mktemp("rules") / "rules.mjs"
+    subprocess.run(
+        [npm, "exec", "--", "esbuild", "src/rules/index.ts", "--bundle", "--format=esm",
+         "--log-level=warning", f"--outfile={bundle}"],
+        cwd=WEB, check=True,
+    )  # fmt: skip
+
+    def call(*calls: tuple[Any, ...]) -> list[Any]:
+        given = json.dumps([(name, arguments) for name, *arguments in calls])
+        command = [needed("node"), CALL, bundle]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+        return [result.get("value", result.get("error")) for result in json.loads(done.stdout)]
+
+    return call
+
+
+def float32(values: np.ndarray) -> dict[str, Any]:
+    return {"float32": np.asarray(values, np.float32).ravel().tolist()}
+
+
+def table_of(values: np.ndarray) -> dict[str, Any]:
+    return {"values": float32(values), "width": len(GENRES)}
+
+
+def tables(count: int) -> list[np.ndarray]:
+    """What networks say of songs, with many a tie and many a close race."""
+    rng = np.random.default_rng(7)
+    found = []
+    for number in range(count):
+        length = int(rng.integers(1, 90))
+        if number % 2:
+            rows = rng.integers(0, 5, (length, len(GENRES))) + 1e-9
+            rows[length // 2 :] = rng.permutation(rows[0])
+        else:
+            rows = rng.dirichlet(np.full(len(GENRES), 0.3), length)
+            rows = 0.3 * rows + 0.7 * rows[: 1 + length // 8].repeat(8, axis=0)[:length]
+        found.append((rows / rows.sum(axis=1, keepdims=True)).astype(np.float32))
+    return found
+
+
+def test_segments_are_cut_alike(rules: Call) -> None:
+    front_end = FrontEnd(sample_rate=8, segment_samples=24)
+    card = {"front_end": {"sample_rate": 8, "segment_samples": 24}}
+    sounds = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in range(80)]
+    told = rules(*(("cutSegments", float32(sound), card) for sound in sounds))
+    for sound, segments in zip(sounds, told, strict=True):
+        assert segments == cut_or_why(sound, front_end)
+
+
+def cut_or_why(sound: np.ndarray, front_end: FrontEnd) -> list[list[float]] | str:
+    try:
+        return [segment.tolist() for segment in cut_segments([sound], front_end)]
+    except AudioError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("rule", VOTES)
+def test_votes_are_counted_alike(rules: Call, rule: str) -> None:
+    songs = tables(300)
+    told = rules(*((f"{rule}Vote", table_of(song)) for song in songs))
+    for song, vote in zip(songs, told, strict=True):
+        expected = VOTES[rule](song, GENRES)
+        assert GENRES[vote["winner"]] == expected.genre
+        assert vote["votes"] == list(expected.votes.values())
+        assert vote["segments"] == expected.segments
+        assert vote["confidence"] == pytest.approx(expected.confidence, abs=1e-12)
+        assert vote["probabilities"] == pytest.approx(list(expected.probabilities.values()))
+
+
+def test_songs_are_labelled_alike(rules: Call) -> None:
+    songs = tables(200)
+    for rule in VOTES:
+        limits = Thresholds(confidence=0.4, margin=0.05)
+        given = {"confidence": limits.confidence, "margin": limits.margin}
+        told = rules(*(("labelSong", table_of(song), GENRES, rule, given) for song in songs))
+        for song, label in zip(songs, told, strict=True):
+            expected = label_song(song, GENRES, rule, limits)
+            assert label["genre"] == expected.genre
+            assert label["margin"] == pytest.approx(expected.margin, abs=1e-12)
+            assert label["probability"] == pytest.approx(expected.probability)
+            assert [genre for genre, _ in label["top"]] == [genre for genre, _ in expected.top]
+
+
+def test_timelines_are_drawn_alike(rules: Call) -> None:
+    songs = tables(300)
+    told = rules(*(("timeline", table_of(song), 3.0) for song in songs))
+    changing = 0
+    for song, parts in zip(songs, told, strict=True):
+        expected = timeline(catalog_song("/a.mp3", song))
+        changing += len(expected) > 1
+        assert [(GENRES[p["genre"]], p["start"], p["end"]) for p in parts] == [
+            (part.genre, part.start, part.end) for part in expected
+        ]
+        for part, theirs in zip(parts, expected, strict=True):
+            assert part["shares"] == pytest.approx(list(theirs.shares.values()), abs=1e-6)
+    assert changing > 50
+
+
+def test_names_are_made_printable_alike(rules: Call) -> None:
+    rng = np.random.default_rng(5)
+    codes = [*range(0x3100), *range(0xD800, 0xD900), 0xFEFF, 0x1F3B5, 0xE0001, 0x10FFFF]
+    # What has no character yet may get one in the Unicode of one side before the other's.
+    codes = [code for code in codes if unicodedata.category(chr(code)) != "Cn"]
+    texts = ["".join(map(chr, rng.choice(codes, 20))) for _ in range(400)]
+    assert rules(*(("printable", text) for text in texts)) == [printable(text) for text in texts]
+
+
+def test_the_same_files_are_songs(rules: Call) -> None:
+    names = [f"a{suffix}" for suffix in SONG_SUFFIXES]
+    names += [name.upper() for name in names]
+    names += [".a.mp3", "mp3", "a.mp3.txt", "a.jpg", "a.m3u8", ".mp3", "a b.OGG"]
+    told = rules(*(("isSongName", name) for name in names))
+    assert told == [is_song_name(name) for name in names]
+
+
+NAMES = [
+    "Music/rock/AC-DC.mp3",
+    "Music/C# minor.ogg",
+    "Music/#1 hit.mp3",
+    "Music/a: b.flac",
+    'Music/"quoted", comma.wav',
+    "Music/=SUM(A1).mp3",
+    "Music/line\nbreak.mp3",
+    "Music/no ending",
+    "Music/böse ✓ 音楽.m4a",
+    "Music/.hidden.but.named.mp3",
+]
+
+
+def page_songs() -> tuple[list[Any], list[Any]]:
+    """The same songs for the package and for the page."""
+    songs = tables(len(NAMES))
+    ours = labelled(
+        *(catalog_song(f"/{n}", song) for n, song in zip(NAMES, songs, strict=True)),
+        failed_song("/Music/broken.mp3", "=not audio"),
+        folder=Path("/"),
+    )
+    how = {"labels": GENRES, "seconds": 3.0, "rule": "majority",
+           "thresholds": {"confidence": 0, "margin": -1}}  # fmt: skip
+    common = {"size": 1, "modified": 1, "model": "0" * 64, "passing": False}
+    theirs: list[Any] = [
+        {**common, "path": n, "error": None, "probabilities": float32(song)}
+        for n, song in zip(NAMES, songs, strict=True)
+    ]
+    theirs.append(
+        {**common, "path": "Music/broken.mp3", "error": "=not audio", "probabilities": None}
+    )
+    return ours, [how, theirs]
+
+
+def page_labels(rules: Call, how: Any, songs: list[Any], corrected: str | None = None) -> list[Any]:
+    told = rules(*(("labelledSong", song, how, corrected) for song in songs))
+    for one in told:  # through JSON a table is a list
+        for holder, key in ((one["song"], "probabilities"), (one["table"] or {}, "values")):
+            if holder.get(key):
+                holder[key] = {"float32": holder[key]}
+    return told
+
+
+def test_results_are_written_alike(rules: Call) -> None:
+    ours, (how, given) = page_songs()
+    songs = page_labels(rules, how, given)
+    as_json, as_csv = rules(("toJson", songs, how), ("toCsv", songs, how))
+    expected = [{**song_fields(song), "corrected": None} for song in ours]
+    assert json.loads(as_json) == json.loads(json.dumps(expected))
+    rows = [list(csv.reader(io.StringIO(text))) for text in (as_csv, to_csv(ours, GENRES).decode())]
+    assert rows[0][0] == [*rows[1][0], "corrected"]
+    for theirs, mine in zip(rows[0][1:], rows[1][1:], strict=True):
+        assert [number_of(cell) for cell in theirs] == [*map(number_of, mine), ""]
+
+
+def number_of(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def test_a_correction_is_written_as_the_genre(rules: Call) -> None:
+    _, (how, given) = page_songs()
+    songs = page_labels(rules, how, given, corrected="zydeco")
+    rows = json.loads(rules(("toJson", songs, how))[0])
+    assert {row["genre"] for row in rows} == {"zydeco"}
+    assert {row["corrected"] for row in rows} == {"zydeco"}
+    assert rows[0]["votes"]
+
+
+def test_playlists_are_the_same_to_the_byte(rules: Call) -> None:
+    ours, (how, given) = page_songs()
+    expected = make_playlists(ours, Path("/Music"))
+    (told,) = rules(("makePlaylists", page_labels(rules, how, given), 3.0, "Music"))
+    assert told["files"] == {name: data.decode() for name, data in expected.files.items()}
+    assert told["leftOut"] == [str(name) for name in expected.left_out]
+
+
+def test_playlists_have_different_names(rules: Call) -> None:
+    genres = ["rock", "Rock", "a/b", "a:b", "", "..", "x" * 200, "hip hop & r'n'b"]
+    assert rules(("fileNames", genres)) == [file_names(genres)]
+
+
+def test_half_way_is_rounded_as_in_python(rules: Call) -> None:
+    values = [n / 32 for n in range(-33, 33)] + [0.12345, 2.00005, 1e-9, 0.99995, 0.5, 1.5, 2.5]
+    for digits in (0, 2, 4):
+        told = rules(*(("rounded", value, digits) for value in values))
+        assert told == [round(value, digits) for value in values]
+
+
+@pytest.mark.parametrize(("rate", "to"), [(44_100, 16_000), (48_000, 22_050), (44_100, 22_050),
+                                          (22_050, 16_000), (8_000, 16_000)])  # fmt: skip
+def test_resampling_is_as_good_as_soxr(rules: Call, tmp_path: Path, rate: int, to: int) -> None:
+    """Of what both rates can carry, less than a thousandth of the amplitude differs."""
+    rng = np.random.default_rng(1)
+    noise = soxr.resample(rng.normal(size=rate // 4), 0.88 * min(rate, to), rate, quality="VHQ")
+    sound = 0.1 * noise[: rate // 2].astype(np.float32)
+    (told,) = rules(("resampled", float32(sound), rate, to))
+    expected = soxr.resample(sound, rate, to, quality="HQ")
+    assert abs(len(told) - len(expected)) <= 1
+    inside = slice(500, min(len(told), len(expected)) - 500)
+    error = np.asarray(told)[inside] - expected[inside]
+    assert np.sqrt((error**2).mean()) < 1e-3 * np.sqrt((expected**2).mean())
+
+
+RATES = [8_000, 16_000, 22_050, 32_000, 44_100, 48_000]
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "ogg", "mp3", "m4a", "opus", "mp3 + tag"])
+def test_files_say_their_rate(rules: Call, tmp_path: Path, kind: str) -> None:
+    rates = RATES + ([96_000] if kind in ("wav", "aiff", "flac") else [])
+    rates = [48_000] if kind == "opus" else [rate for rate in rates if kind != "m4a" or rate > 30e3]
+    calls = []
+    for rate in rates:
+        path = tmp_path / f"{rate}.{kind.split(maxsplit=1)[0]}"
+        if kind == "m4a":
+            write_aac(path, tone(440.0, 0.5, rate, 2), rate)
+        elif kind == "opus":
+            write_audio(path, tone(440.0, 0.5, rate), rate, "OGG", "OPUS")
+        else:
+            write_audio(path, tone(440.0, 0.5, rate, 2), rate)
+        content = path.read_bytes()
+        if kind == "mp3 + tag":
+            content = b"ID3\3\0\0" + bytes([0, 0, 2, 0]) + bytes(256) + content
+        calls.append(("sampleRate", {"bytes": base64.b64encode(content).decode()}))
+    assert rules(*calls) == rates
+
+
+def test_a_file_that_says_nothing_has_the_commonest_rate(rules: Call) -> None:
+    rng = np.random.default_rng(2)
+    heads = [b"", b"RIFF", b"ID3", b"OggS", b"fLaC", b"\0\0\0\x10ftyp", b"\x1aE\xdf\xa3", b"FORM"]
+    contents = [head + rng.bytes(n) for head in heads for n in (0, 3, 300, 5_000)]
+    told = rules(*(("sampleRate", {"bytes": base64.b64encode(c).decode()}) for c in contents if c))
+    assert all(8_000 <= rate <= 192_000 for rate in told)
