@@ -17,6 +17,8 @@ from starlette.responses import Response
 
 from mobile_demo import __version__
 from server.gate import Gate, Places
+from server.phone import PATH as PHONE_PATH
+from server.phone import PhonePage
 from server.problems import Problem, ProblemDetails
 from server.routes import router
 from server.service import Service
@@ -51,6 +53,8 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(router)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    if settings.phone:
+        app.mount(PHONE_PATH.rstrip("/"), PhonePage(settings.phone), name="phone")
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _from_framework)

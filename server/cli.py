@@ -17,6 +17,7 @@ from mobile_demo.shipped import DEFAULT_MODEL
 from server.app import create_app
 from server.models import open_shelf
 from server.patience import PatientProtocol
+from server.phone import BUILT, PATH
 from server.pool import Pool
 from server.service import Service
 from server.settings import TOKEN_VARIABLE, Limits, Settings
@@ -111,6 +112,16 @@ def serve_classifier(
             rich_help_panel=_COST,
         ),
     ] = Limits.waiting,
+    phone: Annotated[
+        Path | None,
+        typer.Option(
+            help="A built phone page, served at /phone/; by default what make phone built.",
+            metavar="DIR",
+            show_default=False,
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     log: Annotated[LogForm, typer.Option(help="A line a request, on stderr.")] = LogForm.plain,
     debug: Debug = False,
 ) -> None:
@@ -131,16 +142,17 @@ def serve_classifier(
         round(max_mb * 1e6), upload_seconds, max_files, max_minutes * 60, max_seconds, queue
     )
     count = usable_cores() if workers is None else workers
-    settings = Settings(host, port, count, token or None, tuple(allow_origin or ()), limits)
+    page = phone or (BUILT if (BUILT / "index.html").is_file() else None)
+    settings = Settings(host, port, count, token or None, tuple(allow_origin or ()), limits, page)
     shelf = open_shelf(model, models)
     with _bound(settings) as bound:
         contents = {name: (one.content, one.card) for name, one in shelf.by_name.items()}
         pool = Pool(Desk(contents, shelf.default), count)
+        app = create_app(Service(settings, shelf, pool, Metrics()))
         pool.start()
         set_up_logging(log.value)
-        service = Service(settings, shelf, pool, Metrics())
         config = uvicorn.Config(
-            create_app(service),
+            app,
             http=PatientProtocol,
             ws="none",
             log_config=None,
@@ -149,7 +161,10 @@ def serve_classifier(
             proxy_headers=False,
             limit_concurrency=_MOST_CONNECTIONS,
         )
-        say(f"Serving {shelf.default} at {_address(bound)} with {count} workers; Ctrl-C ends it.")
+        address = _address(bound)
+        say(f"Serving {shelf.default} at {address} with {count} workers; Ctrl-C ends it.")
+        if settings.phone:
+            say(f"The phone page is at {address}{PATH}")
         try:
             uvicorn.Server(config).run(sockets=[bound])
         except KeyboardInterrupt:

@@ -16,19 +16,20 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.phone import PATH as PHONE_PATH
 from server.problems import Problem
 from server.settings import Limits, Settings
 from server.telemetry import Metrics, log
 
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
-_OPEN_PATHS = ("/healthz", "/readyz", "/", "/page/")
+_OPEN_PATHS = ("/healthz", "/readyz", "/", "/page/", PHONE_PATH)
 _LONGEST_WAIT = 60  # seconds that a client is told to wait
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_ALWAYS = {
+_UNLESS_SAID = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -132,8 +133,8 @@ class Gate:
                 status = message["status"]
                 response = MutableHeaders(scope=message)
                 response["X-Request-ID"] = request_id
-                for name, value in _ALWAYS.items():
-                    response[name] = value
+                for name, value in _UNLESS_SAID.items():
+                    response.setdefault(name, value)
             await send(message)
 
         try:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mobile_demo.errors import PocketGenreError
 
@@ -43,6 +44,8 @@ class Settings:
     workers : processes that decode and judge
     token : that every request for data has to bear, or None
     origins : of other pages that may ask, ``http://localhost:5173`` for example
+    limits : what a request may cost
+    phone : folder of a built phone page, or None
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Settings:
     token: str | None = None
     origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    phone: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.is_local and not self.token:
