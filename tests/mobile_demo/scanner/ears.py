@@ -13,6 +13,7 @@ from mobile_demo.card import read_model
 from mobile_demo.errors import AudioError, ModelError
 from mobile_demo.frontend import STANDARD
 from mobile_demo.scanner.engine import Listener
+from mobile_demo.scanner.engines import ThisMachine
 from mobile_demo.shipped import SHIPPED
 
 GENRES = 10
@@ -66,8 +67,8 @@ class DeadlyEar:
         os._exit(7)
 
 
-def listener(**changes: object) -> Listener:
+def listener(workers: int = 2, **changes: object) -> Listener:
     """A scan with an ear that needs no music."""
     card = read_model(SHIPPED["standard"])[1]
     assert card.front_end == STANDARD
-    return Listener(card, **({"open_ear": Ear(), "workers": 2} | changes))
+    return Listener(card, **({"open_ear": Ear(), "engine": ThisMachine(workers)} | changes))
