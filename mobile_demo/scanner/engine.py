@@ -12,7 +12,7 @@ from pathlib import Path
 from mobile_demo.card import ModelCard
 from mobile_demo.scanner.catalog import Catalog, Heard
 from mobile_demo.scanner.changes import Changes, Wanted, compare
-from mobile_demo.scanner.engines import Engine, ThisMachine
+from mobile_demo.scanner.engines import ONE_PROCESS, Engine
 from mobile_demo.scanner.finding import FoundFile, Listing, list_songs
 from mobile_demo.scanner.pool import NoAnswer
 from mobile_demo.scanner.song import CatalogSong
@@ -38,7 +38,7 @@ class Listener:
     card: ModelCard
     open_ear: OpenEar
     segments: int = 0
-    engine: Engine = ThisMachine()
+    engine: Engine = ONE_PROCESS
     least_seconds: float = _LEAST_SECONDS
 
 

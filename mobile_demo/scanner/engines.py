@@ -72,6 +72,9 @@ class ThisMachine:
         return work_through(jobs, set_up, self.workers, interrupted)
 
 
+ONE_PROCESS = ThisMachine()
+
+
 @contextmanager
 def open_engine(cluster: str | None, workers: int | None) -> Iterator[Engine]:
     """The cluster's engine, or that of this machine.

@@ -51,7 +51,9 @@ def test_labels_are_those_of_the_classifier(library: Path, catalog: Catalog) -> 
     scan(
         library,
         catalog,
-        Listener(classifier.card, ModelEar(*read_model(SHIPPED["standard"])), engine=ThisMachine(2)),
+        Listener(
+            classifier.card, ModelEar(*read_model(SHIPPED["standard"])), engine=ThisMachine(2)
+        ),
     )
     songs = list(catalog.songs(library))
     assert len(songs) == 5

@@ -1,0 +1,130 @@
+"""Songs at addresses that fsspec understands: s3://, gs://, and what else is installed for it."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from mobile_demo.errors import PocketGenreError
+from mobile_demo.scanner.finding import FoundFile, Listing, is_song_name
+
+_MOST_BYTES = 2 << 30  # of a song; what the workers of a machine hold at once must fit its disk
+_BLOCK = 1 << 20
+# Under which name the file systems of fsspec tell when a file was last written.
+_WRITTEN = ("mtime", "LastModified", "last_modified", "updated", "created")
+
+
+def opened(address: Path | str) -> tuple[Any, str]:
+    """A file system, and the path in it.
+
+    Parameters
+    ----------
+    address : with one slash after the colon, as pathlib makes it, or with two
+
+    Raises
+    ------
+    PocketGenreError
+        there is none of that name, or what it needs is not installed.
+    """
+    scheme, _, rest = str(address).partition(":/")
+    try:
+        return fsspec.core.url_to_fs(f"{scheme}://{rest.removeprefix('/')}")  # type: ignore[no-any-return]
+    except (ImportError, ValueError) as error:
+        raise PocketGenreError(f"{scheme}:// cannot be read: {error}") from error
+
+
+def local_path(address: Path) -> Path:
+    """What ``file://`` means: a path, on each machine that reads it."""
+    text = str(address)
+    return (
+        Path("/", text.removeprefix("file:/").lstrip("/")) if text.startswith("file:/") else address
+    )
+
+
+def list_address(address: Path) -> Listing:
+    """Find the songs below an address by their endings; hidden ones are passed over.
+
+    Raises
+    ------
+    PocketGenreError
+        it can't be listed.
+    """
+    files, top = opened(address)
+    try:
+        found: Mapping[str, Mapping[str, Any]] = files.find(top, detail=True)
+    except Exception as error:  # each file system has its own
+        raise PocketGenreError(f"{address} cannot be listed: {_why(error)}.") from error
+    songs, strange = [], []
+    for path, about in found.items():
+        name = path[len(top) :].strip("/")
+        parts = name.split("/")
+        if not is_song_name(parts[-1]) or any(part.startswith(".") for part in parts):
+            continue
+        if "" in parts:  # a store's keys need not look like paths, but a catalogue holds paths
+            strange.append(f"{address}/{name}")
+        else:
+            songs.append(FoundFile(f"{address}/{name}", int(about["size"] or 0), _written(about)))
+    return Listing(address, tuple(sorted(songs, key=lambda s: s.path)), tuple(sorted(strange)))
+
+
+@contextmanager
+def fetched(address: str, seconds: float, folder: str) -> Iterator[str]:
+    """A copy of a file for as long as it is needed.
+
+    It has no name in ``folder``, so that whatever ends this process, nothing of it stays behind.
+
+    Parameters
+    ----------
+    address : of the file
+    seconds : after which it is given up
+    folder : on a disk with room for it
+
+    Yields
+    ------
+    a path by which it can be opened, by other processes too
+
+    Raises
+    ------
+    OSError
+        it can't be read in that time, or is larger than 2 GiB.
+    """
+    files, path = opened(address)
+    with tempfile.TemporaryFile(dir=folder) as copy:
+        with files.open(path, "rb") as source:
+            _copy(source, copy, time.monotonic() + seconds)
+        yield f"/proc/{os.getpid()}/fd/{copy.fileno()}"
+
+
+def _copy(source: Any, copy: Any, deadline: float) -> None:
+    size = 0
+    while block := source.read(_BLOCK):
+        size += len(block)
+        if size > _MOST_BYTES:
+            raise OSError(f"it is larger than {_MOST_BYTES >> 30} GiB")
+        if time.monotonic() > deadline:
+            raise TimeoutError("its store took too long")
+        copy.write(block)
+    copy.flush()
+
+
+def _written(about: Mapping[str, Any]) -> int:
+    """Nanoseconds since 1970; -1 if the file system doesn't say."""
+    when = next((about[name] for name in _WRITTEN if about.get(name)), None)
+    if isinstance(when, str):
+        try:
+            when = datetime.fromisoformat(when)
+        except ValueError:
+            return -1
+    if isinstance(when, datetime):
+        when = when.timestamp()
+    return round(when * 1e9) if isinstance(when, int | float) else -1
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,106 @@
+"""On a worker of the cluster: jobs are done in processes of their own, as they are at home.
+
+What crashes a decoder ends such a process and not the worker, which only waits, and so can wait in as many
+threads as the machine has cores.
+"""
+
+import dataclasses
+import queue
+import signal
+import time
+from contextlib import nullcontext
+from typing import Any
+
+from distributed import Worker as DaskWorker
+from distributed import WorkerPlugin, get_worker
+
+from cluster.addresses import fetched
+from mobile_demo.scanner.finding import is_address
+from mobile_demo.scanner.pool import Death, NoAnswer, Worker
+from mobile_demo.scanner.worker import SetUp
+
+TRIES = 3
+"""Of a job whose process was killed from outside, or whose file doesn't come."""
+
+_PAUSE = 0.5  # seconds before another try; doubled each time
+
+
+class Bench(WorkerPlugin):  # type: ignore[misc]
+    """Where a worker's jobs are done.
+
+    As a plug-in it is sent to each worker once, also to those that join later, with the model in it.
+
+    Parameters
+    ----------
+    set_up : makes, in a process, what answers jobs
+    """
+
+    def __init__(self, set_up: SetUp) -> None:
+        self._set_up = set_up
+
+    def setup(self, worker: DaskWorker) -> None:
+        """Begin on a worker; Dask calls it."""
+        self._folder = worker.local_directory
+        self._processes: set[Worker] = set()
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+
+    def teardown(self, worker: DaskWorker) -> None:
+        """End all processes, whatever they are at; Dask calls it."""
+        for process in list(self._processes):
+            process.stop()
+
+    def do(self, job: Any) -> Any:
+        """Answer a job, wherever its file is.
+
+        Raises
+        ------
+        PocketGenreError
+            no process can be started, or be set up.
+        """
+        path = getattr(job, "path", None)
+        for number in range(1, TRIES + 1):
+            try:
+                with (
+                    fetched(path, job.seconds, self._folder)
+                    if _is_far(path)
+                    else nullcontext(path) as near
+                ):
+                    answer = self._ask(dataclasses.replace(job, path=near) if path else job)
+            except OSError as error:
+                reason = f"cannot be read: {error.strerror or error}"
+                answer = NoAnswer(reason, passing=True)
+                if isinstance(error, FileNotFoundError | PermissionError):
+                    return answer
+            else:
+                if answer != Death(-signal.SIGKILL):
+                    return answer.explained(job) if isinstance(answer, Death) else answer
+                answer = NoAnswer(f"{TRIES} worker processes were killed from outside while at it")
+            if number < TRIES:
+                time.sleep(_PAUSE * 2 ** (number - 1))
+        return answer
+
+    def _ask(self, job: Any) -> Any:
+        try:
+            process = self._idle.get_nowait()
+        except queue.Empty:
+            process = Worker(self._set_up)
+            self._processes.add(process)
+        process.give(job)
+        try:
+            while (answered := process.answer()) is None:
+                pass
+        finally:
+            if process.dead:
+                self._processes.discard(process)
+        if not process.dead:
+            self._idle.put(process)
+        return answered[1]
+
+
+def do(bench: str, job: Any) -> Any:
+    """A task of the cluster: a job at a bench, by its name."""
+    return get_worker().plugins[bench].do(job)
+
+
+def _is_far(path: str | None) -> bool:
+    return path is not None and is_address(path)
