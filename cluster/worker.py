@@ -1,14 +1,15 @@
 """On a worker of the cluster: jobs are done in processes of their own, as they are at home.
 
-What crashes a decoder ends such a process and not the worker, which only waits, and so can wait in as many
-threads as the machine has cores.
+What crashes a decoder ends such a process and not the worker, which only waits, and so can wait in
+as many threads as the machine has cores.
 """
 
 import dataclasses
 import queue
 import signal
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from distributed import Worker as DaskWorker
@@ -28,7 +29,8 @@ _PAUSE = 0.5  # seconds before another try; doubled each time
 class Bench(WorkerPlugin):  # type: ignore[misc]
     """Where a worker's jobs are done.
 
-    As a plug-in it is sent to each worker once, also to those that join later, with the model in it.
+    As a plug-in it is sent to each worker once, with the model in it; also to those that join
+    later.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
         self._processes: set[Worker] = set()
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
 
-    def teardown(self, worker: DaskWorker) -> None:
+    def teardown(self, worker: DaskWorker) -> None:  # noqa: ARG002  # as Dask calls it
         """End all processes, whatever they are at; Dask calls it."""
         for process in list(self._processes):
             process.stop()
@@ -57,15 +59,10 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
         PocketGenreError
             no process can be started, or be set up.
         """
-        path = getattr(job, "path", None)
         for number in range(1, TRIES + 1):
             try:
-                with (
-                    fetched(path, job.seconds, self._folder)
-                    if _is_far(path)
-                    else nullcontext(path) as near
-                ):
-                    answer = self._ask(dataclasses.replace(job, path=near) if path else job)
+                with self._near(job) as near:
+                    answer = self._ask(near)
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
                 answer = NoAnswer(reason, passing=True)
@@ -78,6 +75,16 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
             if number < TRIES:
                 time.sleep(_PAUSE * 2 ** (number - 1))
         return answer
+
+    @contextmanager
+    def _near(self, job: Any) -> Iterator[Any]:
+        """The job, its file brought here if it is far."""
+        path = getattr(job, "path", None)
+        if path is None or not is_address(path):
+            yield job
+            return
+        with fetched(path, job.seconds, self._folder) as copy:
+            yield dataclasses.replace(job, path=copy)
 
     def _ask(self, job: Any) -> Any:
         try:
@@ -100,7 +107,3 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
 def do(bench: str, job: Any) -> Any:
     """A task of the cluster: a job at a bench, by its name."""
     return get_worker().plugins[bench].do(job)
-
-
-def _is_far(path: str | None) -> bool:
-    return path is not None and is_address(path)

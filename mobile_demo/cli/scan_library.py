@@ -136,7 +136,7 @@ def scan_library(
 
     - `scan-library ~/Music --segments 8 --format json --out genres.json`
 
-    - `scan-library s3://bucket/music --cluster tcp://scheduler:8786 --format parquet --out g.parquet`
+    - `scan-library s3://bucket/music --cluster tcp://scheduler:8786`
     """
     outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file, dry_run)
     if watch and not out and format is not Format.table:
