@@ -1,10 +1,12 @@
 """Songs at addresses that fsspec understands: s3://, gs://, and what else is installed for it."""
 
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -96,9 +98,84 @@ def fetched(address: str, seconds: float, folder: str) -> Iterator[str]:
     """
     files, path = opened(address)
     with tempfile.TemporaryFile(dir=folder) as copy:
-        with files.open(path, "rb") as source:
+        with _os_errors(), files.open(path, "rb") as source:
             _copy(source, copy, time.monotonic() + seconds)
         yield f"/proc/{os.getpid()}/fd/{copy.fileno()}"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A place for files at an address, as ``training.stores`` has it for folders."""
+
+    place: Path
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Any]:
+        """A file to be read.
+
+        Raises
+        ------
+        OSError
+            it can't be.
+        """
+        files, path = opened(self.place / name)
+        with _os_errors(), files.open(path, "rb") as file:
+            yield file
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[Any]:
+        """A file to be written; it is there when the block is left.
+
+        Raises
+        ------
+        OSError
+            it can't be written.
+        """
+        files, path = opened(self.place / name)
+        with tempfile.TemporaryFile() as copy:  # a store that gets half of it would keep that
+            yield copy
+            copy.seek(0)
+            with _os_errors(), files.open(path, "wb") as file:
+                shutil.copyfileobj(copy, file, _BLOCK)
+
+    def names(self, folder: str) -> set[str]:
+        """The names of the files in a folder of it; none where there is no such folder.
+
+        Raises
+        ------
+        OSError
+            it can't be listed.
+        """
+        files, path = opened(self.place / folder)
+        with _os_errors():
+            try:
+                return {name.rpartition("/")[2] for name in files.ls(path, detail=False)}
+            except FileNotFoundError:
+                return set()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files, if they are there.
+
+        Raises
+        ------
+        OSError
+            they are there and can't be removed.
+        """
+        for name in names:
+            files, path = opened(self.place / name)
+            with _os_errors(), suppress(FileNotFoundError):
+                files.rm_file(path)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """What the file systems of fsspec raise, each its own, as what all others raise."""
+    try:
+        yield
+    except (OSError, PocketGenreError):
+        raise
+    except Exception as error:
+        raise OSError(_why(error)) from error
 
 
 def _copy(source: Any, copy: Any, deadline: float) -> None:

@@ -1,9 +1,6 @@
 """Labelled songs as Parquet: the fields of the JSON form, with types."""
 
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.addresses import local_path, opened
+from cluster.addresses import Bucket, local_path
+from mobile_demo.files import written_atomically
 from mobile_demo.scanner.finding import is_address
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.results import song_fields
@@ -35,7 +33,9 @@ def write_parquet(songs: Iterable[LabelledSong], labels: Sequence[str], out: Pat
         it can't be written; a file that stood there is untouched.
     """
     schema, waiting = _schema(labels), iter(songs)
-    with _new_file(local_path(out)) as file, pq.ParquetWriter(file, schema) as writer:
+    out = local_path(out)
+    place = Bucket(out.parent).create(out.name) if is_address(out) else written_atomically(out)
+    with place as file, pq.ParquetWriter(file, schema) as writer:
         while rows := [_row(song) for song in islice(waiting, _ROWS)]:
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
@@ -68,24 +68,3 @@ def _schema(labels: Sequence[str]) -> pa.Schema:
             ("error", text),
         ]
     )
-
-
-@contextmanager
-def _new_file(out: Path) -> Iterator[Any]:
-    """At an address an object is there when it is whole; a file is written beside and renamed."""
-    if is_address(out):
-        files, path = opened(out)
-        with files.open(path, "wb") as file:
-            yield file
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{out.name[:50]}.", suffix=".part", dir=out.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -96,7 +96,10 @@ def listen(
     """
     by_size = sorted(files, key=lambda file: -file.size)
     by_path = {file.path: file for file in by_size}
-    jobs = (Job(file.path, listener.segments, _patience(file, listener)) for file in by_size)
+    jobs = (
+        Job(file.path, listener.segments, patience(file, listener.least_seconds))
+        for file in by_size
+    )
     answers = listener.engine.answer(jobs, Hearing(listener.open_ear), interrupted)
     with closing(answers):  # a catalogue that can't be written ends the workers at once
         for job, answer in answers:
@@ -128,5 +131,6 @@ def _unlistable(path: str, model: str) -> CatalogSong:
     return CatalogSong(Path(path), "failed", error, 0, 0, model, 0.0, (), None)
 
 
-def _patience(file: FoundFile, listener: Listener) -> float:
-    return listener.least_seconds + _SECONDS_PER_MB * max(0, file.size) / 1e6
+def patience(file: FoundFile, least: float = _LEAST_SECONDS) -> float:
+    """Seconds that a file may take before it is given up: ten for each MB, on top of the least."""
+    return least + _SECONDS_PER_MB * max(0, file.size) / 1e6
