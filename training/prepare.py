@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from mobile_demo.scanner.engines import Engine
 from mobile_demo.scanner.finding import FoundFile, is_address, look_at
 from mobile_demo.scanner.pool import NoAnswer
 from training.songs import DataError, LabelledSong
-from training.stores import Store
+from training.stores import Store, sha256_of
 
 Wanted = Literal["segments", "spectra"]
 """What is computed of a song: the features of its segments, or its whole mel spectrum."""
+
+_PART_NAME = re.compile(r"[0-9a-f]{64}\.npy")
 
 PARTS = "parts"
 """Folder of a data set with a file a song, while it is being prepared."""
@@ -116,8 +119,14 @@ def duplicates_by_content(prepared: Sequence[PreparedSong], store: Store) -> lis
     for item in prepared:
         if item.part:
             with store.open(item.part) as file:
-                digests[item.song.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                digests[item.song.name] = sha256_of(file)
     return same(digests)
+
+
+def clear_parts(store: Store) -> None:
+    """Remove the parts, and nothing else that may stand beside them."""
+    names = (name for name in store.names(PARTS) if _PART_NAME.fullmatch(name))
+    store.remove(f"{PARTS}/{name}" for name in names)
 
 
 def same(digests: Mapping[str, str]) -> list[tuple[str, str]]:

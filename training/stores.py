@@ -1,5 +1,6 @@
 """Where a data set's files are: a folder, or an address that a plug-in reads and writes."""
 
+import hashlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import BinaryIO, Protocol
 from mobile_demo.files import written_atomically
 from mobile_demo.plugins import plug_in
 from mobile_demo.scanner.finding import is_address
+
+BLOCK = 1 << 20  # bytes read at a time
 
 PLUGINS = "pocketgenre.stores"
 """Entry points that are called with an address."""
@@ -68,6 +71,17 @@ class Folder:
                 and not any(path.parent.iterdir())
             ):
                 path.parent.rmdir()
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """SHA-256 of the rest of an open file, in hexadecimal.
+
+    Of any that has ``read``, which :func:`hashlib.file_digest` is not content with.
+    """
+    digest = hashlib.sha256()
+    while block := file.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def open_store(place: Path) -> Store:
