@@ -25,7 +25,8 @@ Not all of them at once: the scheduler holds what it was given in its memory.
 """
 
 _PATIENCE = 0.2  # seconds between two looks at whether the work was interrupted
-_CONNECTING = 15.0  # seconds
+_CONNECTING = 5.0  # seconds
+_JOINING = 30.0  # seconds that workers may take
 _COUNTING = 2.0  # seconds between two looks at how many threads there are
 
 
@@ -38,6 +39,10 @@ def open_cluster(address: str) -> Iterator["DaskEngine"]:
     PocketGenreError
         there is none, or it has no workers.
     """
+    if "://" not in address:
+        raise PocketGenreError(
+            f"{address} is not the address of a Dask scheduler, such as tcp://scheduler:8786."
+        )
     try:
         client = Client(address, timeout=_CONNECTING, set_as_default=False, name="pocketgenre")
     except (OSError, TimeoutError, ValueError) as error:
@@ -46,7 +51,7 @@ def open_cluster(address: str) -> Iterator["DaskEngine"]:
         ) from error
     try:
         with suppress(TimeoutError):
-            client.wait_for_workers(1, timeout=_CONNECTING)
+            client.wait_for_workers(1, timeout=_JOINING)
         if not client.nthreads():
             raise PocketGenreError(
                 f"The cluster at {address} has no workers; start some by: dask worker {address}"
