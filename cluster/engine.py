@@ -1,9 +1,11 @@
 """A Dask cluster as an engine: jobs go out a few at a time, and come back as they are done."""
 
 import queue
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -18,6 +20,8 @@ from mobile_demo.scanner.finding import Listing, is_address, list_songs
 from mobile_demo.scanner.pool import Answers, NoAnswer
 from mobile_demo.scanner.worker import SetUp
 
+_ADDRESS = re.compile(r"(tcp|tls)://.+:\d+|(ws|wss|inproc|ucx)://.+")
+
 _IN_HAND = 3
 """Jobs for each thread of the cluster: the one it is at, and some, so that it need not wait for us.
 
@@ -27,6 +31,7 @@ Not all of them at once: the scheduler holds what it was given in its memory.
 _PATIENCE = 0.2  # seconds between two looks at whether the work was interrupted
 _CONNECTING = 5.0  # seconds
 _JOINING = 30.0  # seconds that workers may take
+_FETCHED_AT_ONCE = 8
 _COUNTING = 2.0  # seconds between two looks at how many threads there are
 
 
@@ -39,7 +44,7 @@ def open_cluster(address: str) -> Iterator["DaskEngine"]:
     PocketGenreError
         there is none, or it has no workers.
     """
-    if "://" not in address:
+    if not _ADDRESS.match(address):
         raise PocketGenreError(
             f"{address} is not the address of a Dask scheduler, such as tcp://scheduler:8786."
         )
@@ -94,8 +99,8 @@ class DaskEngine:
             the workers can't do them, or the scheduler is lost.
         """
         bench = f"pocketgenre-{uuid.uuid4().hex}"
-        done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         out: dict[str, tuple[Future, Any]] = {}
+        fetching = _Fetching()
         waiting = enumerate(jobs)
         threads = _Threads(self._client)
         try:
@@ -106,19 +111,19 @@ class DaskEngine:
                         do, bench, job, key=f"{bench}-{number}", pure=False
                     )
                     out[future.key] = future, job
-                    future.add_done_callback(done.put)
+                    future.add_done_callback(fetching.begin)
                 if not out:
                     return
-                try:
-                    future = done.get(timeout=_PATIENCE)
-                except queue.Empty:
+                if fetched := fetching.wait(_PATIENCE):
+                    key, answer = fetched
+                    yield out.pop(key)[1], answer
+                else:
                     self._check()
-                    continue
-                yield out.pop(future.key)[1], _result(future)
         finally:
             with suppress(Exception):  # also where the scheduler is gone
                 self._client.cancel([future for future, _ in out.values()], force=True)
                 self._client.unregister_worker_plugin(bench)
+            fetching.end()
 
     def _set_up(self, bench: str, set_up: SetUp) -> None:
         try:
@@ -138,6 +143,53 @@ class DaskEngine:
             )
 
 
+class _Fetching:
+    """Brings answers here from the workers, several at a time.
+
+    Of one whose worker is lost before that, Dask takes half a minute to find out; the others
+    shouldn't wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_FETCHED_AT_ONCE)
+        self._here: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+
+    def begin(self, future: Future) -> None:
+        """Fetch the answer of a task that is done."""
+        with suppress(RuntimeError):  # it is all over
+            self._threads.submit(self._fetch, future)
+
+    def wait(self, seconds: float) -> tuple[str, Any] | None:
+        """The key of a task and its answer, or None if there is none in that time.
+
+        Raises
+        ------
+        PocketGenreError
+            a worker can't do its work.
+        """
+        try:
+            key, answer = self._here.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if isinstance(answer, BaseException):
+            raise _explained(answer) from answer
+        return key, answer
+
+    def end(self) -> None:
+        """Fetch no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _fetch(self, future: Future) -> None:
+        try:
+            answer = future.result()
+        except KilledWorker as error:
+            count = error.allowed_failures + 1
+            answer = NoAnswer(f"{count} workers of the cluster were lost while at it")
+        except BaseException as error:  # raised by who waits
+            answer = error
+        self._here.put((future.key, answer))
+
+
 class _Threads:
     """How many threads a cluster has, which changes, and is not asked for each job."""
 
@@ -155,17 +207,10 @@ class _Threads:
         return self._count
 
 
-def _result(future: Future) -> Any:
-    try:
-        return future.result()
-    except KilledWorker as error:
-        return NoAnswer(
-            f"{error.allowed_failures + 1} workers of the cluster were lost while at it"
-        )
-    except PocketGenreError:
-        raise
-    except Exception as error:
-        raise PocketGenreError(
-            f"A worker of the cluster cannot do its work ({type(error).__name__}: {error}); install"
-            " pocketgenre[cluster] there, the same version as here."
-        ) from error
+def _explained(error: BaseException) -> PocketGenreError:
+    if isinstance(error, PocketGenreError):
+        return error
+    return PocketGenreError(
+        f"A worker of the cluster cannot do its work ({type(error).__name__}: {error}); install"
+        " pocketgenre[cluster] there, the same version as here."
+    )

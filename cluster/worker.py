@@ -7,7 +7,9 @@ as many threads as the machine has cores.
 import dataclasses
 import queue
 import signal
+import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,18 +40,22 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
     """
 
     def __init__(self, set_up: SetUp) -> None:
-        self._set_up = set_up
+        self._set_up = set_up  # a worker's own things come by setup, since a lock isn't pickled
 
     def setup(self, worker: DaskWorker) -> None:
         """Begin on a worker; Dask calls it."""
         self._folder = worker.local_directory
         self._processes: set[Worker] = set()
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        self._guard = threading.Lock()  # so that none is begun while all are ended
+        self._over = False
 
     def teardown(self, worker: DaskWorker) -> None:  # noqa: ARG002  # as Dask calls it
         """End all processes, whatever they are at; Dask calls it."""
-        for process in list(self._processes):
-            process.stop()
+        with self._guard:
+            self._over = True
+            for process in self._processes:
+                process.stop()
 
     def do(self, job: Any) -> Any:
         """Answer a job, wherever its file is.
@@ -90,18 +96,26 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
         try:
             process = self._idle.get_nowait()
         except queue.Empty:
-            process = Worker(self._set_up)
-            self._processes.add(process)
+            process = self._begin()
         process.give(job)
         try:
             while (answered := process.answer()) is None:
                 pass
         finally:
             if process.dead:
-                self._processes.discard(process)
+                with self._guard:
+                    self._processes.discard(process)
         if not process.dead:
             self._idle.put(process)
         return answered[1]
+
+    def _begin(self) -> Worker:
+        with self._guard:
+            if self._over:
+                raise CancelledError
+            process = Worker(self._set_up)
+            self._processes.add(process)
+            return process
 
 
 def do(bench: str, job: Any) -> Any:

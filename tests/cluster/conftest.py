@@ -16,6 +16,7 @@ from distributed import Client
 from tests.conftest import REPOSITORY
 
 WORKERS = 3
+SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}  # 30 s unless told otherwise
 
 
 class Cluster:
@@ -35,7 +36,7 @@ class Cluster:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, options),
                  "--no-dashboard"],
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | SOON,
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,

@@ -176,7 +176,7 @@ def test_interrupted_it_takes_its_jobs_back_and_leaves_nothing_on_the_workers(
             assert len(list(listen(rest, catalog, listener(engine=engine)))) == 36 - len(done)
 
 
-def _benches(dask_worker) -> list[str]:  # noqa: ANN001
+def _benches(dask_worker) -> list[str]:
     return [name for name in dask_worker.plugins if name.startswith("pocketgenre")]
 
 
@@ -195,16 +195,19 @@ def test_an_ear_that_cannot_be_opened_is_an_error_of_the_scan(
     with (
         Catalog(tmp_path / "c.sqlite", create=True) as catalog,
         open_cluster(cluster.address) as engine,
-        pytest.raises(PocketGenreError, match="No runtime can run this model"),
     ):
-        how = listener(engine=engine, open_ear=DeafEar())
-        list(listen(list_songs(music).files, catalog, how))
+        heard = listen(
+            list_songs(music).files, catalog, listener(engine=engine, open_ear=DeafEar())
+        )
+        with pytest.raises(PocketGenreError, match="No runtime can run this model"):
+            list(heard)
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--cluster", "tcp://127.0.0.1:9"], "No Dask scheduler answers at tcp://127.0.0.1:9"),
+        (["--cluster", "tcp://localhost"], "is not the address of a Dask"),
         (["--cluster", "nonsense"], "nonsense is not the address of a Dask scheduler"),
         (["--cluster", "tcp://127.0.0.1:9", "--workers", 2], "leave it out with --cluster"),
         (["--format", "parquet"], "needs --out FILE"),
