@@ -4,9 +4,11 @@ import queue
 import re
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from distributed import Client, Future, KilledWorker
 
 from cluster.addresses import list_address, local_path
-from cluster.worker import Bench, do
+from cluster.worker import TRIES, Bench, do
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.finding import Listing, is_address, list_songs
 from mobile_demo.scanner.pool import Answers, NoAnswer
@@ -28,6 +30,12 @@ _IN_HAND = 3
 Not all of them at once: the scheduler holds what it was given in its memory.
 """
 
+LOST = object()
+"""In place of an answer: Dask has given the job up."""
+
+_SET_ASIDE = NoAnswer(
+    f"it was tried {TRIES} times, and its worker of the cluster was lost each time"
+)
 _PATIENCE = 0.2  # seconds between two looks at whether the work was interrupted
 _CONNECTING = 5.0  # seconds
 _JOINING = 30.0  # seconds that workers may take
@@ -70,8 +78,10 @@ def open_cluster(address: str) -> Iterator["DaskEngine"]:
 class DaskEngine:
     """Does jobs on a cluster.
 
-    A worker that is lost costs what it was at, which others do again. Dask counts how often that
-    happens to a job, and gives it up when it is too often (its ``allowed-failures``).
+    A worker that is lost costs what it was at. Dask lets others do that again, and gives a job up
+    that has been in hand of too many lost workers (the scheduler's ``allowed-failures``). Whether the
+    job is to blame, or only was where workers died, it can't know: so it is tried again behind all
+    others, and set aside when that has come to nothing as well.
     """
 
     def __init__(self, client: Client) -> None:
@@ -99,24 +109,27 @@ class DaskEngine:
             the workers can't do them, or the scheduler is lost.
         """
         bench = f"pocketgenre-{uuid.uuid4().hex}"
-        out: dict[str, tuple[Future, Any]] = {}
+        out: dict[str, tuple[Future, _Task]] = {}
+        tasks = _Tasks(jobs)
         fetching = _Fetching()
-        waiting = enumerate(jobs)
         threads = _Threads(self._client)
         try:
             self._set_up(bench, set_up)
             while not interrupted():
-                for number, job in islice(waiting, max(0, _IN_HAND * threads.count() - len(out))):
-                    future = self._client.submit(
-                        do, bench, job, key=f"{bench}-{number}", pure=False
-                    )
-                    out[future.key] = future, job
+                for task in islice(tasks, max(0, _IN_HAND * threads.count() - len(out))):
+                    key = f"{bench}-{task.number}-{task.tries}"
+                    future = self._client.submit(do, bench, task.job, key=key, pure=False)
+                    out[key] = future, task
                     future.add_done_callback(fetching.begin)
                 if not out:
                     return
                 if fetched := fetching.wait(_PATIENCE):
                     key, answer = fetched
-                    yield out.pop(key)[1], answer
+                    _, task = out.pop(key)
+                    if answer is LOST and task.tries < TRIES:
+                        tasks.again(task)
+                    else:
+                        yield task.job, _SET_ASIDE if answer is LOST else answer
                 else:
                     self._check()
         finally:
@@ -141,6 +154,31 @@ class DaskEngine:
             raise PocketGenreError(
                 "The Dask scheduler is gone; what is done is kept, and the same command goes on."
             )
+
+
+@dataclass(frozen=True)
+class _Task:
+    job: Any
+    number: int
+    tries: int = 1
+
+
+class _Tasks(Iterator[_Task]):
+    """Jobs as tasks; at their end, those that are to be tried again, which may come later."""
+
+    def __init__(self, jobs: Iterable[Any]) -> None:
+        self._fresh = (_Task(job, number) for number, job in enumerate(jobs))
+        self._again: deque[_Task] = deque()
+
+    def again(self, task: _Task) -> None:
+        """Put a task behind all others."""
+        self._again.append(replace(task, tries=task.tries + 1))
+
+    def __next__(self) -> _Task:
+        task = next(self._fresh, None)
+        if task is None and not self._again:
+            raise StopIteration
+        return task or self._again.popleft()
 
 
 class _Fetching:
@@ -182,9 +220,8 @@ class _Fetching:
     def _fetch(self, future: Future) -> None:
         try:
             answer = future.result()
-        except KilledWorker as error:
-            count = error.allowed_failures + 1
-            answer = NoAnswer(f"{count} workers of the cluster were lost while at it")
+        except KilledWorker:
+            answer = LOST
         except BaseException as error:  # raised by who waits
             answer = error
         self._here.put((future.key, answer))

@@ -16,7 +16,10 @@ from distributed import Client
 from tests.conftest import REPOSITORY
 
 WORKERS = 3
-SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}  # 30 s unless told otherwise
+SETTINGS = {
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",  # 30 s unless told otherwise
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # 3 otherwise: a try may cost 4 workers
+}
 
 
 class Cluster:
@@ -36,7 +39,7 @@ class Cluster:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, options),
                  "--no-dashboard"],
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | SOON,
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | SETTINGS,
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
