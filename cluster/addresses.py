@@ -41,14 +41,6 @@ def opened(address: Path | str) -> tuple[Any, str]:
         raise PocketGenreError(f"{scheme}:// cannot be read: {error}") from error
 
 
-def local_path(address: Path) -> Path:
-    """What ``file://`` means: a path, on each machine that reads it."""
-    text = str(address)
-    return (
-        Path("/", text.removeprefix("file:/").lstrip("/")) if text.startswith("file:/") else address
-    )
-
-
 def list_address(address: Path) -> Listing:
     """Find the songs below an address by their endings; hidden ones are passed over.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
-from cluster.addresses import list_address, local_path
+from cluster.addresses import list_address
 from cluster.worker import TRIES, Bench, do
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.finding import Listing, is_address, list_songs
@@ -79,8 +79,8 @@ class DaskEngine:
     """Does jobs on a cluster.
 
     A worker that is lost costs what it was at. Dask lets others do that again, and gives a job up
-    that has been in hand of too many lost workers (the scheduler's ``allowed-failures``). Whether the
-    job is to blame, or only was where workers died, it can't know: so it is tried again behind all
+    that too many lost workers had in hand (the scheduler's ``allowed-failures``). Whether the job
+    is to blame, or only was where workers died, it can't know: so it is tried again behind all
     others, and set aside when that has come to nothing as well.
     """
 
@@ -95,7 +95,6 @@ class DaskEngine:
         PocketGenreError
             it can't be listed.
         """
-        folder = local_path(folder)
         return list_address(folder) if is_address(folder) else list_songs(folder)
 
     def answer(

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.addresses import Bucket, local_path
+from cluster.addresses import Bucket
 from mobile_demo.files import written_atomically
-from mobile_demo.scanner.finding import is_address
+from mobile_demo.scanner.finding import is_address, local_path
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.results import song_fields
 

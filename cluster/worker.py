@@ -23,7 +23,7 @@ from mobile_demo.scanner.pool import Death, NoAnswer, Worker
 from mobile_demo.scanner.worker import SetUp
 
 TRIES = 3
-"""Of a job whose worker is lost, whose process is killed from outside, or whose file doesn't come."""
+"""Of a job whose worker is lost, whose process is killed, or whose file doesn't come."""
 
 _PAUSE = 0.5  # seconds before another try; doubled each time
 

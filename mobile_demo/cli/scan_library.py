@@ -38,7 +38,7 @@ from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Wanted
 from mobile_demo.scanner.engine import Listener, songs_of
 from mobile_demo.scanner.engines import Engine, open_engine
-from mobile_demo.scanner.finding import Listing, is_address, list_songs
+from mobile_demo.scanner.finding import Listing, is_address, list_songs, local_path
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.labelled import LabelledSong, label_songs
 from mobile_demo.scanner.song import CatalogSong
@@ -145,6 +145,7 @@ def scan_library(
     check_outputs(outputs, card.labels)
     thresholds = Thresholds(min_confidence, min_margin)
 
+    folder = local_path(folder)
     if cluster and workers is not None:
         raise PocketGenreError("--workers is for this machine; leave it out with --cluster.")
     if is_address(folder) and (watch or write_tags or playlists):

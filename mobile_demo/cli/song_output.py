@@ -16,7 +16,7 @@ from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
 from mobile_demo.plugins import plug_in
-from mobile_demo.scanner.finding import is_address
+from mobile_demo.scanner.finding import is_address, local_path
 from mobile_demo.scanner.label import UNCERTAIN, SongLabel
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
@@ -125,8 +125,8 @@ def check_format(format: Format, out: Path | None) -> None:
         if out is None:
             raise PocketGenreError("--format parquet needs --out FILE; it is not for a terminal.")
         plug_in(_PLUGINS, "parquet", "--format parquet")
-    if out and not (format is Format.parquet and is_address(out)):
-        check_output(out)
+    if out and not (format is Format.parquet and is_address(local_path(out))):
+        check_output(local_path(out) if format is Format.parquet else out)
 
 
 def check_output(out: Path) -> None:

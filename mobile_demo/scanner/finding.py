@@ -95,6 +95,14 @@ def is_address(path: Path | str) -> bool:
     return _ADDRESS.match(str(path)) is not None
 
 
+def local_path(address: Path) -> Path:
+    """What ``file://`` means: a path, on each machine that reads it. Others are left as they are."""
+    text = str(address)
+    if not text.startswith("file:/"):
+        return address
+    return Path("/", text.removeprefix("file:/").lstrip("/"))
+
+
 def is_song_name(name: str) -> bool:
     """Whether a file of that name counts as a song."""
     return not name.startswith(".") and name.lower().endswith(_ENDINGS)

@@ -100,10 +100,10 @@ def assert_all_heard_once(done: list[str], catalog: Catalog, count: int) -> None
 def test_workers_that_are_killed_cost_no_song_and_none_is_recorded_twice(
     cluster: Cluster, music: Path, tmp_path: Path
 ) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(30)))
+    write(music, *(f"slow {n}.mp3" for n in range(24)))
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        done = scan_while_workers_die(cluster, music, catalog, kills=4, pause=0.5)
-        assert_all_heard_once(done, catalog, 30)
+        done = scan_while_workers_die(cluster, music, catalog, kills=3, pause=0.5)
+        assert_all_heard_once(done, catalog, 24)
 
 
 @pytest.mark.long

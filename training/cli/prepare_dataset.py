@@ -10,7 +10,7 @@ from mobile_demo.cli.console import Debug, run
 from mobile_demo.cli.options import Cluster
 from mobile_demo.frontend import FRONT_ENDS
 from mobile_demo.scanner.engines import open_engine
-from mobile_demo.scanner.finding import is_address
+from mobile_demo.scanner.finding import is_address, local_path
 from training.cli.making import Making
 from training.songs import DataError
 from training.stores import open_store
@@ -98,6 +98,7 @@ def prepare_dataset(
         raise DataError("--spectra and --mfcc-songs are for the features mfcc.")
     if cluster and workers is not None:
         raise DataError("--workers is for this machine; leave it out with --cluster.")
+    audio, out = local_path(audio), local_path(out)
     in_shards = shards is not None or cluster is not None
     if in_shards and (spectra or mfcc_songs):
         raise DataError("--spectra and --mfcc-songs need a data set in one piece, without shards.")
