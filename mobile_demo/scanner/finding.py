@@ -96,7 +96,7 @@ def is_address(path: Path | str) -> bool:
 
 
 def local_path(address: Path) -> Path:
-    """What ``file://`` means: a path, on each machine that reads it. Others are left as they are."""
+    """What ``file://`` means, a path on each machine that reads it; others are left as they are."""
     text = str(address)
     if not text.startswith("file:/"):
         return address
