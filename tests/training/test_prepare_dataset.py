@@ -211,9 +211,6 @@ def test_a_damaged_shard_is_named_and_only_it_is_made_anew(
     flipped.write_bytes(content)
     with pytest.raises(DataError, match=f"{flipped.stem}.npy is damaged: its checksum is wrong"):
         load_dataset(tmp_path).check()
-    refused = run_command("training.cli.train_model", tmp_path, "--out", tmp_path / "run")
-    assert refused.returncode == 1
-    assert "its checksum is wrong" in refused.stderr
     cut.write_bytes(before[cut][1][:-1])
     lost.unlink()
     result = run_command(*command)
