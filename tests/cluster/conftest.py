@@ -69,8 +69,11 @@ class Cluster:
             os.kill(int(rng.choice(pids)), signal.SIGKILL)
         return bool(pids)
 
-    def stop(self) -> None:
-        for process in self._processes:
+    def stop(self, *numbers: int) -> None:
+        """End some of what was started, in that order, or all."""
+        for process in [self._processes[number] for number in numbers] or self._processes:
+            if process.poll() is not None:
+                continue
             os.killpg(process.pid, signal.SIGKILL)  # nannies and workers with it
             process.wait()
 

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,32 @@ def test_workers_that_are_killed_cost_no_song_and_none_is_recorded_twice(
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
         done = scan_while_workers_die(cluster, music, catalog, kills=3, pause=0.5)
         assert_all_heard_once(done, catalog, 24)
+
+
+@pytest.mark.long
+def test_without_workers_a_scan_waits_for_others_and_without_a_scheduler_it_ends(
+    music: Path, tmp_path: Path
+) -> None:
+    write(music, *(f"slow {n}.mp3" for n in range(40)))
+    own = Cluster(tmp_path)
+    own.start_workers(1)
+    done = []
+    try:
+        with (
+            Catalog(tmp_path / "c.sqlite", create=True) as catalog,
+            open_cluster(own.address) as engine,
+        ):
+            heard = listen(list_songs(music).files, catalog, listener(engine=engine))
+            done += islice(heard, 5)
+            own.stop(1)
+            threading.Timer(3.0, own.start_workers, [1]).start()
+            done += islice(heard, 15)
+            own.stop(0)
+            with pytest.raises(PocketGenreError, match="The Dask scheduler is gone"):
+                done += heard
+            assert len(names(done)) == len(set(names(done))) == len(list(catalog.songs()))
+    finally:
+        own.stop()
 
 
 @pytest.mark.long
