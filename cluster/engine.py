@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -36,6 +36,7 @@ LOST = object()
 _SET_ASIDE = NoAnswer(
     f"it was tried {TRIES} times, and its worker of the cluster was lost each time"
 )
+_GONE = "The Dask scheduler is gone; what is done is kept, and the same command goes on."
 _PATIENCE = 0.2  # seconds between two looks at whether the work was interrupted
 _CONNECTING = 5.0  # seconds
 _JOINING = 30.0  # seconds that workers may take
@@ -150,9 +151,7 @@ class DaskEngine:
 
     def _check(self) -> None:
         if self._client.status not in ("running", "connecting"):
-            raise PocketGenreError(
-                "The Dask scheduler is gone; what is done is kept, and the same command goes on."
-            )
+            raise PocketGenreError(_GONE)
 
 
 @dataclass(frozen=True)
@@ -246,6 +245,8 @@ class _Threads:
 def _explained(error: BaseException) -> PocketGenreError:
     if isinstance(error, PocketGenreError):
         return error
+    if isinstance(error, CancelledError | OSError):  # Dask's own: no task raises any
+        return PocketGenreError(_GONE)
     return PocketGenreError(
         f"A worker of the cluster cannot do its work ({type(error).__name__}: {error}); install"
         " pocketgenre[cluster] there, the same version as here."

@@ -9,8 +9,8 @@ import queue
 import signal
 import threading
 import time
-from asyncio import CancelledError
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
