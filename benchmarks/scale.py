@@ -171,6 +171,32 @@ def by_workers(songs: Sequence[Path], count: int, seconds: float) -> list[dict[s
     return rows
 
 
+def epochs(songs: Sequence[Path], count: int, seconds: float) -> dict[str, object]:
+    """An epoch of the CNN on shards: what five more of them cost, by five."""
+    with tempfile.TemporaryDirectory() as folder:
+        music, data = copies(songs, Path(folder, "music"), count), Path(folder, "data")
+        command("training.cli.prepare_dataset", music, "--out", data, "--shards", 16)()
+        few, many = (
+            cost_of(
+                command(
+                    "training.cli.train_model",
+                    data,
+                    "--out",
+                    Path(folder, f"run {n}"),
+                    "--protocol",
+                    "segments",
+                    "--epochs",
+                    n,
+                )
+            )
+            for n in (1, 6)
+        )
+    print(f"training on {count} songs: {few} {many}", file=sys.stderr)
+    epoch = (many.cpu - few.cpu) / 5
+    start = {"start": few.cpu - epoch, "read": (many.read - few.read) // 5, "memory": many.memory}
+    return {"songs": count, "seconds": seconds, "cpu": epoch} | start
+
+
 def _row(
     stage: str, songs: int, seconds: float, workers: int, audio: int, cost: Cost
 ) -> dict[str, object]:
@@ -208,6 +234,7 @@ def catalogues() -> list[dict[str, float]]:
     from mobile_demo.card import read_model
     from mobile_demo.scanner.catalog import Catalog, Heard
     from mobile_demo.scanner.finding import FoundFile
+    from mobile_demo.scanner.labelled import label_songs
     from mobile_demo.shipped import SHIPPED
 
     card = read_model(SHIPPED["standard"])[1]
@@ -229,10 +256,15 @@ def catalogues() -> list[dict[str, float]]:
                     by_path = {one.path: one for one in catalog.known()}
                     assert by_path
 
-            filled, known = cost_of(fill), cost_of(read)
+            def label(file: Path = file) -> None:
+                with Catalog(file) as catalog:
+                    assert list(label_songs(catalog.songs(), None))
+
+            filled, known, labelled = cost_of(fill), cost_of(read), cost_of(label)
             size = file.stat().st_size
-        rows.append({"songs": count, "bytes": size, "fill": filled.cpu, "known": known.cpu,
-                     "memory": known.memory})  # fmt: skip
+        row = {"songs": count, "bytes": size, "fill": filled.cpu, "known": known.cpu}
+        row |= {"memory": known.memory, "labelled": labelled.cpu, "of them": labelled.memory}
+        rows.append(row)
         print(rows[-1], file=sys.stderr)
     return rows
 
@@ -248,6 +280,7 @@ def main() -> None:
         figures["songs"] = [row for n in SIZES for row in measured(made[middle], n, middle)]
         lengths = [s for s in LENGTHS if s != middle] if not songs else []
         figures["lengths"] = [row for s in lengths for row in measured(made[s], SIZES[1], s)]
+        figures["epochs"] = [epochs(made[middle], n, middle) for n in SIZES]
         figures["workers"] = by_workers(made[middle], SIZES[1], middle)
     figures["catalogues"] = catalogues()
     figures["empty jobs"] = empty_jobs(5_000)
