@@ -1,5 +1,6 @@
 """A Dask cluster as an engine: jobs go out a few at a time, and come back as they are done."""
 
+import logging
 import queue
 import re
 import time
@@ -57,6 +58,8 @@ def open_cluster(address: str) -> Iterator["DaskEngine"]:
         raise PocketGenreError(
             f"{address} is not the address of a Dask scheduler, such as tcp://scheduler:8786."
         )
+    # Its log is for who runs a cluster; what a person must know of here is raised.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=_CONNECTING, set_as_default=False, name="pocketgenre")
     except (OSError, TimeoutError, ValueError) as error:

@@ -86,7 +86,8 @@ def scan_while_workers_die(
         done = [one.file.path for one in listen(list_songs(music).files, catalog, how)]
     over.set()
     killer.join()
-    assert killed
+    assert len(killed) > kills // 2
+    print(f"{len(killed)} workers were killed")
     return [Path(path).name for path in done]
 
 
@@ -137,7 +138,7 @@ def test_without_workers_a_scan_waits_for_others_and_without_a_scheduler_it_ends
 def test_fifty_kills_cost_no_song(cluster: Cluster, music: Path, tmp_path: Path) -> None:
     write(music, *(f"slow {n}.mp3" for n in range(900)))
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        done = scan_while_workers_die(cluster, music, catalog, kills=50, pause=2.0)
+        done = scan_while_workers_die(cluster, music, catalog, kills=50, pause=1.0)
         assert_all_heard_once(done, catalog, 900)
 
 
