@@ -85,7 +85,7 @@ class DaskEngine:
     A worker that is lost costs what it was at. Dask lets others do that again, and gives a job up
     that too many lost workers had in hand (the scheduler's ``allowed-failures``). Whether the job
     is to blame, or only was where workers died, it can't know: so it is tried again behind all
-    others, and set aside when that has come to nothing as well.
+    others, and a last time alone, before it is set aside.
     """
 
     def __init__(self, client: Client) -> None:
@@ -119,7 +119,10 @@ class DaskEngine:
         try:
             self._set_up(bench, set_up)
             while not interrupted():
-                for task in islice(tasks, max(0, _IN_HAND * threads.count() - len(out))):
+                some = list(islice(tasks, max(0, _IN_HAND * threads.count() - len(out))))
+                if not some and not out:
+                    some = tasks.last()
+                for task in some:
                     key = f"{bench}-{task.number}-{task.tries}"
                     future = self._client.submit(do, bench, task.job, key=key, pure=False)
                     out[key] = future, task
@@ -136,10 +139,11 @@ class DaskEngine:
                 else:
                     self._check()
         finally:
-            with suppress(Exception):  # also where the scheduler is gone
-                self._client.cancel([future for future, _ in out.values()], force=True)
-                self._client.unregister_worker_plugin(bench)
             fetching.end()
+            with suppress(Exception):  # the scheduler is gone, say
+                self._client.cancel([future for future, _ in out.values()], force=True)
+            with suppress(Exception):
+                self._client.unregister_worker_plugin(bench)
 
     def _set_up(self, bench: str, set_up: SetUp) -> None:
         try:
@@ -170,10 +174,16 @@ class _Tasks(Iterator[_Task]):
     def __init__(self, jobs: Iterable[Any]) -> None:
         self._fresh = (_Task(job, number) for number, job in enumerate(jobs))
         self._again: deque[_Task] = deque()
+        self._alone: deque[_Task] = deque()
 
     def again(self, task: _Task) -> None:
-        """Put a task behind all others."""
-        self._again.append(replace(task, tries=task.tries + 1))
+        """Put a task behind all others; one that has a single try left, behind those."""
+        task = replace(task, tries=task.tries + 1)
+        (self._again if task.tries < TRIES else self._alone).append(task)
+
+    def last(self) -> list[_Task]:
+        """One that has a single try left, to be alone with it, or none."""
+        return [self._alone.popleft()] if self._alone else []
 
     def __next__(self) -> _Task:
         task = next(self._fresh, None)
