@@ -24,7 +24,7 @@ from tests.cluster.conftest import WORKERS, Cluster
 from tests.cluster.ears import MortalEar
 from tests.conftest import Command, write_tone
 from tests.mobile_demo.scanner.conftest import names, write
-from tests.mobile_demo.scanner.ears import DeafEar, judge, listener
+from tests.mobile_demo.scanner.ears import DeafEar, listener, verdict
 
 SCAN = "mobile_demo.cli.scan_library"
 
@@ -95,7 +95,7 @@ def assert_all_heard_once(done: list[str], catalog: Catalog, count: int) -> None
     assert len(done) == len(set(done)) == count
     for song in catalog.songs():
         assert song.error is None
-        expected = judge(song.path, 0).astype(np.float16)
+        expected = verdict(song.path, 0).astype(np.float16)
         np.testing.assert_array_equal(song.probabilities, expected)
 
 
