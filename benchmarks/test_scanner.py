@@ -16,6 +16,7 @@ from mobile_demo.decoding import stream_mono
 from mobile_demo.scanner.catalog import Catalog, Heard
 from mobile_demo.scanner.changes import Wanted
 from mobile_demo.scanner.engine import Listener, listen, look, settle, songs_of
+from mobile_demo.scanner.engines import ThisMachine
 from mobile_demo.scanner.finding import FoundFile, list_songs
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.queries import Selection, count_songs, select_songs
@@ -52,7 +53,7 @@ def scanner(
 
     def scan() -> None:
         file.unlink(missing_ok=True)
-        listener = Listener(model[1], ModelEar(*model), segments, workers)
+        listener = Listener(model[1], ModelEar(*model), segments, ThisMachine(workers))
         with Catalog(file, create=True) as catalog:
             assert len(list(listen(list_songs(album).files, catalog, listener))) == 48
 

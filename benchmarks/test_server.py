@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mobile_demo.card import read_model
-from mobile_demo.scanner.pool import listen_to
-from mobile_demo.scanner.worker import Job, ModelEar
+from mobile_demo.scanner.pool import work_through
+from mobile_demo.scanner.worker import Hearing, Job, ModelEar
 from mobile_demo.shipped import SHIPPED
 from tests.server.load import press
 from tests.server.serving import Serving, serving
@@ -30,7 +30,7 @@ def test_scanned(benchmark, phone_files: list[Path]) -> None:
 
     def scan() -> None:
         jobs = (Job(str(phone_files[n % len(phone_files)]), 0, 120.0) for n in range(SONGS))
-        with closing(listen_to(jobs, ear, WORKERS, lambda: False)) as answers:
+        with closing(work_through(jobs, Hearing(ear), WORKERS, lambda: False)) as answers:
             assert all(answer.error is None for _, answer in answers)
 
     benchmark.pedantic(scan, rounds=3)

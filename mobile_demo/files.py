@@ -3,7 +3,10 @@
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -15,6 +18,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         it can't be written, or a folder or device stands there; what stood at ``path`` is
         untouched.
     """
+    with written_atomically(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """The same for what is written piece by piece: it is there when the block is left.
+
+    Raises
+    ------
+    OSError
+        as :func:`write_atomically`.
+    """
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OSError(errno.EEXIST, "Something that is not a file stands there", str(path))
@@ -22,7 +38,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())

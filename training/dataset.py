@@ -7,9 +7,12 @@
         songs.csv       one row a song, in the order of its segments
         features.npy    float32 (segments of all songs, frames, coefficients)
         parts/          one file a song, while it is being prepared
+
+or, in place of ``features.npy``, shards and a manifest, see :mod:`training.shards`.
 """
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_demo.errors import ModelError
-from mobile_demo.files import write_atomically
 from mobile_demo.frontend import FrontEnd
+from mobile_demo.scanner.finding import is_address
+from training.sharded import ShardedFeatures
+from training.shards import Shard, find_fault, read_manifest
 from training.songs import DataError, LabelledSong
+from training.stores import Folder, Store
 
 DATASET_FORMAT = 1
+HEAD = "dataset.json"
 _COLUMNS = ["name", "path", "genre", "artist", "group", "segments"]
 
 
@@ -39,6 +46,7 @@ class Dataset:
     front_end : what the features were computed with
     songs : in order
     segment_counts : int [shape=(songs,)], segments of each song
+    shards : that the features are in; none where they are in one file
     """
 
     folder: Path
@@ -46,6 +54,7 @@ class Dataset:
     front_end: FrontEnd
     songs: tuple[LabelledSong, ...]
     segment_counts: NDArray[np.int64]
+    shards: tuple[Shard, ...] = ()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -74,8 +83,10 @@ class Dataset:
         return self.song_targets[self.segment_songs]
 
     @cached_property
-    def features(self) -> NDArray[np.float32]:
+    def features(self) -> NDArray[np.float32] | ShardedFeatures:
         """All segments, float32 [shape=(segments, frames, coefficients)], mapped from disk."""
+        if self.shards:
+            return ShardedFeatures(self.folder, self.shards, self.front_end)
         array: NDArray[np.float32] = np.load(self.folder / "features.npy", mmap_mode="r")
         expected = (int(self.segment_counts.sum()), *self.front_end.shape)
         if array.shape != expected or array.dtype != np.float32:
@@ -90,14 +101,22 @@ class Dataset:
         """The list of songs."""
         return self.folder / "songs.csv"
 
-    def check_finite(self) -> None:
-        """Look for features that are not numbers, a block at a time.
+    def check(self) -> None:
+        """Read all features, and look for what is not as it was written, or not a number.
 
         Raises
         ------
         DataError
-            names the first song that has some.
+            names the first shard or song that is damaged.
         """
+        for shard in self.shards:  # they were looked through before they got their checksum
+            if fault := find_fault(shard, Folder(self.folder)):
+                raise DataError(
+                    f"{self.folder / shard.file} is damaged: {fault}; the same prepare-dataset"
+                    " makes it anew."
+                )
+        if self.shards:
+            return
         for start in range(0, len(self.features), 4096):
             block = self.features[start : start + 4096]
             broken = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2)))
@@ -116,6 +135,8 @@ def load_dataset(folder: Path) -> Dataset:
     DataError
         it is not one, or is damaged.
     """
+    if is_address(folder):
+        raise DataError(f"{folder} is an address; mount it as a folder, or copy it to one.")
     try:
         head = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         if head["format"] != DATASET_FORMAT:
@@ -131,6 +152,7 @@ def load_dataset(folder: Path) -> Dataset:
         counts = np.array([int(r["segments"]) for r in rows], dtype=np.int64)
         front_end = FrontEnd.from_dict(head["front_end"])
         audio = Path(head["audio"])
+        shards = read_manifest(Folder(folder)) if head.get("shards") else ()
     except FileNotFoundError as error:
         raise DataError(
             f"{folder} is not a finished data set (there is no {Path(error.filename).name});"
@@ -140,7 +162,9 @@ def load_dataset(folder: Path) -> Dataset:
         raise DataError(f"The data set {folder} is damaged: {error}; prepare it again.") from error
     if len({song.genre for song in songs}) < 2:
         raise DataError(f"The data set {folder} holds fewer than two genres.")
-    return Dataset(folder, audio, front_end, songs, counts)
+    if shards and sum(shard.segments for shard in shards) != counts.sum():
+        raise DataError(f"The shards of {folder} are not those of its songs; prepare it again.")
+    return Dataset(folder, audio, front_end, songs, counts, shards)
 
 
 def save_dataset(
@@ -162,7 +186,8 @@ def save_dataset(
     songs : the songs
     parts : a ``.npy`` file of each song's features, in the same order
     """
-    (folder / "dataset.json").unlink(missing_ok=True)
+    store = Folder(folder)
+    store.remove([HEAD])
     counts = [len(np.load(part, mmap_mode="r")) for part in parts]
     temporary = folder / "features.part"
     joined = np.lib.format.open_memmap(
@@ -175,23 +200,51 @@ def save_dataset(
     joined.flush()
     del joined
     temporary.replace(folder / "features.npy")
+    save_index(store, audio, front_end, songs, counts)
+    return load_dataset(folder)
 
-    with open(
-        folder / "songs.part", "w", encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for song, count in zip(songs, counts, strict=True):
-            row = [song.name, song.path.as_posix(), song.genre, song.artist, song.group, count]
-            writer.writerow(row)
-    (folder / "songs.part").replace(folder / "songs.csv")
+
+def save_index(
+    store: Store,
+    audio: Path,
+    front_end: FrontEnd,
+    songs: Sequence[LabelledSong],
+    counts: Sequence[int],
+    shards: int = 0,
+) -> None:
+    """Write the list of songs and the head, for features that are there.
+
+    Parameters
+    ----------
+    store : of the data set
+    audio : folder or address that the songs' paths are relative to
+    front_end : what the features were computed with
+    songs : in the order of their segments
+    counts : segments of each
+    shards : that they are in; 0 for one file
+
+    Raises
+    ------
+    OSError
+        something can't be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for song, count in zip(songs, counts, strict=True):
+        row = [song.name, song.path.as_posix(), song.genre, song.artist, song.group, count]
+        writer.writerow(row)
+    with store.create("songs.csv") as file:
+        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
     head = {
         "format": DATASET_FORMAT,
-        "audio": str(audio.resolve()),
+        "audio": str(audio if is_address(audio) else audio.resolve()),
         "front_end": front_end.to_dict(),
         "labels": sorted({song.genre for song in songs}),
         "songs": len(songs),
         "segments": sum(counts),
     }
-    write_atomically(folder / "dataset.json", (json.dumps(head, indent=2) + "\n").encode())
-    return load_dataset(folder)
+    if shards:
+        head["shards"] = shards
+    with store.create(HEAD) as file:
+        file.write((json.dumps(head, indent=2) + "\n").encode())

@@ -143,7 +143,7 @@ def evaluate_on(run: Run, dataset: Dataset) -> Evaluation:
         the data set has other genres or another front end, or the network can't be read.
     """
     _require_fit(run, dataset)
-    dataset.check_finite()
+    dataset.check()
     with quiet_stderr():
         from training.checkpoints import load_network
         from training.fit import predict

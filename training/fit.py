@@ -23,6 +23,7 @@ from training.musicnn.classifier import build_classifier
 from training.networks import PRETRAINED, RESIDUAL, build_network
 from training.residual.fit import fit_residual
 from training.runs import TrainingConfig
+from training.shard_feeding import epoch_steps, shard_batches
 from training.splits import Split
 from training.strategy import Placement, prepare_fit
 
@@ -69,7 +70,8 @@ def fit_network(
     if config.model == RESIDUAL:
         moments = coefficient_moments(dataset, split.train)
         return fit_residual(config, dataset, split, moments, scratch, on_epoch)
-    steps = -(-len(split.train) // config.batch_size)
+    hosts = placement.hosts if dataset.shards else 1
+    steps = epoch_steps(len(split.train), config.batch_size, hosts)
     with placement.strategy.scope():
         model, history = resume_last(checkpoints, _new(config, dataset, split), steps)
     done = len(history.get("loss", []))
@@ -82,7 +84,7 @@ def fit_network(
     if done and has_lost_patience(history, config.early_stopping):  # killed just before its end
         return load_best(scratch), history
     model.fit(
-        training_batches(dataset, split.train, config.batch_size, config.seed, done),
+        _batches(config, dataset, split, placement, done),
         validation_data=judging_batches(dataset, split.watch) if len(split.watch) else None,
         steps_per_epoch=steps,
         initial_epoch=done,
@@ -95,6 +97,16 @@ def fit_network(
     if config.early_stopping:
         model = load_best(scratch)
     return model, keeper.history
+
+
+def _batches(
+    config: TrainingConfig, dataset: Dataset, split: Split, placement: Placement, done: int
+) -> tf.data.Dataset:
+    """What is learned from, by epoch from the number ``done``; of shards, this host's share."""
+    order = (split.train, config.batch_size, config.seed, done)
+    if dataset.shards:
+        return shard_batches(dataset, *order, placement.host, placement.hosts)
+    return training_batches(dataset, *order)
 
 
 def _fit_pretrained(

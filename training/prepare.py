@@ -2,49 +2,81 @@
 
 import hashlib
 import io
-import os
 import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from mobile_demo.decoding import UnreadableError
 from mobile_demo.errors import AudioError
-from mobile_demo.files import write_atomically
 from mobile_demo.frontend import FrontEnd
+from mobile_demo.scanner.engine import patience
+from mobile_demo.scanner.engines import Engine
+from mobile_demo.scanner.finding import FoundFile, is_address, look_at
+from mobile_demo.scanner.pool import NoAnswer
 from training.songs import DataError, LabelledSong
+from training.stores import Store, sha256_of
 
 Wanted = Literal["segments", "spectra"]
 """What is computed of a song: the features of its segments, or its whole mel spectrum."""
 
 _PART_NAME = re.compile(r"[0-9a-f]{64}\.npy")
 
+PARTS = "parts"
+"""Folder of a data set with a file a song, while it is being prepared."""
+
 
 @dataclass(frozen=True)
 class PreparedSong:
-    """A song and the file of its features, or the reason why there is none."""
+    """A song and the file of its features, or the reason why there is none.
+
+    Attributes
+    ----------
+    part : its name in the data set's store
+    error : why there is none
+    passing : whether that may pass by itself
+    """
 
     song: LabelledSong
-    part: Path | None = None
+    part: str | None = None
     error: str | None = None
+    passing: bool = False
+
+
+def find_files(
+    songs: Sequence[LabelledSong], audio: Path, engine: Engine
+) -> dict[LabelledSong, FoundFile]:
+    """The songs' files, with size and time; both are -1 of one that isn't there."""
+    if not is_address(audio):
+        return {song: look_at(str(audio / song.path)) for song in songs}
+    found = {file.path: file for file in engine.list_songs(audio).files}
+    paths = {song: str(audio / song.path) for song in songs}
+    return {song: found.get(path, FoundFile(path, -1, -1)) for song, path in paths.items()}
+
+
+def part_name(file: FoundFile, front_end: FrontEnd, wanted: Wanted = "segments") -> str:
+    """Name of the file of a song's features.
+
+    It is made of the file's path, size and time, of the front end and of what is computed, so
+    that a changed file is done again.
+    """
+    identity = (file.path, file.size, file.modified_ns, front_end, wanted)
+    digest = hashlib.sha256(repr(identity).encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{PARTS}/{digest}.npy"
 
 
 def prepare_songs(
-    songs: Sequence[LabelledSong],
-    audio: Path,
-    parts: Path,
+    files: Mapping[LabelledSong, FoundFile],
+    store: Store,
     front_end: FrontEnd,
-    workers: int,
+    engine: Engine,
     wanted: Wanted = "segments",
 ) -> Iterator[PreparedSong]:
-    """Write a ``.npy`` file for each song into ``parts``, skipping those that are there.
-
-    A part's name is made of the file's path, size and time, of the front end and of what is
-    computed, so that a changed file is done again.
+    """Write a ``.npy`` file for each song into the store's parts, skipping those that are there.
 
     Yields
     ------
@@ -54,74 +86,100 @@ def prepare_songs(
     Raises
     ------
     DataError
-        a worker process died.
+        a part can't be written.
+    PocketGenreError
+        the engine can't do its work.
     """
-    todo: dict[Path, LabelledSong] = {}
-    for song in songs:
-        try:
-            part = parts / _part_name(audio / song.path, front_end, wanted)
-        except OSError as error:
-            yield PreparedSong(song, error=f"cannot be read: {error.strerror}")
-            continue
-        if part.exists():
+    there = store.names(PARTS)
+    todo: dict[str, tuple[LabelledSong, FoundFile]] = {}
+    for song, file in files.items():
+        part = part_name(file, front_end, wanted)
+        if file.size < 0:
+            yield PreparedSong(song, error="cannot be read: it is not there", passing=True)
+        elif part.removeprefix(f"{PARTS}/") in there:
             yield PreparedSong(song, part)
         else:
-            todo[part] = song
-    if not todo:
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        futures = {
-            pool.submit(_prepare_song, audio / song.path, part, front_end, wanted): (song, part)
-            for part, song in todo.items()
-        }
-        for future in as_completed(futures):
-            song, part = futures[future]
-            try:
-                future.result()
-                yield PreparedSong(song, part)
-            except AudioError as error:
-                yield PreparedSong(song, error=str(error))
-            except OSError as error:
-                pool.shutdown(cancel_futures=True)
-                raise DataError(f"{part} cannot be written: {error.strerror}.") from error
-            except BrokenProcessPool as error:
-                raise DataError(
-                    f"A worker process died, perhaps at {song.path}; the same command goes on."
-                ) from error
+            todo[part] = song, file
+    jobs = [_SongJob(file.path, part, patience(file)) for part, (_, file) in todo.items()]
+    computing = _Computing(store, front_end, wanted)
+    with closing(engine.answer(jobs, computing, lambda: False)) as answers:
+        for job, answer in answers:
+            song = todo[job.part][0]
+            if isinstance(answer, _Unwritable):
+                raise DataError(f"{store.place / job.part} cannot be written: {answer.reason}.")
+            if isinstance(answer, NoAnswer):
+                yield PreparedSong(song, error=answer.reason, passing=answer.passing)
+            else:
+                yield PreparedSong(song, job.part)
 
 
-def duplicates_by_content(prepared: Sequence[PreparedSong]) -> list[tuple[str, str]]:
+def duplicates_by_content(prepared: Sequence[PreparedSong], store: Store) -> list[tuple[str, str]]:
     """Pairs of songs whose features are the same to the byte."""
-    seen: dict[bytes, str] = {}
-    pairs = []
+    digests = {}
     for item in prepared:
         if item.part:
-            digest = hashlib.sha256(item.part.read_bytes()).digest()
-            first = seen.setdefault(digest, item.song.name)
-            if first != item.song.name:
-                pairs.append((first, item.song.name))
-    return pairs
+            with store.open(item.part) as file:
+                digests[item.song.name] = sha256_of(file)
+    return same(digests)
 
 
-def clear_parts(parts: Path) -> None:
-    """Remove the parts, and their folder unless something else stands in it."""
-    for part in parts.iterdir():
-        if _PART_NAME.fullmatch(part.name):
-            part.unlink()
-    if not any(parts.iterdir()):
-        parts.rmdir()
+def clear_parts(store: Store) -> None:
+    """Remove the parts, and nothing else that may stand beside them."""
+    names = (name for name in store.names(PARTS) if _PART_NAME.fullmatch(name))
+    store.remove(f"{PARTS}/{name}" for name in names)
 
 
-def _part_name(path: Path, front_end: FrontEnd, wanted: Wanted) -> str:
-    status = path.stat()
-    identity = (os.fspath(path), status.st_size, status.st_mtime_ns, front_end, wanted)
-    return hashlib.sha256(repr(identity).encode("utf-8", "surrogateescape")).hexdigest() + ".npy"
+def same(digests: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Pairs of names with one digest."""
+    seen: dict[str, str] = {}
+    pairs = [(seen.setdefault(digest, name), name) for name, digest in digests.items()]
+    return [(first, name) for first, name in pairs if first != name]
 
 
-def _prepare_song(path: Path, part: Path, front_end: FrontEnd, wanted: Wanted) -> None:
-    from training.features import song_features, song_spectra  # librosa, in the workers alone
+@dataclass(frozen=True)
+class _SongJob:
+    path: str
+    part: str
+    seconds: float
 
-    compute = song_features if wanted == "segments" else song_spectra
-    buffer = io.BytesIO()
-    np.save(buffer, compute(path, front_end))
-    write_atomically(part, buffer.getvalue())
+
+@dataclass(frozen=True)
+class _Unwritable:
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Computing:
+    """Sets up a process that computes songs."""
+
+    store: Store
+    front_end: FrontEnd
+    wanted: Wanted
+
+    def __call__(self) -> Callable[[_SongJob], NoAnswer | _Unwritable | None]:
+        """Import librosa, in the workers alone."""
+        from training.features import song_features, song_spectra
+
+        compute = song_features if self.wanted == "segments" else song_spectra
+
+        def answer(job: _SongJob) -> NoAnswer | _Unwritable | None:
+            try:
+                features = compute(Path(job.path), self.front_end)
+            except AudioError as error:
+                return NoAnswer(str(error), passing=isinstance(error, UnreadableError))
+            except MemoryError:
+                return NoAnswer("it needs more memory than there is", passing=True)
+            except Exception as error:  # of one song in a hundred thousand must not end the rest
+                return NoAnswer(f"it cannot be computed ({type(error).__name__}: {error})")
+            if not np.isfinite(features).all():
+                return NoAnswer("its features are not all numbers")
+            buffer = io.BytesIO()
+            np.save(buffer, features)
+            try:
+                with self.store.create(job.part) as file:
+                    file.write(buffer.getbuffer())
+            except OSError as error:
+                return _Unwritable(error.strerror or str(error))
+            return None
+
+        return answer

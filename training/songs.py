@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
+from mobile_demo.scanner.finding import Listing
 
 KNOWN_CORRUPT = frozenset({"jazz.00054"})
 """GTZAN files known to be unreadable, by name without ending."""
@@ -73,6 +74,19 @@ def songs_from_folders(audio: Path) -> list[LabelledSong]:
             for p in files
         ]
     return _usable(songs, audio)
+
+
+def songs_from_listing(listing: Listing) -> list[LabelledSong]:
+    """Songs of an address below which there is a folder for each genre.
+
+    Raises
+    ------
+    DataError
+        there are no such folders.
+    """
+    paths = [Path(file.path).relative_to(listing.folder) for file in listing.files]
+    songs = [LabelledSong(p.as_posix(), p, p.parts[0]) for p in paths if len(p.parts) > 1]
+    return _usable(songs, listing.folder)
 
 
 def songs_from_index(index: Path) -> list[LabelledSong]:

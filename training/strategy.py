@@ -32,10 +32,14 @@ class Placement:
     ----------
     strategy : to build networks in the scope of
     is_chief : True in one process of all
+    host : number of this process among them
+    hosts : how many there are
     """
 
     strategy: Any
     is_chief: bool = True
+    host: int = 0
+    hosts: int = 1
 
     @contextmanager
     def scratch(self, folder: Path) -> Iterator[Path]:
@@ -95,11 +99,11 @@ def place(name: str) -> Placement:
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         task, workers = config["task"], config["cluster"]["worker"]
-        is_chief = bool(workers) and task["index"] == 0
+        host, hosts = int(task["index"]), len(workers)
     except (KeyError, ValueError, TypeError) as error:
         raise PocketGenreError(
             "--strategy multi-worker needs the environment variable TF_CONFIG, such as"
             ' {"cluster": {"worker": ["host1:5000", "host2:5000"]},'
             ' "task": {"type": "worker", "index": 0}}.'
         ) from error
-    return Placement(tf.distribute.MultiWorkerMirroredStrategy(), is_chief)
+    return Placement(tf.distribute.MultiWorkerMirroredStrategy(), host == 0, host, hosts)

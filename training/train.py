@@ -90,7 +90,7 @@ def train_run(
     if out.exists():
         raise DataError(f"{out} exists already; name another folder for the run, or remove it.")
     _require_front_end(config, dataset)
-    dataset.check_finite()
+    dataset.check()
     splits = _plan(config, dataset)
     mean, variance = coefficient_moments(dataset, splits[_KEPT].train)
     run = Run(

@@ -16,7 +16,7 @@ from mobile_demo.cli.options import (
     absolute,
     catalog_file,
 )
-from mobile_demo.cli.song_output import Format, check_output, write_songs
+from mobile_demo.cli.song_output import Format, check_format, write_songs
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.labelled import genres_of, label_songs
@@ -46,8 +46,7 @@ def export_catalog(
 
     - `export-catalog --vote probability --min-margin 0.2`
     """
-    if out:
-        check_output(out)
+    check_format(format, out)
     folder = absolute(folder)
     thresholds = Thresholds(min_confidence, min_margin)
     with Catalog(catalog_file(catalog)) as opened:

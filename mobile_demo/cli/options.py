@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mobile_demo.scanner.database import default_catalog
+from mobile_demo.scanner.finding import is_address
 from mobile_demo.scanner.queries import Rule
 
 
@@ -56,6 +57,15 @@ MinMargin = Annotated[
         rich_help_panel="Labels",
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Work on a Dask cluster: the address of its scheduler. All its workers must be able to"
+        " read what is named here.",
+        metavar="ADDRESS",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what would be done, and do nothing."),
@@ -72,4 +82,4 @@ def catalog_file(given: Path | None) -> Path:
 
 def absolute(folder: Path | None) -> Path | None:
     """A folder as the catalogue names it, whether it is still there or not."""
-    return folder.resolve() if folder else None
+    return folder.resolve() if folder and not is_address(folder) else folder

@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from mobile_demo.cli.console import printable, progress, say
-from mobile_demo.cli.song_output import Format, check_output, with_progress, write_songs
+from mobile_demo.cli.song_output import (
+    Format,
+    check_format,
+    check_output,
+    with_progress,
+    write_songs,
+)
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
 from mobile_demo.scanner.label import UNCERTAIN
@@ -109,9 +115,9 @@ def check_outputs(outputs: Outputs, genres: Sequence[str]) -> None:
     PocketGenreError
         a place can't be written to, or something of the user's stands there.
     """
-    for file in (outputs.out, outputs.report):
-        if file:
-            check_output(file)
+    check_format(outputs.format, outputs.out)
+    if outputs.report:
+        check_output(outputs.report)
     if outputs.report and outputs.out and outputs.report.resolve() == outputs.out.resolve():
         raise PocketGenreError("--out and --report name the same file; name two.")
     if outputs.playlists:

@@ -11,6 +11,7 @@ from mobile_demo.card import read_model
 from mobile_demo.cli.console import Debug, interruption, run, say
 from mobile_demo.cli.options import (
     CatalogFile,
+    Cluster,
     DryRun,
     MinConfidence,
     MinMargin,
@@ -36,19 +37,27 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Wanted
 from mobile_demo.scanner.engine import Listener, songs_of
-from mobile_demo.scanner.finding import Listing, list_songs
+from mobile_demo.scanner.engines import Engine, open_engine
+from mobile_demo.scanner.finding import Listing, is_address, list_songs, local_path
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.labelled import LabelledSong, label_songs
-from mobile_demo.scanner.pool import usable_cores
 from mobile_demo.scanner.song import CatalogSong
 from mobile_demo.scanner.worker import ModelEar
 from mobile_demo.shipped import DEFAULT_MODEL, find_model
+
+Labelling = Callable[[Iterable[CatalogSong], Path], list[LabelledSong]]
 
 _LISTENING, _RESULTS = "Listening", "Results"
 
 
 def scan_library(
-    folder: Annotated[Path, typer.Argument(help="Folder with music; the folders in it count too.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with music; the folders in it count too. With --cluster also an address,"
+            " such as s3://bucket/music."
+        ),
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -79,6 +88,7 @@ def scan_library(
             rich_help_panel=_LISTENING,
         ),
     ] = None,
+    cluster: Cluster = None,
     retry_failed: Annotated[
         bool,
         typer.Option(
@@ -125,6 +135,8 @@ def scan_library(
     - `scan-library ~/Music`
 
     - `scan-library ~/Music --segments 8 --format json --out genres.json`
+
+    - `scan-library s3://bucket/music --cluster tcp://scheduler:8786`
     """
     outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file, dry_run)
     if watch and not out and format is not Format.table:
@@ -133,41 +145,60 @@ def scan_library(
     check_outputs(outputs, card.labels)
     thresholds = Thresholds(min_confidence, min_margin)
 
+    folder = local_path(folder)
+    if cluster and workers is not None:
+        raise PocketGenreError("--workers is for this machine; leave it out with --cluster.")
+    if is_address(folder) and (watch or write_tags or playlists):
+        raise PocketGenreError("--watch, --write-tags and --playlists need a folder, no address.")
+
     def labelled(songs: Iterable[CatalogSong], inside: Path) -> list[LabelledSong]:
         return list(label_songs(songs, inside, vote.rule, thresholds))
 
-    if dry_run:
-        wanted = Wanted(card.sha256, segments, retry_failed)
-        for line in foresee(folder, catalog_file(catalog), wanted):
-            print(line)
-        if catalog_file(catalog).exists():
-            with Catalog(catalog_file(catalog)) as opened:
-                songs = songs_of(list_songs(folder), opened, card.sha256)
-            write_outputs(labelled(songs, folder.resolve()), folder, outputs)
-        return
-    count = usable_cores() if workers is None else workers
-    listener = Listener(card, ModelEar(content, card), segments, count)
-    with Catalog(catalog_file(catalog), create=True) as opened, interruption() as interrupted:
-        listing = scan_folder(folder, opened, listener, interrupted, failed_again=retry_failed)
-        if interrupted():
-            say("Interrupted; here is what was labelled before.")
-            outputs = replace(outputs, write_tags=False)
-        songs = songs_of(listing, opened, card.sha256)
-        shown = labelled(songs, listing.folder)
-        write_outputs(shown, folder, outputs, interrupted, opened.restamp)
-        if watch and not interrupted():
-            _watch(listing, opened, listener, labelled, outputs, interrupted)
-        elif interrupted():
-            raise typer.Exit(130)
+    with open_engine(cluster, workers) as engine:
+        if dry_run:
+            wanted = Wanted(card.sha256, segments, retry_failed)
+            _foresee(folder, catalog_file(catalog), wanted, engine, labelled, outputs)
+            return
+        listener = Listener(card, ModelEar(content, card), segments, engine)
+        with Catalog(catalog_file(catalog), create=True) as opened, interruption() as interrupted:
+            listing = scan_folder(folder, opened, listener, interrupted, failed_again=retry_failed)
+            if interrupted():
+                say("Interrupted; here is what was labelled before.")
+                outputs = replace(outputs, write_tags=False)
+            songs = songs_of(listing, opened, card.sha256)
+            shown = labelled(songs, listing.folder)
+            write_outputs(shown, folder, outputs, interrupted, opened.restamp)
+            if watch and not interrupted():
+                _watch(listing, opened, listener, labelled, outputs, interrupted)
+            elif interrupted():
+                raise typer.Exit(130)
     if not any(song.state == "labelled" for song in songs):
         raise typer.Exit(1)
+
+
+def _foresee(
+    folder: Path,
+    catalog: Path,
+    wanted: Wanted,
+    engine: Engine,
+    labelled: Labelling,
+    outputs: Outputs,
+) -> None:
+    """Say what would be heard and written."""
+    for line in foresee(folder, catalog, wanted, engine):
+        print(line)
+    if catalog.exists():
+        with Catalog(catalog) as opened:
+            listing = engine.list_songs(folder)
+            songs = songs_of(listing, opened, wanted.model)
+            write_outputs(labelled(songs, listing.folder), folder, outputs)
 
 
 def _watch(
     listing: Listing,
     catalog: Catalog,
     listener: Listener,
-    labelled: Callable[[Iterable[CatalogSong], Path], list[LabelledSong]],
+    labelled: Labelling,
     outputs: Outputs,
     interrupted: Interrupted,
 ) -> None:

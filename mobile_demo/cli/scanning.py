@@ -11,7 +11,8 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Changes, Wanted, compare
 from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
-from mobile_demo.scanner.finding import FoundFile, Listing, list_songs
+from mobile_demo.scanner.engines import Engine
+from mobile_demo.scanner.finding import FoundFile, Listing
 
 Interrupted = Callable[[], bool]
 
@@ -32,7 +33,7 @@ def scan_folder(
         the folder can't be listed or holds no song, or the catalogue can't be written.
     """
     wanted = Wanted(listener.card.sha256, listener.segments, failed_again)
-    listing, changes = look(folder, catalog, wanted)
+    listing, changes = look(folder, catalog, wanted, listener.engine.list_songs)
     settle(changes, catalog)
     if not listing.files and not listing.unlistable:
         raise no_music(folder)
@@ -72,7 +73,7 @@ def watch_folder(
         yield from listen(files, catalog, listener, interrupted)
 
 
-def foresee(folder: Path, catalog: Path, wanted: Wanted) -> Iterator[str]:
+def foresee(folder: Path, catalog: Path, wanted: Wanted, engine: Engine) -> Iterator[str]:
     """What a scan would do, a line for each file, and nothing is done.
 
     Raises
@@ -82,9 +83,9 @@ def foresee(folder: Path, catalog: Path, wanted: Wanted) -> Iterator[str]:
     """
     if catalog.exists():
         with Catalog(catalog) as opened:
-            listing, changes = look(folder, opened, wanted)
+            listing, changes = look(folder, opened, wanted, engine.list_songs)
     else:
-        listing = list_songs(folder)
+        listing = engine.list_songs(folder)
         changes = compare(listing, [], wanted)
     if not listing.files and not listing.unlistable:
         raise no_music(folder)

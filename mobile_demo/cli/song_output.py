@@ -15,6 +15,8 @@ from mobile_demo.cli.console import printable, progress, say
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
+from mobile_demo.plugins import plug_in
+from mobile_demo.scanner.finding import is_address, local_path
 from mobile_demo.scanner.label import UNCERTAIN, SongLabel
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
@@ -33,6 +35,11 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+    parquet = "parquet"
+
+
+_PLUGINS = "pocketgenre.results"
+"""Entry points that are called with songs, genres and a file to write them to."""
 
 
 def write_songs(
@@ -40,22 +47,34 @@ def write_songs(
 ) -> None:
     """Write the labels to a file or to standard output, and the summary to the person."""
     shown = with_progress(songs, f"Writing {len(songs)} songs")
-    if format is Format.json:
-        content = to_json(shown)
-    elif format is Format.jsonl:
-        content = to_json_lines(shown)
-    elif format is Format.csv:
-        content = to_csv(shown, labels)
-    elif len(songs) > _TABLE_ROWS:
-        content = "".join(f"{line_of(song)}\n" for song in songs).encode()
+    if format is Format.parquet and out:
+        plug_in(_PLUGINS, "parquet", "--format parquet")(shown, labels, out)
+        say(f"Wrote {printable(str(out))}.")
     else:
-        content = _render(_song_table(songs), to_file=out is not None)
-    write_content(content, out)
+        write_content(_content(shown, songs, labels, format, out), out)
     for line in summary(songs):
         if format is Format.table and not out:
             print(line)
         else:
             say(line)
+
+
+def _content(
+    shown: Iterator[LabelledSong],
+    songs: Sequence[LabelledSong],
+    labels: Sequence[str],
+    format: Format,
+    out: Path | None,
+) -> bytes:
+    if format is Format.json:
+        return to_json(shown)
+    if format is Format.jsonl:
+        return to_json_lines(shown)
+    if format is Format.csv:
+        return to_csv(shown, labels)
+    if len(songs) > _TABLE_ROWS:
+        return "".join(f"{line_of(song)}\n" for song in songs).encode()
+    return _render(_song_table(songs), to_file=out is not None)
 
 
 def with_progress(songs: Sequence[LabelledSong], what: str) -> Iterator[LabelledSong]:
@@ -92,6 +111,22 @@ def summary(songs: Sequence[LabelledSong]) -> list[str]:
     if failed:
         lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
     return lines
+
+
+def check_format(format: Format, out: Path | None) -> None:
+    """Refuse, before hours of work, a form that can't be written, or not there.
+
+    Raises
+    ------
+    PocketGenreError
+        as :func:`check_output`, or Parquet was asked for without a file or what writes it.
+    """
+    if format is Format.parquet:
+        if out is None:
+            raise PocketGenreError("--format parquet needs --out FILE; it is not for a terminal.")
+        plug_in(_PLUGINS, "parquet", "--format parquet")
+    if out and not (format is Format.parquet and is_address(local_path(out))):
+        check_output(local_path(out) if format is Format.parquet else out)
 
 
 def check_output(out: Path) -> None:

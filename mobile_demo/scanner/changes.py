@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mobile_demo.scanner.catalog import Known
 from mobile_demo.scanner.content import content_hash
-from mobile_demo.scanner.finding import FoundFile, Listing
+from mobile_demo.scanner.finding import FoundFile, Listing, is_address
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def _find_moved(
             and one.content is not None
             and not one.failed
             and one.path not in found
+            and not is_address(one.path)  # whether it is still there, this machine can't say
             and _heard_enough(one, wanted)
             and not os.path.lexists(one.path)
         ):

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_demo.card import ModelCard
-from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.catalog import Catalog, Heard
 from mobile_demo.scanner.changes import Changes, Wanted, compare
+from mobile_demo.scanner.engines import ONE_PROCESS, Engine
 from mobile_demo.scanner.finding import FoundFile, Listing, list_songs
-from mobile_demo.scanner.pool import listen_to
+from mobile_demo.scanner.pool import NoAnswer
 from mobile_demo.scanner.song import CatalogSong
-from mobile_demo.scanner.worker import Job, OpenEar
+from mobile_demo.scanner.worker import Hearing, Job, OpenEar
 
 _LEAST_SECONDS = 120.0
 _SECONDS_PER_MB = 10.0
@@ -30,14 +31,14 @@ class Listener:
     card : of the model
     open_ear : makes what listens, in each worker
     segments : of each song, spread over it; 0 for all of them
-    workers : processes; 0 to listen in this one
+    engine : where that is
     least_seconds : that any file may take; ten seconds for each MB of it come on top
     """
 
     card: ModelCard
     open_ear: OpenEar
     segments: int = 0
-    workers: int = 1
+    engine: Engine = ONE_PROCESS
     least_seconds: float = _LEAST_SECONDS
 
 
@@ -49,15 +50,24 @@ class Done:
     error: str | None
 
 
-def look(folder: Path, catalog: Catalog, wanted: Wanted) -> tuple[Listing, Changes]:
+def look(
+    folder: Path, catalog: Catalog, wanted: Wanted, find: Callable[[Path], Listing] = list_songs
+) -> tuple[Listing, Changes]:
     """What there is, and what is to be done; nothing is changed.
+
+    Parameters
+    ----------
+    folder : with songs
+    catalog : what is known of them
+    wanted : what is to be known
+    find : finds the songs; an engine's ``list_songs``
 
     Raises
     ------
     PocketGenreError
         the folder can't be listed, or the catalogue not be read.
     """
-    listing = list_songs(folder)
+    listing = find(folder)
     return listing, compare(listing, catalog.known(), wanted)
 
 
@@ -86,10 +96,16 @@ def listen(
     """
     by_size = sorted(files, key=lambda file: -file.size)
     by_path = {file.path: file for file in by_size}
-    jobs = (Job(file.path, listener.segments, _patience(file, listener)) for file in by_size)
-    answers = listen_to(jobs, listener.open_ear, listener.workers, interrupted)
+    jobs = (
+        Job(file.path, listener.segments, patience(file, listener.least_seconds))
+        for file in by_size
+    )
+    answers = listener.engine.answer(jobs, Hearing(listener.open_ear), interrupted)
     with closing(answers):  # a catalogue that can't be written ends the workers at once
-        for job, heard in answers:
+        for job, answer in answers:
+            heard = answer
+            if isinstance(answer, NoAnswer):
+                heard = Heard(None, None, answer.reason, passing=answer.passing)
             file = by_path[job.path]
             catalog.record(file, listener.card, listener.segments, heard)
             yield Done(file, heard.error)
@@ -115,5 +131,6 @@ def _unlistable(path: str, model: str) -> CatalogSong:
     return CatalogSong(Path(path), "failed", error, 0, 0, model, 0.0, (), None)
 
 
-def _patience(file: FoundFile, listener: Listener) -> float:
-    return listener.least_seconds + _SECONDS_PER_MB * max(0, file.size) / 1e6
+def patience(file: FoundFile, least: float = _LEAST_SECONDS) -> float:
+    """Seconds that a file may take before it is given up: ten for each MB, on top of the least."""
+    return least + _SECONDS_PER_MB * max(0, file.size) / 1e6

@@ -1,6 +1,7 @@
 """What songs a folder holds, and what the file system says of each."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 
 _ENDINGS = tuple(SONG_SUFFIXES)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ def list_songs(folder: Path) -> Listing:
     PocketGenreError
         the folder can't be listed.
     """
+    if is_address(folder) and not folder.exists():
+        raise PocketGenreError(f"{folder} is an address; with --cluster, songs are read from it.")
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
@@ -79,6 +83,24 @@ def list_songs(folder: Path) -> Listing:
             unlistable.append(current)
     files.sort(key=lambda file: file.path)
     return Listing(Path(root), tuple(files), tuple(sorted(unlistable)))
+
+
+def is_address(path: Path | str) -> bool:
+    """Whether that is an address, ``s3://bucket/music`` say, and no path of this machine's.
+
+    As a path it has one slash, ``s3:/bucket/music``: that is what pathlib makes of it, and so it
+    stands in listings and in the catalogue. It can't be taken for a file's there: those are
+    absolute.
+    """
+    return _ADDRESS.match(str(path)) is not None
+
+
+def local_path(address: Path) -> Path:
+    """What ``file://`` means, a path on each machine that reads it; others are left as they are."""
+    text = str(address)
+    if not text.startswith("file:/"):
+        return address
+    return Path("/", text.removeprefix("file:/").lstrip("/"))
 
 
 def is_song_name(name: str) -> bool:

@@ -13,15 +13,15 @@ from multiprocessing.connection import Pipe, wait
 from typing import Any
 
 from mobile_demo.errors import PocketGenreError
-from mobile_demo.scanner.catalog import Heard
-from mobile_demo.scanner.worker import READY, Hearing, Job, OpenEar, SetUp, hear
+from mobile_demo.scanner.worker import READY, SetUp
 
 # Jobs a worker has in hand: the one it is at, and the next, so that it need not wait for us.
 _IN_HAND = 2
 _PATIENCE = 0.2  # seconds between two looks at whether the scan was interrupted
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
-Answers = Generator[tuple[Job, Heard], None, None]
+Answers = Generator[tuple[Any, Any], None, None]
+"""Jobs and what came of them: what the set-up's function said, or a :class:`NoAnswer`."""
 
 
 def usable_cores() -> int:
@@ -29,42 +29,40 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def listen_to(
-    jobs: Iterable[Job], open_ear: OpenEar, workers: int, interrupted: Callable[[], bool]
+def work_through(
+    jobs: Iterable[Any], set_up: SetUp, workers: int, interrupted: Callable[[], bool]
 ) -> Answers:
     """Answer jobs, in the order in which they are done.
 
     Parameters
     ----------
     jobs : taken as they are needed, a few more than there are workers at a time
-    open_ear : makes what listens
-    workers : processes; 0 to listen in this one, where a decoder's crash is the scan's
+    set_up : makes what answers them
+    workers : processes; 0 to do them in this one, where a decoder's crash is the caller's
     interrupted : asked often; once it says so, work is dropped and the answers end
 
     Raises
     ------
     PocketGenreError
-        no worker can be started, or its ear not be opened.
+        no worker can be started, or be set up.
     """
     if workers == 0:
-        return _listen_here(jobs, open_ear, interrupted)
-    return _listen_elsewhere(iter(jobs), open_ear, workers, interrupted)
+        return _work_here(jobs, set_up, interrupted)
+    return _work_elsewhere(iter(jobs), set_up, workers, interrupted)
 
 
-def _listen_here(
-    jobs: Iterable[Job], open_ear: OpenEar, interrupted: Callable[[], bool]
-) -> Answers:
-    listen = open_ear()
+def _work_here(jobs: Iterable[Any], set_up: SetUp, interrupted: Callable[[], bool]) -> Answers:
+    answer = set_up()
     for job in jobs:
         if interrupted():
             return
-        yield job, hear(listen, job)
+        yield job, answer(job)
 
 
-def _listen_elsewhere(
-    jobs: Iterator[Job], open_ear: OpenEar, count: int, interrupted: Callable[[], bool]
+def _work_elsewhere(
+    jobs: Iterator[Any], set_up: SetUp, count: int, interrupted: Callable[[], bool]
 ) -> Answers:
-    handed_back: deque[Job] = deque()
+    handed_back: deque[Any] = deque()
     workers: list[Worker] = []
     try:
         while True:
@@ -73,18 +71,18 @@ def _listen_elsewhere(
                     worker.give(job)
             # Only as many as there is work for.
             while len(workers) < count and (job := _next(handed_back, jobs)):
-                workers.append(Worker(Hearing(open_ear), "--workers 0 does without."))
+                workers.append(Worker(set_up, "--workers 0 does without."))
                 workers[-1].give(job)
             busy = {worker.connection: worker for worker in workers if worker.jobs}
             if not busy or interrupted():
                 return
             for connection in wait(list(busy), timeout=_PATIENCE):
                 worker = busy[connection]  # type: ignore[index]
-                answer = worker.answer()
-                if answer is None:
+                answered = worker.answer()
+                if answered is None:
                     continue
-                job, heard = answer
-                yield job, _epitaph(heard.status, job) if isinstance(heard, Death) else heard
+                job, answer = answered
+                yield job, answer.explained(job) if isinstance(answer, Death) else answer
                 if worker.dead:
                     handed_back.extend(worker.jobs)
                     workers.remove(worker)
@@ -93,8 +91,22 @@ def _listen_elsewhere(
             worker.stop()
 
 
-def _next(handed_back: deque[Job], jobs: Iterator[Job]) -> Job | None:
+def _next(handed_back: deque[Any], jobs: Iterator[Any]) -> Any:
     return handed_back.popleft() if handed_back else next(jobs, None)
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """In place of an answer: why the job could not be done.
+
+    Attributes
+    ----------
+    reason : a sentence without a full stop
+    passing : whether it may pass by itself, and another try be worth while
+    """
+
+    reason: str
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,17 @@ class Death:
     """
 
     status: int
+
+    def explained(self, job: Any) -> NoAnswer:
+        """What there is to say of a job that ended so."""
+        if self.status == -signal.SIGALRM:
+            return NoAnswer(f"it was given up after {job.seconds:.0f} s")
+        if self.status == -signal.SIGKILL:  # the system was out of memory, or a person did it
+            return NoAnswer("its worker process was killed from outside", passing=True)
+        name = f"exit status {self.status}"
+        if self.status < 0:
+            name = signal.Signals(-self.status).name
+        return NoAnswer(f"it crashes its decoder ({name})")
 
 
 class Worker:
@@ -186,12 +209,3 @@ class Worker:
     def _send(self, message: Any) -> None:
         with suppress(OSError):
             self.connection.send(message)
-
-
-def _epitaph(status: int, job: Job) -> Heard:
-    if status == -signal.SIGALRM:
-        return Heard(None, None, f"it was given up after {job.seconds:.0f} s")
-    if status == -signal.SIGKILL:  # not its own doing: the system was out of memory, or a person
-        return Heard(None, None, "its worker process was killed from outside", passing=True)
-    name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return Heard(None, None, f"it crashes its decoder ({name})")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mobile_demo.card import read_model
-from mobile_demo.scanner.pool import listen_to
-from mobile_demo.scanner.worker import Job, ModelEar
+from mobile_demo.scanner.pool import work_through
+from mobile_demo.scanner.worker import Hearing, Job, ModelEar
 from mobile_demo.shipped import SHIPPED
 from mobile_demo.synthetic import write_synthetic_library
 from tests.server.load import Load, press
@@ -40,7 +40,7 @@ def scanners_pace(songs: list[Path], count: int) -> float:
     """Songs a second of the scanner's workers, from the first one's answer to the last one's."""
     jobs = (Job(str(songs[n % len(songs)]), 0, 120.0) for n in range(count))
     ear = ModelEar(*read_model(SHIPPED["best"]))
-    with closing(listen_to(jobs, ear, WORKERS, lambda: False)) as answers:
+    with closing(work_through(jobs, Hearing(ear), WORKERS, lambda: False)) as answers:
         next(answers)
         started = time.monotonic()
         heard = sum(1 for _, answer in answers if answer.error is None)

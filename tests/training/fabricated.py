@@ -1,17 +1,21 @@
 """Data sets and finished runs made by hand, so that every figure is known beforehand."""
 
+import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mobile_demo.frontend import STANDARD
-from training.dataset import Dataset, save_dataset
+from training.dataset import Dataset, load_dataset, save_dataset, save_index
 from training.metrics import judge
 from training.runs import Run, TrainingConfig
+from training.shards import Shard, write_manifest
 from training.songs import LabelledSong
 from training.splits import PROTOCOLS
+from training.stores import Folder
 
 
 def fabricate_dataset(folder: Path, genres: dict[str, Sequence[int]]) -> Dataset:
@@ -27,6 +31,25 @@ def fabricate_dataset(folder: Path, genres: dict[str, Sequence[int]]) -> Dataset
             name = f"{genre}/{number}"
             songs.append(LabelledSong(name, Path(f"{name}.wav"), genre, group=len(songs)))
     return save_dataset(folder, folder / "audio", STANDARD, songs, parts)
+
+
+def in_shards(dataset: Dataset, folder: Path, songs_each: int) -> Dataset:
+    """The same songs in the same order, their features in shards."""
+    store, shards = Folder(folder), []
+    counts = dataset.segment_counts
+    for first in range(0, len(dataset.songs), songs_each):
+        here = slice(first, first + songs_each)
+        names = tuple(song.name for song in dataset.songs[here])
+        features = dataset.features[counts[:first].sum() : counts[: here.stop].sum()]
+        shard = Shard(f"{first:06d}", names, tuple(counts[here].tolist()), names, (), 0, "")
+        (folder / shard.file).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / shard.file, features)
+        content = (folder / shard.file).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        shards.append(replace(shard, size=len(content), sha256=digest))
+    write_manifest(shards, store)
+    save_index(store, dataset.audio, dataset.front_end, dataset.songs, counts.tolist(), len(shards))
+    return load_dataset(folder)
 
 
 def fabricate_run(

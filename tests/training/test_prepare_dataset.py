@@ -1,20 +1,24 @@
 """``prepare-dataset``: from labelled audio to features on disk."""
 
-import multiprocessing
+import hashlib
+import json
+import os
 import shutil
-import threading
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mobile_demo.frontend import LOG_MEL, STANDARD
+from mobile_demo.scanner.engines import ThisMachine
 from tests.conftest import Command, tone, write_genres, write_tone
 from training.dataset import load_dataset
 from training.features import librosa_log_mel, librosa_mfcc, song_segments
-from training.prepare import prepare_songs
+from training.prepare import find_files, prepare_songs
 from training.songs import DataError, songs_from_folders
+from training.stores import Folder
 
 PREPARE = "training.cli.prepare_dataset"
 
@@ -127,27 +131,118 @@ def test_features_that_are_not_numbers_are_named(audio: Path, tmp_path: Path, ru
     features[3, 5, 2] = np.nan
     np.save(tmp_path / "data" / "features.npy", features)
     with pytest.raises(DataError, match=r"bass/1\.wav are not all numbers"):
-        load_dataset(tmp_path / "data").check_finite()
+        load_dataset(tmp_path / "data").check()
 
 
-def test_a_worker_that_dies_is_an_error_and_what_was_done_stays(
-    audio: Path, tmp_path: Path
+@dataclass(frozen=True)
+class Mortal:
+    """Computes songs, but for one that ends its process."""
+
+    def __call__(self) -> Callable[[object], None]:
+        def answer(job) -> None:
+            if "1.wav" in job.path:
+                os._exit(3)
+
+        return answer
+
+
+def test_a_song_that_kills_its_worker_costs_itself(
+    audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     songs = songs_from_folders(audio)
-    (tmp_path / "parts").mkdir()
-    list(prepare_songs(songs[:2], audio, tmp_path / "parts", STANDARD, workers=1))
-    before = sorted(tmp_path.rglob("*.npy"))
+    monkeypatch.setattr("training.prepare._Computing", lambda *_: Mortal())
+    engine = ThisMachine(2)
+    files = find_files(songs, audio, engine)
+    prepared = list(prepare_songs(files, Folder(tmp_path), STANDARD, engine))
+    left_out = {item.song.name: item.error for item in prepared if item.error}
+    reason = "it crashes its decoder (exit status 3)"
+    assert left_out == {f"{genre}/1.wav": reason for genre in ("bass", "flute", "noise")}
+    assert len(prepared) == 6
 
-    def kill_the_workers() -> None:
-        while not (children := multiprocessing.active_children()):
-            time.sleep(0.01)
-        for child in children:
-            child.kill()
 
-    threading.Thread(target=kill_the_workers).start()
-    with pytest.raises(DataError, match="worker process died"):
-        list(prepare_songs(songs, audio, tmp_path / "parts", STANDARD, workers=1))
-    assert sorted(tmp_path.rglob("*.npy")) == before
+def test_in_shards_it_is_the_same_features_with_checksums_and_counts(
+    audio: Path, tmp_path: Path, run_command: Command
+) -> None:
+    for out, options in (("one", []), ("shards", ["--shards", 4])):
+        result = run_command(PREPARE, audio, "--out", tmp_path / out, *options)
+        assert result.returncode == 0, result.stderr
+        assert "6 songs, 12 segments" in result.stderr
+    one, shards = load_dataset(tmp_path / "one"), load_dataset(tmp_path / "shards")
+    assert one.shards == ()
+    manifest = json.loads((tmp_path / "shards" / "manifest.json").read_text())
+    assert [len(shard["songs"]) for shard in manifest["shards"]] == [4, 2]
+    for shard in manifest["shards"]:
+        content = (tmp_path / "shards" / "shards" / f"{shard['name']}.npy").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == shard["sha256"]
+        assert len(content) == shard["size"]
+    place = {song.name: number for number, song in enumerate(one.songs)}
+    for number, song in enumerate(shards.songs):
+        mine = shards.features[shards.segment_songs == number]
+        theirs = one.features[one.segment_songs == place[song.name]]
+        np.testing.assert_array_equal(mine, theirs)
+    assert not (tmp_path / "shards" / "parts").exists()
+
+
+def test_sharded_features_answer_as_an_array_does(
+    audio: Path, tmp_path: Path, run_command: Command
+) -> None:
+    run_command(PREPARE, audio, "--out", tmp_path, "--shards", 2)
+    features = load_dataset(tmp_path).features
+    whole = np.asarray(features)
+    assert features.shape == whole.shape == (12, 130, 13)
+    assert len(features) == 12
+    for index in (np.array([11, 0, 5, 5]), slice(2, 9, 3), np.arange(12) % 2 == 0, 3, -1,
+                  np.array([], int)):  # fmt: skip
+        np.testing.assert_array_equal(features[index], whole[index])
+    with pytest.raises(IndexError):
+        features[np.array([12])]
+
+
+def test_a_damaged_shard_is_named_and_only_it_is_made_anew(
+    audio: Path, tmp_path: Path, run_command: Command
+) -> None:
+    command = [PREPARE, audio, "--out", tmp_path, "--shards", 1]
+    run_command(*command)
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in tmp_path.rglob("*.npy")}
+    assert len(before) == 6
+    flipped, cut, lost, *sound = sorted(before)
+    content = bytearray(before[flipped][1])
+    content[-1] ^= 1
+    flipped.write_bytes(content)
+    with pytest.raises(DataError, match=f"{flipped.stem}.npy is damaged: its checksum is wrong"):
+        load_dataset(tmp_path).check()
+    cut.write_bytes(before[cut][1][:-1])
+    lost.unlink()
+    result = run_command(*command)
+    assert "3 of 6 shards are there as they were written" in result.stderr
+    assert "Computing segments of 3 songs" in result.stderr
+    load_dataset(tmp_path).check()
+    assert {p: p.read_bytes() for p in before} == {p: c for p, (_, c) in before.items()}
+    assert all(path.stat().st_mtime_ns == before[path][0] for path in sound)
+
+
+def test_a_song_that_has_changed_makes_its_shard_anew_and_the_old_one_goes(
+    audio: Path, tmp_path: Path, run_command: Command
+) -> None:
+    shutil.copytree(audio, tmp_path / "audio")
+    command = [PREPARE, tmp_path / "audio", "--out", tmp_path / "data", "--shards", 1]
+    run_command(*command)
+    before = {path.name for path in (tmp_path / "data" / "shards").iterdir()}
+    write_tone(tmp_path / "audio" / "bass" / "0.wav", 7.0)
+    assert "5 of 6 shards are there" in run_command(*command).stderr
+    after = {path.name for path in (tmp_path / "data" / "shards").iterdir()}
+    assert len(after) == len(before) == 12
+    assert len(after - before) == 2
+
+
+@pytest.mark.parametrize("content", ["{", '{"shards": [{}]}', '{"shards": [{"name": "../x"}]}'])
+def test_a_damaged_manifest_is_an_error(
+    audio: Path, tmp_path: Path, run_command: Command, content: str
+) -> None:
+    run_command(PREPARE, audio, "--out", tmp_path, "--shards", 4)
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match=r"manifest\.json cannot be used"):
+        load_dataset(tmp_path)
 
 
 def test_a_damaged_data_set_is_an_error(audio: Path, tmp_path: Path, run_command: Command) -> None:

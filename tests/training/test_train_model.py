@@ -15,6 +15,7 @@ import pytest
 
 from mobile_demo.frontend import STANDARD
 from tests.conftest import REPOSITORY, Command
+from tests.training.fabricated import in_shards
 from training.checkpoints import best_epoch, has_lost_patience
 from training.dataset import Dataset, save_dataset
 from training.runs import Run
@@ -137,42 +138,32 @@ def test_patience_counts_epochs_since_the_best() -> None:
 
 
 @pytest.mark.slow
-def test_two_workers_train_one_network(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["one piece", "shards"])
+def test_two_workers_train_one_network(dataset: Dataset, tmp_path: Path, form: str) -> None:
+    data = dataset if form == "one piece" else in_shards(dataset, tmp_path / "data", 3)
     ports = []
     for _ in range(2):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             ports.append(probe.getsockname()[1])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    workers = []
-    for index in range(2):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        workers.append(
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    TRAIN,
-                    str(dataset.folder),
-                    "--model",
-                    "ann",
-                    "--epochs",
-                    "25",
-                    "--batch-size",
-                    "8",
-                    "--learning-rate",
-                    "0.001",
-                    "--strategy",
-                    "multi-worker",
-                    "--out",
-                    str(tmp_path / "run"),
-                ],
-                cwd=REPOSITORY,
-                env=os.environ | {"TF_CONFIG": json.dumps(task)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+    options = ["--model", "ann", "--epochs", "25", "--batch-size", "8", "--learning-rate", "0.001",
+               "--strategy", "multi-worker", "--out", tmp_path / "run"]  # fmt: skip
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", TRAIN, data.folder, *options],
+            cwd=REPOSITORY,
+            env=os.environ
+            | {
+                "TF_CONFIG": json.dumps(
+                    {"cluster": cluster, "task": {"type": "worker", "index": i}}
+                )
+            },
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        for i in range(2)
+    ]
     try:
         output = [worker.communicate(timeout=200)[1] for worker in workers]
     finally:

@@ -1,35 +1,21 @@
 """``prepare-dataset``: labelled music to features on disk."""
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, printable, progress, run, say
-from mobile_demo.frontend import FRONT_ENDS, FrontEnd
-from training.dataset import Dataset, save_dataset
-from training.mfcc_songs import MFCC_SONGS_FILE, read_mfcc_songs
-from training.prepare import (
-    PreparedSong,
-    Wanted,
-    clear_parts,
-    duplicates_by_content,
-    prepare_songs,
-)
-from training.songs import (
-    DUPLICATES_FILE,
-    DataError,
-    LabelledSong,
-    group_songs,
-    read_duplicates,
-    songs_from_folders,
-    songs_from_index,
-)
-from training.spectra import SPECTRA_FILE, save_spectra
+from mobile_demo.cli.console import Debug, run
+from mobile_demo.cli.options import Cluster
+from mobile_demo.frontend import FRONT_ENDS
+from mobile_demo.scanner.engines import open_engine
+from mobile_demo.scanner.finding import is_address, local_path
+from training.cli.making import Making
+from training.songs import DataError
+from training.stores import open_store
+
+_SONGS_A_SHARD = 256
 
 
 class Features(StrEnum):
@@ -41,9 +27,18 @@ class Features(StrEnum):
 
 def prepare_dataset(
     audio: Annotated[
-        Path, typer.Argument(help="Folder with a folder for each genre, or the index's folder.")
+        Path,
+        typer.Argument(
+            help="Folder with a folder for each genre, or the index's folder. With --cluster also"
+            " an address, such as s3://bucket/music."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the data set.", metavar="DATASET")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the data set; with --cluster also an address.", metavar="DATASET"
+        ),
+    ],
     index: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +62,20 @@ def prepare_dataset(
             help="More songs for residual, known by their MFCC alone (.npz).", metavar="FILE"
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; all cores by default.", metavar="N")
+    ] = None,
+    cluster: Cluster = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=512,
+            help="Write files of so many songs each, for a training on several hosts; with"
+            f" --cluster they are {_SONGS_A_SHARD} unless told otherwise.",
+            metavar="SONGS",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Compute the features of every 3 s segment of the songs in AUDIO.
@@ -82,74 +90,27 @@ def prepare_dataset(
     For example:
 
     - `prepare-dataset gtzan --index gtzan/index.csv --out data/gtzan`
+
+    - `prepare-dataset s3://bucket/music --out s3://bucket/data --cluster tcp://scheduler:8786`
     """
     front_end = FRONT_ENDS[features.value]
     if (spectra or mfcc_songs) and features is not Features.mfcc:
         raise DataError("--spectra and --mfcc-songs are for the features mfcc.")
-    songs = songs_from_index(index) if index else songs_from_folders(audio)
-    parts = out / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
-    compute = _Computing(audio, parts, front_end, workers)
-    prepared = compute(songs, "segments")
-    for item in prepared:
-        if item.error:
-            say(f"Left out {printable(str(item.song.path))}: {item.error}.")
-    pairs = duplicates_by_content(prepared)
-    if (audio / DUPLICATES_FILE).exists():
-        pairs += read_duplicates(audio / DUPLICATES_FILE)
-    dataset = _join(out, audio, front_end, prepared, pairs)
-    if spectra:
-        save_spectra(
-            dataset, [item.part for item in compute(dataset.songs, "spectra") if item.part]
-        )
-    if mfcc_songs:
-        more = read_mfcc_songs(mfcc_songs, dataset, pairs)
-        more.save(out)
-        say(f"{mfcc_songs}: {len(more.targets)} songs known by their MFCC.")
-    clear_parts(parts)
-    say(
-        f"{out}: {len(dataset.songs)} songs, {len(dataset.segment_songs)} segments,"
-        f" {len(set(dataset.song_groups))} groups of songs that stay together,"
-        f" {len(dataset.labels)} genres: {', '.join(dataset.labels)}."
-    )
-
-
-@dataclass(frozen=True)
-class _Computing:
-    """Songs to parts, with a progress bar."""
-
-    audio: Path
-    parts: Path
-    front_end: FrontEnd
-    workers: int
-
-    def __call__(self, songs: Sequence[LabelledSong], wanted: Wanted) -> list[PreparedSong]:
-        with progress() as bar:
-            task = bar.add_task(f"Computing {wanted} of {len(songs)} songs", total=len(songs))
-            prepared = []
-            for item in prepare_songs(
-                songs, self.audio, self.parts, self.front_end, self.workers, wanted
-            ):
-                prepared.append(item)
-                bar.advance(task)
-        return sorted(prepared, key=lambda item: item.song.name)
-
-
-def _join(
-    out: Path,
-    audio: Path,
-    front_end: FrontEnd,
-    prepared: list[PreparedSong],
-    pairs: list[tuple[str, str]],
-) -> Dataset:
-    readable = [(item.song, item.part) for item in prepared if item.part]
-    empty = {item.song.genre for item in prepared} - {song.genre for song, _ in readable}
-    if empty:
-        raise DataError(f"No song of {', '.join(sorted(empty))} could be read.")
-    songs = group_songs([song for song, _ in readable], pairs)
-    for beside in (SPECTRA_FILE, MFCC_SONGS_FILE):  # of the songs as they were, and their groups
-        (out / beside).unlink(missing_ok=True)
-    return save_dataset(out, audio, front_end, songs, [part for _, part in readable])
+    if cluster and workers is not None:
+        raise DataError("--workers is for this machine; leave it out with --cluster.")
+    audio, out = local_path(audio), local_path(out)
+    in_shards = shards is not None or cluster is not None
+    if in_shards and (spectra or mfcc_songs):
+        raise DataError("--spectra and --mfcc-songs need a data set in one piece, without shards.")
+    if is_address(out) and not in_shards:
+        raise DataError(f"{out} is an address; with --cluster a data set is written to it.")
+    with open_engine(cluster, workers) as engine:
+        making = Making(audio, open_store(out), front_end, engine)
+        songs = making.songs(index)
+        if in_shards:
+            making.in_shards(songs, shards or _SONGS_A_SHARD)
+        else:
+            making.in_one_piece(songs, mfcc_songs, spectra=spectra)
 
 
 def main() -> None:

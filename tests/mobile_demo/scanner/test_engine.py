@@ -16,6 +16,7 @@ from mobile_demo.errors import ModelError, PocketGenreError
 from mobile_demo.scanner import evidence
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.engine import Listener, listen
+from mobile_demo.scanner.engines import ThisMachine
 from mobile_demo.scanner.finding import list_songs
 from mobile_demo.scanner.label import label_song
 from mobile_demo.scanner.worker import ModelEar
@@ -50,7 +51,9 @@ def test_labels_are_those_of_the_classifier(library: Path, catalog: Catalog) -> 
     scan(
         library,
         catalog,
-        Listener(classifier.card, ModelEar(*read_model(SHIPPED["standard"])), workers=2),
+        Listener(
+            classifier.card, ModelEar(*read_model(SHIPPED["standard"])), engine=ThisMachine(2)
+        ),
     )
     songs = list(catalog.songs(library))
     assert len(songs) == 5
@@ -154,7 +157,7 @@ def test_evidence_survives_being_packed() -> None:
 def peak_of_worker(path: Path, catalog: Catalog) -> float:
     """Megabytes that a worker has needed at most, once it has heard a file."""
     content, card = read_model(SHIPPED[DEFAULT_MODEL])
-    how = Listener(card, ModelEar(content, card), workers=1)
+    how = Listener(card, ModelEar(content, card), engine=ThisMachine())
     files = [file for file in list_songs(path.parent).files if file.path == str(path.resolve())]
     for done in listen(files, catalog, how):
         assert done.error is None

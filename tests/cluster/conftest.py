@@ -1,0 +1,89 @@
+"""A cluster on this machine: a scheduler and workers, each a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client
+
+from tests.conftest import REPOSITORY
+
+WORKERS = 3
+SETTINGS = {
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",  # 30 s unless told otherwise
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # 3 otherwise: a try may cost 4 workers
+}
+
+
+class Cluster:
+    """Its address, and a hand on its workers."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.start("scheduler", "--host", "127.0.0.1", "--port", port)
+
+    def start(self, kind: str, *options: object) -> subprocess.Popen[bytes]:
+        with open(self.folder / f"{kind}.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, options),
+                 "--no-dashboard"],
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | SETTINGS,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def start_workers(self, count: int) -> subprocess.Popen[bytes]:
+        """Each with a nanny, which replaces it when it dies, as is usual."""
+        return self.start(
+            "worker", self.address, "--nworkers", count, "--nthreads", 1,
+            "--local-directory", self.folder,
+        )  # fmt: skip
+
+    def pids(self) -> list[int]:
+        """Of the workers that there are now."""
+        with Client(self.address, set_as_default=False) as client:
+            try:
+                return list(client.run(os.getpid, on_error="ignore").values())
+            except OSError:  # one is being killed just now
+                return []
+
+    def kill_at_random(self, rng: np.random.Generator) -> bool:
+        pids = self.pids()
+        if pids:
+            os.kill(int(rng.choice(pids)), signal.SIGKILL)
+        return bool(pids)
+
+    def stop(self, *numbers: int) -> None:
+        """End some of what was started, in that order, or all."""
+        for process in [self._processes[number] for number in numbers] or self._processes:
+            if process.poll() is not None:
+                continue
+            os.killpg(process.pid, signal.SIGKILL)  # nannies and workers with it
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    running = Cluster(tmp_path_factory.mktemp("cluster"))
+    running.start_workers(WORKERS)
+    deadline = time.monotonic() + 60
+    while len(running.pids()) < WORKERS and time.monotonic() < deadline:
+        time.sleep(0.2)
+    yield running
+    running.stop()

@@ -1,0 +1,191 @@
+"""Songs in a store that is no file system; fsspec's in memory, with a cluster in this process."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from distributed import Client, LocalCluster
+
+from cluster.addresses import Bucket, fetched, list_address
+from cluster.engine import open_cluster
+from cluster.parquet import write_parquet
+from mobile_demo.errors import PocketGenreError
+from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.changes import Wanted
+from mobile_demo.scanner.engine import listen, look, settle
+from mobile_demo.scanner.finding import is_address, list_songs, local_path
+from mobile_demo.scanner.labelled import genres_of
+from mobile_demo.scanner.results import song_fields
+from tests.mobile_demo.scanner.conftest import names
+from tests.mobile_demo.scanner.ears import listener
+from tests.mobile_demo.scanner.songs import failed_song, labelled, song
+
+
+@pytest.fixture
+def store() -> Iterator[fsspec.AbstractFileSystem]:
+    memory = fsspec.filesystem("memory")
+    yield memory
+    memory.store.clear()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[str]:
+    """The address of a cluster that shares this process's memory."""
+    with (
+        LocalCluster(1, 2, processes=False, dashboard_address=":0", local_directory=tmp_path) as it,
+        Client(it, set_as_default=False),
+    ):
+        yield it.scheduler_address
+
+
+def test_songs_are_listed_by_their_endings_and_hidden_ones_passed_over(store) -> None:
+    for name in ("a.mp3", "b/c.FLAC", "b/cover.jpg", "b/._c.flac", ".hidden/d.mp3", "e//f.mp3"):
+        store.pipe(f"/music/{name}", name.encode())
+    listing = list_address(Path("memory://music"))
+    assert [file.path for file in listing.files] == [
+        "memory:/music/a.mp3",
+        "memory:/music/b/c.FLAC",
+    ]
+    assert [file.size for file in listing.files] == [5, 8]
+    assert all(file.modified_ns > 10**18 for file in listing.files)
+    assert listing == list_address(Path("memory:/music"))
+    for address in ("nothing://music", "s3://music"):  # no such scheme; s3fs is not installed
+        with pytest.raises(PocketGenreError):
+            list_address(Path(address))
+
+
+def test_an_address_is_no_path_and_file_is_a_path() -> None:
+    for address in ("s3://bucket/x", "gs://b", "memory:/x", Path("s3://bucket/x")):
+        assert is_address(address)
+    for path in ("/s3:/x", "music", "./s3", "a/b:/c", ""):
+        assert not is_address(path)
+    for address in ("file:///music/a b", "file:/music/a b"):
+        assert local_path(Path(address)) == Path("/music/a b")
+    with pytest.raises(PocketGenreError, match="with --cluster, songs are read from it"):
+        list_songs(Path("s3://bucket/x"))
+
+
+def test_a_fetched_song_has_no_name_that_could_stay_behind(store, tmp_path: Path) -> None:
+    store.pipe("/music/a.mp3", b"song" * 1000)
+    with fetched("memory:/music/a.mp3", 10, str(tmp_path)) as copy:
+        assert Path(copy).read_bytes() == b"song" * 1000
+        assert not list(tmp_path.iterdir())
+    assert not Path(copy).exists()
+    with pytest.raises(OSError), fetched("memory:/music/b.mp3", 10, str(tmp_path)):  # noqa: PT011
+        pass
+    with pytest.raises(TimeoutError), fetched("memory:/music/a.mp3", -1, str(tmp_path)):
+        pass
+
+
+def test_a_song_that_is_too_large_is_not_fetched(
+    store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.addresses._MOST_BYTES", 3 << 20)
+    store.pipe("/music/a.mp3", bytes((3 << 20) + 1))
+    with (
+        pytest.raises(OSError, match="larger than"),
+        fetched("memory:/music/a.mp3", 10, str(tmp_path)),
+    ):
+        pass
+
+
+def test_a_scan_of_an_address_hears_what_a_scan_of_its_copy_hears(
+    store, here: str, library: Path, tmp_path: Path
+) -> None:
+    from mobile_demo.card import read_model
+    from mobile_demo.scanner.worker import ModelEar
+    from mobile_demo.shipped import SHIPPED
+
+    for path in library.iterdir():
+        store.pipe(f"/music/{path.name}", path.read_bytes())
+    store.pipe("/music/text.mp3", b"not music" * 100)
+    (tmp_path / "copy").mkdir()
+    store.get("/music", f"{tmp_path}/copy", recursive=True)
+    content, card = read_model(SHIPPED["standard"])
+    tables = []
+    with open_cluster(here) as engine, Catalog(tmp_path / "c.sqlite", create=True) as catalog:
+        how = listener(engine=engine, open_ear=ModelEar(content, card))
+        for folder in (Path("memory://music"), next((tmp_path / "copy").rglob("text.mp3")).parent):
+            _, changes = look(folder, catalog, Wanted(card.sha256), engine.list_songs)
+            settle(changes, catalog)
+            assert not changes.moved  # equal songs at an address are no lost files
+            assert len(list(listen(changes.listen, catalog, how))) == 6
+            tables.append({s.path.name: (s.error, s.probabilities) for s in catalog.songs(folder)})
+            _, changes = look(folder, catalog, Wanted(card.sha256), engine.list_songs)
+            assert len(changes.unchanged) == 6
+            assert not changes.vanished
+    assert tables[0].keys() == tables[1].keys()
+    for name, (error, probabilities) in tables[0].items():
+        assert error == tables[1][name][0]
+        np.testing.assert_array_equal(probabilities, tables[1][name][1])
+
+
+def test_a_song_that_does_not_come_is_tried_again_by_the_next_scan(
+    store, here: str, tmp_path: Path
+) -> None:
+    for name in ("a.mp3", "lost.mp3"):
+        store.pipe(f"/music/{name}", name.encode())
+    with open_cluster(here) as engine, Catalog(tmp_path / "c.sqlite", create=True) as catalog:
+        files = engine.list_songs(Path("memory://music")).files
+        store.rm("/music/lost.mp3")
+        done = list(listen(files, catalog, listener(engine=engine)))
+        assert names(done) == ["a.mp3", "lost.mp3"]
+        (failed,) = [known for known in catalog.known() if known.failed]
+        assert failed.path == "memory:/music/lost.mp3"
+        assert failed.passing
+
+
+def test_a_bucket_keeps_files_as_a_folder_does(store) -> None:
+    bucket = Bucket(Path("memory://data"))
+    with bucket.create("parts/a") as file:
+        file.write(b"1234")
+    with suppress(KeyboardInterrupt), bucket.create("parts/b") as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert bucket.names("parts") == {"a"}
+    assert bucket.names("nowhere") == set()
+    with bucket.open("parts/a") as file:
+        assert file.read() == b"1234"
+    with pytest.raises(FileNotFoundError), bucket.open("parts/b"):
+        pass
+    bucket.remove(["parts/a", "parts/b"])
+    assert bucket.names("parts") == set()
+
+
+def test_parquet_has_the_fields_of_json_with_types(tmp_path: Path, store) -> None:
+    odd = os.fsdecode(b"odd \xff.mp3")
+    songs = labelled(
+        song("/music/a.mp3", ["rock", "rock", "jazz"]),
+        song("/music/long.mp3", ["rock"] * 10 + ["jazz"] * 10),
+        song(f"/music/{odd}"),
+        failed_song("/music/b.mp3"),
+    )
+    write_parquet(songs, genres_of(songs), tmp_path / "songs.parquet")
+    rows = pq.read_table(tmp_path / "songs.parquet").to_pylist()
+    assert rows[2].pop("path") == "odd \\udcff.mp3"
+    expected = [song_fields(one) for one in songs]
+    del expected[2]["path"]
+    assert rows == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["songs.parquet"]
+    write_parquet(songs, genres_of(songs), Path("memory://results/songs.parquet"))
+    assert store.cat("/results/songs.parquet") == (tmp_path / "songs.parquet").read_bytes()
+
+
+def test_a_scan_writes_parquet_and_so_does_the_catalogue(
+    library: Path, tmp_path: Path, run_command
+) -> None:
+    catalog = ["--catalog", tmp_path / "c.sqlite", "--format", "parquet", "--out"]
+    result = run_command(
+        "mobile_demo.cli.scan_library", library, *catalog, tmp_path / "scan.parquet"
+    )
+    assert result.returncode == 0, result.stderr
+    options = [*catalog, tmp_path / "export.parquet", "--folder", library]
+    assert run_command("mobile_demo.cli.export_catalog", *options).returncode == 0
+    scan, export = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("scan", "export"))
+    assert scan.equals(export)
+    assert scan.num_rows == 5
