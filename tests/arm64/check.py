@@ -1,8 +1,8 @@
 """``make check-arm64``: an emulated arm64 gives what this machine gives.
 
-For each model file the probabilities of the probing segments must be equal but for the last
-digit of the float32 softmax (one step of an int8 logit changes them by far more), on LiteRT and
-on tflite-runtime; and a small library scanned there must get the same labels.
+A small library scanned there must get the same labels by the same votes, on LiteRT and on
+tflite-runtime. For each model file the probabilities of the probing segments must be those of here
+within a step or two of an int8 logit: the kernels for the two processors round differently.
 Emulation is slow; its times say nothing of a phone's.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from mobile_demo.card import card_path
 from mobile_demo.synthetic import write_synthetic_library
 
-LAST_DIGIT = 1e-6
+FEW_STEPS = 0.03
 REPOSITORY = Path(__file__).parents[2]
 _ALONE = ("--workers", "0", "--catalog", ":memory:")  # an emulated process can't start others
 WORK = REPOSITORY / ".venv" / "arm64" / "root" / "work"
@@ -26,7 +26,7 @@ MODELS = sorted((REPOSITORY / "mobile_demo" / "models").glob("*.tflite"))
 
 
 def main(models: list[Path]) -> int:
-    """Compare; 0 if all is equal."""
+    """Compare; 0 if all holds."""
     _lay_out(models)
     failures = 0
     for environment in ("scan", "tflite-runtime"):
@@ -35,14 +35,16 @@ def main(models: list[Path]) -> int:
         there = _there(environment, "mobile_demo.probe", *names)
         for ours, theirs in zip(here, there, strict=True):
             difference = np.abs(np.subtract(ours["answers"], theirs["answers"])).max()
-            same = bool(difference <= LAST_DIGIT)
+            same = bool(difference <= FEW_STEPS)
             failures += not same
-            print(f"{ours['runtime']}  {ours['model']}: {_verdict(same)} ({difference:.1e})")
+            verdict = "alike" if same else "DIFFERENT"
+            print(f"{ours['runtime']}  {ours['model']}: {verdict}, within {difference:.1e}")
         scan = ("mobile_demo.cli.scan_library", "library", "--format", "json", *_ALONE)
         ours, theirs = _here(environment, *scan), _there(environment, *scan)
         same = [_told(song) for song in ours] == [_told(song) for song in theirs]
         failures += not same
-        print(f"{environment}: labels and votes of {len(ours)} songs: {_verdict(same)}")
+        verdict = "the same" if same else "DIFFERENT"
+        print(f"{environment}: labels and votes of {len(ours)} songs: {verdict}")
     return 1 if failures else 0
 
 
@@ -76,10 +78,6 @@ def _json(command: list[str]) -> list[dict[str, Any]]:
 
 def _told(song: dict[str, Any]) -> tuple[Any, ...]:
     return song["path"], song["genre"], song["votes"], song["segments"]
-
-
-def _verdict(same: bool) -> str:
-    return "the same on x86-64 and arm64" if same else "DIFFERENT"
 
 
 if __name__ == "__main__":
