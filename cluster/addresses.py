@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
+from fsspec.spec import AbstractFileSystem
 
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.finding import FoundFile, Listing, is_song_name
@@ -35,8 +37,11 @@ def opened(address: Path | str) -> tuple[Any, str]:
         there is none of that name, or what it needs is not installed.
     """
     scheme, _, rest = str(address).partition(":/")
+    url = f"{scheme}://{rest.removeprefix('/')}"
     try:
-        return fsspec.core.url_to_fs(f"{scheme}://{rest.removeprefix('/')}")  # type: ignore[no-any-return]
+        kind = fsspec.get_filesystem_class(scheme)
+        # Not url_to_fs: it takes "::", which names of songs may hold, for one system on another.
+        return kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url)
     except (ImportError, ValueError) as error:
         raise PocketGenreError(f"{scheme}:// cannot be read: {error}") from error
 
@@ -51,10 +56,10 @@ def list_address(address: Path) -> Listing:
     """
     files, top = opened(address)
     try:
-        found: Mapping[str, Mapping[str, Any]] = files.find(top, detail=True)
+        found, closed = _found(files, top)
     except Exception as error:  # each file system has its own
         raise PocketGenreError(f"{address} cannot be listed: {_why(error)}.") from error
-    songs, strange = [], []
+    songs, strange = [], [f"{address}/{path[len(top) :].strip('/')}" for path in closed]
     for path, about in found.items():
         name = path[len(top) :].strip("/")
         parts = name.split("/")
@@ -65,6 +70,37 @@ def list_address(address: Path) -> Listing:
         else:
             songs.append(FoundFile(f"{address}/{name}", int(about["size"] or 0), _written(about)))
     return Listing(address, tuple(sorted(songs, key=lambda s: s.path)), tuple(sorted(strange)))
+
+
+def _found(files: Any, top: str) -> tuple[Mapping[str, Mapping[str, Any]], list[str]]:
+    """All files below a folder, and the folders below it that can't be listed."""
+    kind = type(files)
+    if kind.find is not AbstractFileSystem.find or (
+        isinstance(files, AsyncFileSystem) and kind._find is not AsyncFileSystem._find
+    ):
+        return files.find(top, detail=True), []  # a store's own, which needs no folders
+    # The inherited one says nothing of what it can't list.
+    found: dict[str, Mapping[str, Any]] = {}
+    closed: list[str] = []
+    folders, seen = [top], set()
+    while folders:
+        folder = folders.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        try:
+            entries = files.ls(folder, detail=True)
+        except Exception:
+            if folder == top:
+                raise
+            closed.append(folder)
+            continue
+        for entry in entries:
+            if entry["type"] == "directory":
+                folders.append(entry["name"])
+            elif entry["type"] == "file":
+                found[entry["name"]] = entry
+    return found, closed
 
 
 @contextmanager

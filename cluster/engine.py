@@ -14,22 +14,25 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future, KilledWorker, Scheduler, Security
 
 from cluster.addresses import list_address
-from cluster.worker import TRIES, Bench, do
+from cluster.worker import TRIES, Bench, do, put_away
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.finding import Listing, is_address, list_songs
 from mobile_demo.scanner.pool import Answers, NoAnswer
 from mobile_demo.scanner.worker import SetUp
 
-_ADDRESS = re.compile(r"(tcp|tls)://.+:\d+|(ws|wss|inproc|ucx)://.+")
+_ADDRESS = re.compile(r"(tcp|tls)://.+:\d+")
 
 _IN_HAND = 3
 """Jobs for each thread of the cluster: the one it is at, and some, so that it need not wait for us.
 
 Not all of them at once: the scheduler holds what it was given in its memory.
 """
+
+_NAME = "pocketgenre/"
+"""Of a bench; behind it, whose it is."""
 
 LOST = object()
 """In place of an answer: Dask has given the job up."""
@@ -57,6 +60,11 @@ def open_cluster(address: str) -> Iterator["DaskEngine"]:
     if not _ADDRESS.match(address):
         raise PocketGenreError(
             f"{address} is not the address of a Dask scheduler, such as tcp://scheduler:8786."
+        )
+    if address.startswith("tls:") and not Security().tls_client_cert:
+        raise PocketGenreError(
+            f"Dask has no certificate for {address}; name one in its setting"
+            " distributed.comm.tls.client.cert."
         )
     # Its log is for who runs a cluster; what a person must know of here is raised.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -111,12 +119,13 @@ class DaskEngine:
         PocketGenreError
             the workers can't do them, or the scheduler is lost.
         """
-        bench = f"pocketgenre-{uuid.uuid4().hex}"
+        bench = f"{_NAME}{self._client.id}/{uuid.uuid4().hex}"
         out: dict[str, tuple[Future, _Task]] = {}
         tasks = _Tasks(jobs)
         fetching = _Fetching()
         threads = _Threads(self._client)
         try:
+            self._clear()
             self._set_up(bench, set_up)
             while not interrupted():
                 some = list(islice(tasks, max(0, _IN_HAND * threads.count() - len(out))))
@@ -142,8 +151,7 @@ class DaskEngine:
             fetching.end()
             with suppress(Exception):  # the scheduler is gone, say
                 self._client.cancel([future for future, _ in out.values()], force=True)
-            with suppress(Exception):
-                self._client.unregister_worker_plugin(bench)
+            self._put_away(bench)
 
     def _set_up(self, bench: str, set_up: SetUp) -> None:
         try:
@@ -155,6 +163,19 @@ class DaskEngine:
                 f"The cluster's workers cannot be set up ({type(error).__name__}: {error}); install"
                 " pocketgenre[cluster] for them, the same version as here."
             ) from error
+
+    def _clear(self) -> None:
+        """Put away what scans that were killed left on the workers."""
+        with suppress(Exception):  # the scheduler has no pocketgenre, say
+            for bench in self._client.run_on_scheduler(_forsaken):
+                self._put_away(bench)
+
+    def _put_away(self, bench: str) -> None:
+        try:
+            self._client.unregister_worker_plugin(bench)
+        except Exception:  # a worker was lost just now, say, and so Dask didn't tell the others
+            with suppress(Exception):
+                self._client.run(put_away, bench, on_error="ignore")
 
     def _check(self) -> None:
         if self._client.status not in ("running", "connecting"):
@@ -253,6 +274,13 @@ class _Threads:
                 self._count = max(1, sum(self._client.nthreads().values()))
             self._until = time.monotonic() + _COUNTING
         return self._count
+
+
+def _forsaken(dask_scheduler: Scheduler) -> list[str]:
+    """Benches whose clients are gone."""
+    benches = [name for name in dask_scheduler.worker_plugins if name.startswith(_NAME)]
+    there = dask_scheduler.clients
+    return [name for name in benches if name.removeprefix(_NAME).split("/")[0] not in there]
 
 
 def _explained(error: BaseException) -> PocketGenreError:

@@ -18,6 +18,9 @@ _ROWS = 10_000
 """Songs of a row group: so many are in memory at once."""
 
 
+_NO_GENRES = ("unknown",)  # of no song is a genre known, and Parquet has no table without columns
+
+
 def write_parquet(songs: Iterable[LabelledSong], labels: Sequence[str], out: Path) -> None:
     """Write a row a song, with the fields that ``docs/scan-library.md`` describes.
 
@@ -32,7 +35,7 @@ def write_parquet(songs: Iterable[LabelledSong], labels: Sequence[str], out: Pat
     OSError
         it can't be written; a file that stood there is untouched.
     """
-    schema, waiting = _schema(labels), iter(songs)
+    schema, waiting = _schema(labels or _NO_GENRES), iter(songs)
     out = local_path(out)
     place = Bucket(out.parent).create(out.name) if is_address(out) else written_atomically(out)
     with place as file, pq.ParquetWriter(file, schema) as writer:

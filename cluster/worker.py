@@ -18,6 +18,7 @@ from distributed import Worker as DaskWorker
 from distributed import WorkerPlugin, get_worker
 
 from cluster.addresses import fetched
+from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.finding import is_address
 from mobile_demo.scanner.pool import Death, NoAnswer, Worker
 from mobile_demo.scanner.worker import SetUp
@@ -113,7 +114,11 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
         with self._guard:
             if self._over:
                 raise CancelledError
-            process = Worker(self._set_up)
+            try:
+                process = Worker(self._set_up)
+            except OSError as error:  # the machine's fault, not the song's
+                reason = error.strerror or error
+                raise PocketGenreError(f"A worker process cannot be started: {reason}.") from error
             self._processes.add(process)
             return process
 
@@ -121,3 +126,9 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
 def do(bench: str, job: Any) -> Any:
     """A task of the cluster: a job at a bench, by its name."""
     return get_worker().plugins[bench].do(job)
+
+
+async def put_away(bench: str, dask_worker: DaskWorker) -> None:
+    """End what is left of a bench, by its name, on a worker."""
+    if bench in dask_worker.plugins:
+        await dask_worker.plugin_remove(name=bench)

@@ -23,6 +23,7 @@ from server.telemetry import Metrics, log
 
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _OPEN_PATHS = ("/healthz", "/readyz", "/", "/page/", PHONE_PATH)
+_METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 _LONGEST_WAIT = 60  # seconds that a client is told to wait
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _POLICY = (
@@ -153,7 +154,7 @@ class Gate:
 
     async def _admit(self, scope: Scope, headers: Headers, body: Body, send: Send) -> None:
         if self._settings.is_local:
-            _check_host(headers)
+            _check_host(headers, _LOCAL_NAMES | {self._settings.host})
         _check_origin(headers, self._settings.origins)
         path: str = scope["path"]
         closed = not any(path == p or (p != "/" and path.startswith(p)) for p in _OPEN_PATHS)
@@ -175,12 +176,13 @@ class Gate:
     ) -> None:
         # A path that is none of ours could hold anything.
         path = getattr(scope.get("route"), "path", "-")
-        self._metrics.requests.labels(path, scope["method"], status).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "-"  # the same holds for it
+        self._metrics.requests.labels(path, method, status).inc()
         self._metrics.seconds.labels(path).observe(seconds)
         self._metrics.uploaded.inc(received)
         fields: Mapping[str, object] = {
             "request": request_id,
-            "method": scope["method"],
+            "method": method,
             "path": path,
             "status": status,
             "bytes": received,
@@ -205,9 +207,9 @@ def check_size(size: int, limits: Limits) -> None:
         )
 
 
-def _check_host(headers: Headers) -> None:
+def _check_host(headers: Headers, names: set[str]) -> None:
     # A page whose name its owner lets point to 127.0.0.1 would else be of one origin with us.
-    if _split(f"//{headers.get('host', '')}").hostname not in _LOCAL_NAMES:
+    if _split(f"//{headers.get('host', '')}").hostname not in names:
         raise Problem("wrong-host", "This server answers as localhost or 127.0.0.1 alone.")
 
 

@@ -178,7 +178,8 @@ def _cut_from_song(excerpt: Excerpt) -> list[Table]:
     front_end = excerpt.front_end
     half, hop, size = front_end.n_fft // 2, front_end.hop_length, front_end.segment_samples
     blocks = excerpt.recording.segments(front_end)
-    samples = np.pad(np.concatenate(list(blocks)), half)
+    # A hop more at the end, since the grid's last frame may begin that much later.
+    samples = np.pad(np.concatenate(list(blocks)), (half, half + hop))
     tables = []
     for number in range(excerpt.first, excerpt.first + len(excerpt.segments)):
         start = round(number * size / hop) * hop
@@ -261,7 +262,8 @@ def explain(
             tables = make()
         except AudioError:  # the song doesn't have that
             continue
-        if len(tables) < len(theirs) or tables[0].shape != theirs.shape[1:]:
+        tables = tables[: len(theirs)]
+        if len(tables) < len(theirs) or any(t.shape != theirs.shape[1:] for t in tables):
             continue
-        difference = np.abs(np.stack(tables[: len(theirs)]) - theirs)
+        difference = np.abs(np.stack(tables) - theirs)
         yield mistake, float(np.nanmax(difference)), float(np.nanmean(difference))

@@ -18,8 +18,10 @@ class PatientProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """A response was sent; the next request may come."""
+        answered = self.cycle
         super().on_response_complete()
-        self._expect_request()
+        if self.cycle is answered:  # else the next request was here already
+            self._expect_request()
 
     def _expect_request(self) -> None:
         self.loop.call_later(REQUEST_SECONDS, self._close_unless_after, self.cycle)

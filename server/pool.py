@@ -147,7 +147,11 @@ class Pool:
                     taken[1].set_result(KILLED)
 
     def _started(self) -> Worker:
-        worker = Worker(self._set_up)
+        try:
+            worker = Worker(self._set_up)
+        except OSError as error:
+            reason = error.strerror or error
+            raise PocketGenreError(f"A worker process cannot be started: {reason}.") from error
         if not worker.connection.poll(_START_SECONDS):
             worker.stop()
             raise PocketGenreError("A worker process does not start.")

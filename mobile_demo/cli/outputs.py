@@ -133,7 +133,7 @@ def write_outputs(
     folder: Path,
     outputs: Outputs,
     interrupted: Callable[[], bool] = lambda: False,
-    tagged: Callable[[Path], None] = lambda _: None,
+    tagged: Callable[[Path, tuple[int, int]], None] = lambda *_: None,
     *,
     listed: bool = True,
 ) -> None:
@@ -145,8 +145,8 @@ def write_outputs(
     folder : that was scanned
     outputs : checked before by :func:`check_outputs`
     interrupted : asked between two songs when tags are written
-    tagged : told of each song as soon as its tags are written; its file has another size now, and
-        the time that it had
+    tagged : told of each song as soon as its tags are written, with its size and time before; the
+        file has another size now, and the time that it had
     listed : whether the songs themselves are written, to ``outputs.out`` or standard output
     """
     genres = genres_of(songs)
@@ -182,7 +182,7 @@ def _write_tags(
     songs: Sequence[LabelledSong],
     outputs: Outputs,
     interrupted: Callable[[], bool],
-    tagged: Callable[[Path], None],
+    tagged: Callable[[Path, tuple[int, int]], None],
 ) -> None:
     undo_file = _undo_file(outputs)
     outcomes: list[Outcome] = []
@@ -192,8 +192,8 @@ def _write_tags(
         for outcome in tag_songs(songs, log, overwrite=outputs.overwrite):
             outcomes.append(outcome)
             bar.update(task, advance=1)
-            if outcome.done == "changed":
-                tagged(outcome.path)
+            if outcome.was:
+                tagged(outcome.path, outcome.was)
             if outcome.done == "refused":
                 bar.console.print(_refusal(outcome), markup=False, soft_wrap=True)
             if interrupted():

@@ -80,8 +80,8 @@ def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
         task = bar.add_task(f"Bringing back the genres of {total} songs", total=total)
         for outcome in undo_changes(entries, log):
             outcomes.append(outcome)
-            if outcome.done == "changed":
-                known.restamp(outcome.path)
+            if outcome.was:
+                known.restamp(outcome.path, outcome.was)
             bar.update(task, advance=1)
             if interrupted():
                 return outcomes, len(outcomes) < total

@@ -181,18 +181,25 @@ class Catalog:
                     "UPDATE songs SET vanished = ? WHERE path = ?", (vanished, os.fsencode(path))
                 )
 
-    def restamp(self, path: Path) -> None:
+    def restamp(self, path: Path, was: tuple[int, int]) -> None:
         """Take over a file's new size, time and content, for who changed it but not its sound.
 
         After tags are written, for example: otherwise the next scan would listen again.
+
+        Parameters
+        ----------
+        path : of the file
+        was : its size and time [ns] before; one that the catalogue knows by others has another
+            sound, perhaps, and is to be heard
         """
         with explained(self.file):
             content = content_hash(path)
         file = look_at(str(path))
         with self._transaction() as execute:
             execute(
-                "UPDATE songs SET size = ?, modified_ns = ?, content = ? WHERE path = ?",
-                (file.size, file.modified_ns, content, os.fsencode(path)),
+                "UPDATE songs SET size = ?, modified_ns = ?, content = ?"
+                " WHERE path = ? AND size = ? AND modified_ns = ?",
+                (file.size, file.modified_ns, content, os.fsencode(path), *was),
             )
 
     def forget(self, paths: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import Client
+from distributed import Client, Worker
 
 from tests.conftest import REPOSITORY
 
@@ -63,6 +63,11 @@ class Cluster:
             except OSError:  # one is being killed just now
                 return []
 
+    def benches(self) -> set[str]:
+        """What scans have left on the workers, or are at."""
+        with Client(self.address, set_as_default=False) as client:
+            return set().union(*client.run(_benches, on_error="ignore").values())
+
     def kill_at_random(self, rng: np.random.Generator) -> bool:
         pids = self.pids()
         if pids:
@@ -78,7 +83,11 @@ class Cluster:
             process.wait()
 
 
-@pytest.fixture(scope="session")
+def _benches(dask_worker: Worker) -> list[str]:
+    return [name for name in dask_worker.plugins if name.startswith("pocketgenre")]
+
+
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     running = Cluster(tmp_path_factory.mktemp("cluster"))
     running.start_workers(WORKERS)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
+from fsspec.implementations.memory import MemoryFileSystem
 
 from cluster.addresses import Bucket, fetched, list_address
 from cluster.engine import open_cluster
@@ -57,6 +58,44 @@ def test_songs_are_listed_by_their_endings_and_hidden_ones_passed_over(store) ->
     for address in ("nothing://music", "s3://music"):  # no such scheme; s3fs is not installed
         with pytest.raises(PocketGenreError):
             list_address(Path(address))
+
+
+class Shelf(MemoryFileSystem):
+    """A store that is listed folder by folder, as most file systems of fsspec are."""
+
+    protocol = "shelf"
+    find = fsspec.AbstractFileSystem.find
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("shelf://").strip("/")
+
+    def ls(self, path: str, detail: bool = True, **kwargs):
+        if path.endswith("/private"):
+            raise PermissionError("not for you")
+        return super().ls(path, detail, **kwargs)
+
+
+fsspec.register_implementation("shelf", Shelf)
+
+
+def test_a_name_with_colons_is_a_name(store, tmp_path: Path) -> None:
+    store.pipe("/music/a.mp3", b"one")
+    store.pipe("/music/a.mp3::live.mp3", b"another")
+    files = list_address(Path("shelf://music")).files
+    assert [Path(file.path).name for file in files] == ["a.mp3", "a.mp3::live.mp3"]
+    with fetched(files[1].path, 10, str(tmp_path)) as copy:
+        assert Path(copy).read_bytes() == b"another"
+
+
+def test_a_folder_that_cannot_be_listed_is_named(store) -> None:
+    for name in ("a.mp3", "private/b.mp3", "open/c.mp3"):
+        store.pipe(f"/music/{name}", b"song")
+    listing = list_address(Path("shelf://music"))
+    assert [Path(file.path).name for file in listing.files] == ["a.mp3", "c.mp3"]
+    assert listing.unlistable == ("shelf:/music/private",)
+    with pytest.raises(PocketGenreError, match="cannot be listed: not for you"):
+        list_address(Path("shelf://music/private"))
 
 
 def test_an_address_is_no_path_and_file_is_a_path() -> None:
@@ -174,6 +213,13 @@ def test_parquet_has_the_fields_of_json_with_types(tmp_path: Path, store) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["songs.parquet"]
     write_parquet(songs, genres_of(songs), Path("memory://results/songs.parquet"))
     assert store.cat("/results/songs.parquet") == (tmp_path / "songs.parquet").read_bytes()
+
+
+def test_parquet_where_no_song_is_labelled_has_their_errors(tmp_path: Path) -> None:
+    songs = labelled(failed_song("/music/b.mp3"))
+    write_parquet(songs, genres_of(songs), tmp_path / "songs.parquet")
+    (row,) = pq.read_table(tmp_path / "songs.parquet").to_pylist()
+    assert row == song_fields(songs[0])
 
 
 def test_a_scan_writes_parquet_and_so_does_the_catalogue(

@@ -67,6 +67,7 @@ def test_killed_with_its_workers_it_goes_on_from_what_is_there(
     done = {path: path.stat().st_mtime_ns for path in out.glob("parts/*.npy")}
     assert done
     assert not (out / "dataset.json").exists()
+    assert cluster.benches()
 
     rng = np.random.default_rng(5)
     killer = threading.Timer(2.5, lambda: cluster.kill_at_random(rng))
@@ -80,6 +81,7 @@ def test_killed_with_its_workers_it_goes_on_from_what_is_there(
     assert process.returncode == 0, process.communicate()[1]
     assert kept == set(done)  # what was there was not computed again
     assert content(out) == content(at_home)
+    assert not cluster.benches()  # the killed command's are gone, too
 
 
 def _time(path: Path) -> int:

@@ -197,15 +197,11 @@ def test_interrupted_it_takes_its_jobs_back_and_leaves_nothing_on_the_workers(
             while any(client.processing().values()) and time.monotonic() < deadline:
                 time.sleep(0.1)
             assert not any(client.processing().values())
-            assert not any(client.run(_benches).values())
             assert not any(client.run(_listening).values())
+        assert not cluster.benches()
         with open_cluster(cluster.address) as engine:
             rest = set(list_songs(music).files) - {one.file for one in done}
             assert len(list(listen(rest, catalog, listener(engine=engine)))) == 36 - len(done)
-
-
-def _benches(dask_worker) -> list[str]:
-    return [name for name in dask_worker.plugins if name.startswith("pocketgenre")]
 
 
 def _listening() -> list[str]:
@@ -235,6 +231,7 @@ def test_an_ear_that_cannot_be_opened_is_an_error_of_the_scan(
     ("options", "sentence"),
     [
         (["--cluster", "tcp://127.0.0.1:9"], "No Dask scheduler answers at tcp://127.0.0.1:9"),
+        (["--cluster", "tls://127.0.0.1:9"], "Dask has no certificate for tls://127.0.0.1:9"),
         (["--cluster", "tcp://localhost"], "is not the address of a Dask"),
         (["--cluster", "nonsense"], "nonsense is not the address of a Dask scheduler"),
         (["--cluster", "tcp://127.0.0.1:9", "--workers", 2], "leave it out with --cluster"),

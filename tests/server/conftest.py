@@ -8,7 +8,7 @@ import pytest
 from tests.server.serving import Serving, serving, write_mixed_library
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving(tmp_path_factory.mktemp("server") / "log", "--workers", 2) as running:
         yield running

@@ -84,6 +84,12 @@ def test_a_name_that_somebody_else_points_here_is_refused(server: Serving, host:
     assert response.json()["code"] == "wrong-host"
 
 
+def test_another_address_of_this_machine_is_good_where_it_was_asked_for(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", "--workers", 1, "--host", "127.0.0.2") as elsewhere:
+        assert elsewhere.url.startswith("http://127.0.0.2:")
+        assert elsewhere.get("/v1/models").status_code == 200
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:99", "[::1]:8000", "LOCALHOST:8000"])
 def test_this_machines_names_are_good(server: Serving, host: str) -> None:
     assert server.get("/v1/models", headers={"Host": host}).status_code == 200
@@ -189,3 +195,10 @@ def test_metrics_count_what_happens(server: Serving, songs: Path, tmp_path: Path
     assert [count(labelled), count(refused), count(answered)] == [n + 1 for n in before]
     assert count("pocketgenre_files_waiting") == 0
     assert count("process_open_fds") > 0
+
+
+def test_a_method_that_is_none_is_not_written_down(server: Serving) -> None:
+    with server.client() as client:
+        assert client.request("SECRET", "/v1/models").status_code == 405
+    assert "SECRET" not in server.get("/metrics").text
+    assert "SECRET" not in server.log.read_text()

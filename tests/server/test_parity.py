@@ -165,6 +165,17 @@ def test_features_cut_from_those_of_the_song(server: Serving, song: Path) -> Non
     assert answer["cause"]["code"] == "cut-from-song"
 
 
+def test_features_cut_from_those_of_a_song_up_to_its_last_segment(
+    server: Serving, tmp_path: Path
+) -> None:
+    noise = 0.1 * np.random.default_rng(1).normal(size=4 * SIZE).astype(np.float32)
+    write_audio(tmp_path / "song.wav", noise[:, np.newaxis], 22_050, "WAV", "FLOAT")
+    frames = librosas(np.pad(noise, (0, 512)))  # a song's last segment may lack a frame
+    device = [frames[start : start + 130] for start in (round(n * SIZE / 512) for n in (2, 3))]
+    answer = ask(server, tmp_path / "song.wav", as_npy(np.stack(device)), first=2)
+    assert answer["cause"]["code"] == "cut-from-song"
+
+
 @pytest.mark.parametrize(
     ("channels", "mistake"),
     [

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +95,21 @@ def test_what_was_submitted_is_done_before_the_end() -> None:
 def test_workers_that_can_not_start_say_why(tmp_path: Path) -> None:
     with pytest.raises(PocketGenreError, match="No runtime can run"):
         Pool(OnceAble(tmp_path / "missing"), 2).start()
+
+
+def test_where_the_system_starts_no_process_nobody_waits_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with started(Able()) as pool:
+        with monkeypatch.context() as nothing:
+            nothing.setattr(sys, "executable", "/nowhere/python")
+            died = pool.submit(Chore("segfault")).result(timeout=30)
+            turned_away = pool.submit(Chore("one")).result(timeout=30)
+        assert (died, turned_away) == (Death(-signal.SIGSEGV), KILLED)
+        deadline = time.monotonic() + 30
+        while not pool.is_ready and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert pool.submit(Chore("two")).result(timeout=30) == "two"
 
 
 def test_where_no_worker_can_be_had_nobody_waits_for_one(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class Outcome:
     before, after : genres in words
     reason : why it was kept or refused, without the song's name; None where it was changed
     failed : whether that is not what was asked for
+    was : the file's size [bytes] and time [ns] before, where it was changed
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Outcome:
     after: str = ""
     reason: str | None = None
     failed: bool = False
+    was: tuple[int, int] | None = None
 
 
 def tag_songs(
@@ -104,7 +106,7 @@ def _tag(song: LabelledSong, genre: str, log: UndoLog | None, overwrite: bool) -
     path = song.song.path
     try:
         status = check_replaceable(path)
-        if (status.st_size, status.st_mtime_ns) != (song.song.size, song.song.modified_ns):
+        if _stamp(status) != (song.song.size, song.song.modified_ns):
             return Outcome(
                 path, "refused", reason="it changed since it was listened to; scan again"
             )
@@ -118,7 +120,7 @@ def _tag(song: LabelledSong, genre: str, log: UndoLog | None, overwrite: bool) -
         _change(Change(path, new_temporary(path), before, after), status, written, log)
     except (TagError, OSError) as error:
         return Outcome(path, "refused", reason=_reason(error), failed=True)
-    return Outcome(path, "changed", words, genre)
+    return Outcome(path, "changed", words, genre, was=_stamp(status))
 
 
 def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
@@ -139,7 +141,7 @@ def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
             return Outcome(path, "kept", words, words, "it holds what it held before")
     except (TagError, OSError) as error:
         return Outcome(path, "refused", reason=_reason(error), failed=True)
-    return Outcome(path, "changed", words, in_words(written.text(before)))
+    return Outcome(path, "changed", words, in_words(written.text(before)), was=_stamp(status))
 
 
 def _walk_back(now: GenreTag, changes: list[Change]) -> tuple[GenreTag, bool]:
@@ -185,6 +187,10 @@ def _change(
 
     log.append(change)
     replace_changed(change.path, status, change.temporary, write)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def _reason(error: TagError | OSError) -> str:

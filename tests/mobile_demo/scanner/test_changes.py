@@ -184,11 +184,24 @@ def test_a_file_whose_tags_were_written_need_not_be_heard_again(
 ) -> None:
     write(music, "1.mp3")
     scan(music, catalog)
+    before = (music / "1.mp3").stat()
     (music / "1.mp3").write_text("with a genre in its tag")
-    catalog.restamp(music / "1.mp3")
+    catalog.restamp(music / "1.mp3", (before.st_size, before.st_mtime_ns))
     assert not scan(music, catalog)[1]
     (song,) = catalog.songs()
     assert song.size == (music / "1.mp3").stat().st_size
+
+
+def test_a_file_that_had_another_sound_when_its_tags_were_written_is_heard(
+    music: Path, catalog: Catalog
+) -> None:
+    write(music, "1.mp3")
+    scan(music, catalog)
+    (music / "1.mp3").write_text("sung anew")
+    between = (music / "1.mp3").stat()
+    (music / "1.mp3").write_text("sung anew, with a genre in its tag")
+    catalog.restamp(music / "1.mp3", (between.st_size, between.st_mtime_ns))
+    assert len(scan(music, catalog)[1]) == 1
 
 
 def test_to_look_changes_nothing(music: Path, catalog: Catalog) -> None:

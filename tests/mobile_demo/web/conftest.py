@@ -48,7 +48,7 @@ def site(built: Path) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(built: Path):
     """Debian's Chromium; after the page is built, so that both need not fit at once."""
     needed(CHROMIUM)
