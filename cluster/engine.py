@@ -23,7 +23,7 @@ from mobile_demo.scanner.finding import Listing, is_address, list_songs
 from mobile_demo.scanner.pool import Answers, NoAnswer
 from mobile_demo.scanner.worker import SetUp
 
-_ADDRESS = re.compile(r"(tcp|tls)://.+:\d+")
+_ADDRESS = re.compile(r"(tcp|tls)://.+:\d+|inproc://.+")  # the last within one process
 
 _IN_HAND = 3
 """Jobs for each thread of the cluster: the one it is at, and some, so that it need not wait for us.
