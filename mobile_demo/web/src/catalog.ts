@@ -52,6 +52,14 @@ export class Catalog {
     await change.done;
   }
 
+  /** Have a song heard anew by one model; what another heard stays. */
+  async renew(model: string, path: string): Promise<void> {
+    const change = this.db.transaction(["songs", "attempts"], "readwrite");
+    await change.objectStore("songs").delete([model, path]);
+    await change.objectStore("attempts").delete(path);
+    await change.done;
+  }
+
   async forgetAll(): Promise<void> {
     const stores = ["songs", "corrections", "attempts", "folders"] as const;
     const change = this.db.transaction(stores, "readwrite");

@@ -75,6 +75,7 @@ export const texts = {
     failed: "could not be labelled",
     found: (n: number) => `${songs(n)} found`,
     again: "Try these again",
+    againLater: "Stop this scan or let it end, then try these again.",
     againPick: "Choose their folder or the songs again; they will be tried anew.",
   },
   song: {

@@ -108,11 +108,8 @@ function oggRate(file: Reader): number | undefined {
 
 function mp4Rate(file: Reader): number | undefined {
   let moov = 0;
-  while (moov + 8 <= file.length && file.text(moov + 4, 4) !== "moov") {
-    const size = file.u32be(moov);
-    moov += size === 1 ? file.u32be(moov + 8) * 2 ** 32 + file.u32be(moov + 12) : size || file.length;
-  }
-  const end = moov + file.u32be(moov);
+  while (moov + 8 <= file.length && file.text(moov + 4, 4) !== "moov") moov += boxSize(file, moov);
+  const end = moov + boxSize(file, moov);
   for (let at = file.find("stsd", moov, end); at >= 0; at = file.find("stsd", at + 4, end)) {
     const codec = file.text(at + 16, 4); // of the table's first entry
     const rate = file.u16be(at + 44);
@@ -122,6 +119,13 @@ function mp4Rate(file: Reader): number | undefined {
     if (codec === "alac" || codec === "fLaC") return rate;
   }
   return undefined;
+}
+
+/** Of a box of MP4, no less than its head, whatever it says of itself. */
+function boxSize(file: Reader, at: number): number {
+  const size = file.u32be(at);
+  if (size === 0) return file.length; // to the end
+  return Math.max(8, size === 1 ? file.u32be(at + 8) * 2 ** 32 + file.u32be(at + 12) : size);
 }
 
 function matroskaRate(file: Reader): number | undefined {
