@@ -81,7 +81,8 @@ function precache(): Plugin {
         const list = [...files].sort().map(([name, content]) => [name, integrity(content)]);
         const worker = bundle["sw.js"] as Rollup.OutputChunk;
         // Of the worker too: a version whose worker alone is new has a cache of its own.
-        const version = createHash("sha256").update(JSON.stringify(list)).update(worker.code).digest("hex").slice(0, 16);
+        const whole = createHash("sha256").update(JSON.stringify(list)).update(worker.code);
+        const version = whole.digest("hex").slice(0, 16);
         worker.code = worker.code
           .replace("__FILES__", JSON.stringify(list))
           .replace("__VERSION__", JSON.stringify(version));

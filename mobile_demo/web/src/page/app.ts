@@ -115,7 +115,11 @@ export class App {
       this.say("");
       const found = await search();
       if (!found || stop.aborted) return;
-      const { files, unlistable } = found;
+      const { files, unlistable, folder } = found;
+      if (folder !== null) {
+        await this.catalog.markVanished(folder, new Set(files.map(({ path }) => path)));
+        await this.load();
+      }
       const trouble = unlistable.length ? texts.unlistable(unlistable.length) : "";
       this.picked = files;
       const songs = this.waiting();

@@ -49,8 +49,8 @@ export class Picker {
   /** Buttons for the folders of earlier visits, where the browser keeps them. */
   async offerFolders(): Promise<void> {
     const folders = await this.catalog.folders();
-    this.offers.replaceChildren(...folders.map((folder) =>
-      button(texts.goOn(folder.name), () => this.chosen(() => this.goOn(folder)), "main")));
+    this.offers.replaceChildren(...Array.from(folders, ([name, folder]) =>
+      button(texts.goOn(name), () => this.chosen(() => this.goOn(folder, name)), "main")));
   }
 
   offerRest(count: number, listen: () => void): void {
@@ -93,21 +93,21 @@ export class Picker {
       if (!(error instanceof DOMException && error.name === "AbortError")) this.say(texts.folderRefused);
       return null;
     }
-    await this.catalog.rememberFolder(folder).catch(() => {}); // only some browsers can
+    const name = await this.catalog.rememberFolder(folder).catch(() => folder.name); // only some browsers can
     await this.offerFolders();
-    return this.look(folder);
+    return this.look(folder, name);
   }
 
-  private async goOn(folder: FileSystemDirectoryHandle): Promise<Found | null> {
+  private async goOn(folder: FileSystemDirectoryHandle, name: string): Promise<Found | null> {
     const state = await folder.requestPermission?.({ mode: "read" });
-    if (state === "granted") return this.look(folder);
+    if (state === "granted") return this.look(folder, name);
     this.say(texts.folderRefused);
     return null;
   }
 
-  private look(folder: FileSystemDirectoryHandle): Promise<Found> {
+  private look(folder: FileSystemDirectoryHandle, name: string): Promise<Found> {
     this.say(texts.lookingInto);
-    return walk(folder);
+    return walk(folder, name);
   }
 
   private listenForDrops(): void {
