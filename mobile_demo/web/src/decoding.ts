@@ -30,14 +30,14 @@ export async function decodeMono(file: File): Promise<Sound> {
   const seconds = file.size > SURELY_SHORT_BYTES ? await statedSeconds(file) : 0;
   if (seconds > LONGEST_MINUTES * 60) throw new AudioError(reasons.tooLong(seconds, LONGEST_MINUTES));
   const bytes = await readBytes(file);
-  const { rate, channels: many } = soundFormat(new Uint8Array(bytes));
-  const size = seconds * rate * many * Float32Array.BYTES_PER_ELEMENT;
+  const format = soundFormat(new Uint8Array(bytes));
+  const size = seconds * format.rate * format.channels * Float32Array.BYTES_PER_ELEMENT;
   if (size > LARGEST_DECODED_BYTES) {
     throw new AudioError(reasons.tooLargeDecoded(size, LARGEST_DECODED_BYTES));
   }
   let decoded: AudioBuffer;
   try {
-    decoded = await contextAt(rate).decodeAudioData(bytes);
+    decoded = await contextAt(format.rate).decodeAudioData(bytes);
   } catch {
     throw new AudioError(reasons.notAudio);
   }

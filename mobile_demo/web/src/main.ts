@@ -19,8 +19,8 @@ async function start(): Promise<void> {
     return sorry(texts.trouble.database);
   }
   const app = new App(catalog, await loadSettings(catalog));
-  await app.start(); // before anything can be chosen, what is known must be
   root.replaceChildren(...app.elements);
+  await app.start();
 }
 
 function sorry(why: string): void {

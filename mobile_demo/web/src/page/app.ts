@@ -35,6 +35,7 @@ export class App {
   private corrections = new Map<string, string>();
   private picked: readonly PickedFile[] = [];
   private redraw = 0;
+  private started: Promise<void> = Promise.resolve();
 
   constructor(private readonly catalog: Catalog, private settings: Settings) {
     this.how = judgement(settings);
@@ -67,7 +68,11 @@ export class App {
     ];
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return (this.started = this.begin());
+  }
+
+  private async begin(): Promise<void> {
     this.corrections = await this.catalog.corrections();
     await this.load();
     await this.picker.offerFolders();
@@ -114,6 +119,7 @@ export class App {
     this.turns.begin(async (stop) => {
       this.say("");
       const found = await search();
+      await this.started; // what is known is not heard again
       if (!found || stop.aborted) return;
       const { files, unlistable, folder } = found;
       if (folder !== null) {
