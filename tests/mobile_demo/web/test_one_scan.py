@@ -33,12 +33,28 @@ def test_what_is_dropped_while_a_folder_is_chosen_is_not_heard_beside_it(
         phone.page.evaluate("() => { window.dialog = new Promise(ok => window.answer = ok) }")
         phone.page.get_by_role("button", name="Choose a music folder").click()
         phone.drop([song])
+        phone.page.wait_for_timeout(1_500)  # as long as it would take
+        assert phone.songs() == {}
         phone.page.evaluate("answer()")
         phone.page.get_by_text("Done: 3 songs").wait_for()
-        phone.page.wait_for_timeout(500)
         assert set(phone.songs()) == {"Music/a.wav", "Music/b.wav", "Music/c.wav"}
         phone.drop([song])  # and now it may
         phone.page.get_by_text("Done: 1 song").wait_for()
+        phone.check()
+
+
+def test_a_dialog_that_is_left_leaves_all_as_it_was(browser, site: Site) -> None:
+    with Phone(browser, site, is_mobile=False, has_touch=False) as phone:
+        give_folders(phone)
+        phone.page.evaluate("() => { window.dialog = new Promise((_, no) => window.leave = no) }")
+        choose = phone.page.get_by_role("button", name="Choose a music folder")
+        choose.focus()
+        phone.page.keyboard.press("Enter")
+        choose.wait_for(state="hidden")
+        phone.page.evaluate("leave(new DOMException('', 'AbortError'))")
+        choose.wait_for()
+        assert choose.evaluate("button => button === document.activeElement")
+        assert phone.page.locator(".message").inner_text() == ""
         phone.check()
 
 

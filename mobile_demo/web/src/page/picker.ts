@@ -35,9 +35,9 @@ export class Picker {
   /** Nothing is chosen while something goes on; the focus comes back to where it was. */
   hide(hidden: boolean): void {
     const focused = document.activeElement as HTMLElement;
-    if (hidden) this.left = this.element.contains(focused) ? focused : null;
     this.element.hidden = hidden;
     if (!hidden && focused === document.body) this.left?.focus({ preventScroll: true });
+    this.left = hidden && this.element.contains(focused) ? focused : null;
   }
 
   /** Small, once there is a library to look at. */

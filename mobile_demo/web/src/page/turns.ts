@@ -9,7 +9,7 @@ export class Turns {
   private stopper = new AbortController();
 
   /**
-   * @param changed called when something begins and when nothing goes on any more
+   * @param changed called when a person begins something and when nothing goes on any more
    * @param failed called with what an action throws
    */
   constructor(
@@ -23,7 +23,9 @@ export class Turns {
 
   /** Do it now, or not at all while something else goes on. */
   begin(action: Action): void {
-    if (!this.busy) this.last = this.take(action);
+    if (this.busy) return;
+    this.changed(true);
+    this.last = this.take(action);
   }
 
   /** Stop what goes on, and do it as soon as that has ended. */
@@ -44,7 +46,6 @@ export class Turns {
   private async take(action: Action): Promise<void> {
     this.taken += 1;
     this.stopper = new AbortController();
-    this.changed(true);
     try {
       await action(this.stopper.signal);
     } catch (error) {
