@@ -120,7 +120,8 @@ export class App {
       this.say("");
       const found = await search();
       await this.started; // what is known is not heard again
-      if (!found || stop.aborted) return;
+      if (stop.aborted) return this.say("");
+      if (!found) return;
       const { files, unlistable, folder } = found;
       if (folder !== null) {
         await this.catalog.markVanished(folder, new Set(files.map(({ path }) => path)));
