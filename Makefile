@@ -18,7 +18,9 @@ serve: .venv/server/ready  ## Answer over HTTP what the phone would say of a son
 	@.venv/server/bin/serve-classifier $(SERVE)
 
 phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it on this machine
-	@cd mobile_demo/web && npm run --silent build -- --logLevel warn && cat opening.txt && npm run --silent serve
+	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
+	@cat mobile_demo/web/opening.txt
+	@npm --prefix mobile_demo/web run --silent serve
 
 test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run the linters and all tests
 	.venv/dev/bin/python -m pytest

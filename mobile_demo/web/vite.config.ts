@@ -1,6 +1,7 @@
 /** Builds the page into dist/: hashed files, a service worker that knows them, the manifest. */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin, type PreviewOptions, type Rollup } from "vite";
 import { app } from "./src/texts.ts";
@@ -79,7 +80,9 @@ function precache(): Plugin {
         for (const name of ["sw.js", "headers.json"]) files.delete(name);
         const list = [...files].sort().map(([name, content]) => [name, integrity(content)]);
         const worker = bundle["sw.js"] as Rollup.OutputChunk;
-        const version = createHash("sha256").update(JSON.stringify(list)).digest("hex").slice(0, 16);
+        // Of the worker too: a version whose worker alone is new has a cache of its own.
+        const whole = createHash("sha256").update(JSON.stringify(list)).update(worker.code);
+        const version = whole.digest("hex").slice(0, 16);
         worker.code = worker.code
           .replace("__FILES__", JSON.stringify(list))
           .replace("__VERSION__", JSON.stringify(version));
@@ -98,12 +101,13 @@ function integrity(content: string | Uint8Array): string {
 
 /** With a certificate the page is there for the whole network, without one for this machine. */
 function secure(): PreviewOptions {
-  const { CERT, KEY } = process.env;
+  const { CERT, KEY, INIT_CWD = "." } = process.env;
   if (!CERT || !KEY) return { host: "localhost" };
-  return { host: true, https: { cert: readFileSync(CERT), key: readFileSync(KEY) } };
+  const read = (path: string) => readFileSync(resolve(INIT_CWD, path)); // from where npm was called
+  return { host: true, https: { cert: read(CERT), key: read(KEY) } };
 }
 
-export default defineConfig({
+export default defineConfig(({ isPreview }) => ({
   base: "./",
   plugins: [words(), precache()],
   build: {
@@ -120,5 +124,5 @@ export default defineConfig({
     },
   },
   worker: { format: "iife" }, // the runtime loads its script by importScripts
-  preview: { port: 4173, strictPort: true, headers: HEADERS, ...secure() },
-});
+  preview: { port: 4173, strictPort: true, headers: HEADERS, ...(isPreview && secure()) },
+}));

@@ -2,8 +2,13 @@
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { Song } from "./rules/song.ts";
 
+/** A song that was not in its folder any more is kept, since a folder may come back. */
+interface Kept extends Song {
+  readonly vanished?: boolean;
+}
+
 interface Schema extends DBSchema {
-  songs: { key: [string, string]; value: Song };
+  songs: { key: [string, string]; value: Kept };
   corrections: { key: string; value: string };
   /** How often a song was begun and never ended, since the page was killed over it. */
   attempts: { key: string; value: number };
@@ -34,13 +39,27 @@ export class Catalog {
     return new Catalog(db);
   }
 
-  /** All that a model heard, by path. */
-  songs(model: string): Promise<Song[]> {
-    return this.db.getAll("songs", IDBKeyRange.bound([model], [model, []]));
+  /** All that a model heard and that is still there, by path. */
+  async songs(model: string): Promise<Song[]> {
+    const songs = await this.db.getAll("songs", IDBKeyRange.bound([model], [model, []]));
+    return songs.filter((song) => !song.vanished);
   }
 
   async keep(song: Song): Promise<void> {
     await this.db.put("songs", song);
+  }
+
+  /** Note which songs of a folder, as every model heard them, are there and which are not. */
+  async markVanished(folder: string, there: ReadonlySet<string>): Promise<void> {
+    const change = this.db.transaction("songs", "readwrite");
+    for await (const cursor of change.store) {
+      const { path, vanished = false } = cursor.value;
+      const gone = !there.has(path);
+      if (path.startsWith(`${folder}/`) && vanished !== gone) {
+        await cursor.update({ ...cursor.value, vanished: gone });
+      }
+    }
+    await change.done;
   }
 
   /** Take a song off the list, as every model heard it; what a person said of it stays. */
@@ -48,6 +67,14 @@ export class Catalog {
     const change = this.db.transaction(["songs", "attempts"], "readwrite");
     const songs = change.objectStore("songs");
     for (const key of await songs.getAllKeys()) if (key[1] === path) await songs.delete(key);
+    await change.objectStore("attempts").delete(path);
+    await change.done;
+  }
+
+  /** Have a song heard anew by one model; what another heard stays. */
+  async renew(model: string, path: string): Promise<void> {
+    const change = this.db.transaction(["songs", "attempts"], "readwrite");
+    await change.objectStore("songs").delete([model, path]);
     await change.objectStore("attempts").delete(path);
     await change.done;
   }
@@ -88,12 +115,24 @@ export class Catalog {
     await this.db.clear("attempts");
   }
 
-  async rememberFolder(handle: FileSystemDirectoryHandle): Promise<void> {
-    await this.db.put("folders", handle, handle.name);
+  /**
+   * Keep a folder for the next visit; gives the name that its songs' paths begin with, its own or,
+   * where another folder has that already, one with a number.
+   */
+  async rememberFolder(folder: FileSystemDirectoryHandle): Promise<string> {
+    const known = await this.folders();
+    for (const [name, other] of known) if (await folder.isSameEntry(other)) return name;
+    let name = folder.name;
+    for (let number = 2; known.has(name); number++) name = `${folder.name} (${number})`;
+    await this.db.put("folders", folder, name);
+    return name;
   }
 
-  folders(): Promise<FileSystemDirectoryHandle[]> {
-    return this.db.getAll("folders");
+  /** Folders of earlier visits by the name that their songs' paths begin with. */
+  async folders(): Promise<Map<string, FileSystemDirectoryHandle>> {
+    const change = this.db.transaction("folders");
+    const [names, folders] = await Promise.all([change.store.getAllKeys(), change.store.getAll()]);
+    return new Map(names.map((name, i) => [name, folders[i]!]));
   }
 
   setting(name: string): Promise<unknown> {

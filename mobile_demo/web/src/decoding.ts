@@ -6,12 +6,14 @@
  */
 import type { Sound } from "./hearing.ts";
 import { AudioError, UnreadableError } from "./rules/errors.ts";
+import { COMMONEST_RATE, soundFormat } from "./rules/format.ts";
 import { mixDown } from "./rules/listening.ts";
-import { COMMONEST_RATE, sampleRate } from "./rules/rate.ts";
 import { reasons } from "./texts.ts";
 
 export const LONGEST_MINUTES = 20;
 export const LARGEST_BYTES = 300 << 20;
+/** As floats: the longest song in stereo, and less of what has more channels or a higher rate. */
+const LARGEST_DECODED_BYTES = LONGEST_MINUTES * 60 * 48_000 * 2 * Float32Array.BYTES_PER_ELEMENT;
 
 /** Smaller files are not asked for their length: at 32 kbit/s they last less than the longest. */
 const SURELY_SHORT_BYTES = LONGEST_MINUTES * 60 * 4_000;
@@ -25,17 +27,17 @@ const PATIENCE_MS = 10_000;
 export async function decodeMono(file: File): Promise<Sound> {
   if (file.size === 0) throw new AudioError(reasons.empty);
   if (file.size > LARGEST_BYTES) throw new AudioError(reasons.tooLarge(file.size, LARGEST_BYTES));
-  if (file.size > SURELY_SHORT_BYTES) {
-    const seconds = await statedSeconds(file);
-    if (seconds > LONGEST_MINUTES * 60) {
-      throw new AudioError(reasons.tooLong(seconds, LONGEST_MINUTES));
-    }
-  }
+  const seconds = file.size > SURELY_SHORT_BYTES ? await statedSeconds(file) : 0;
+  if (seconds > LONGEST_MINUTES * 60) throw new AudioError(reasons.tooLong(seconds, LONGEST_MINUTES));
   const bytes = await readBytes(file);
-  const rate = sampleRate(new Uint8Array(bytes));
+  const format = soundFormat(new Uint8Array(bytes));
+  const size = seconds * format.rate * format.channels * Float32Array.BYTES_PER_ELEMENT;
+  if (size > LARGEST_DECODED_BYTES) {
+    throw new AudioError(reasons.tooLargeDecoded(size, LARGEST_DECODED_BYTES));
+  }
   let decoded: AudioBuffer;
   try {
-    decoded = await contextAt(rate).decodeAudioData(bytes);
+    decoded = await contextAt(format.rate).decodeAudioData(bytes);
   } catch {
     throw new AudioError(reasons.notAudio);
   }

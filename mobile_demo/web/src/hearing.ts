@@ -59,6 +59,8 @@ export class Ear {
   }
 
   private async ask(sound: Sound | null): Promise<Answer> {
+    // Two at once would get each other's answers.
+    if (this.waiting) throw new BrokenEarError("it was asked to hear two songs at once");
     const request: Request = { model: this.model, sound };
     const answer = await new Promise<Answer>((resolve, reject) => {
       this.waiting = { resolve, reject };

@@ -16,13 +16,19 @@ declare global {
 export interface Found {
   readonly files: PickedFile[];
   readonly unlistable: string[];
+  /** The name of the folder that these are all songs of, null where that is not sure. */
+  readonly folder: string | null;
 }
 
-/** The songs below a folder, in the order of their paths; hidden files are passed over. */
-export async function walk(folder: FileSystemDirectoryHandle): Promise<Found> {
-  const found: Found = { files: [], unlistable: [] };
-  await walkInto(folder, folder.name, found);
-  return sorted(found);
+/**
+ * The songs below a folder, in the order of their paths; hidden files are passed over.
+ *
+ * @param name what their paths begin with
+ */
+export async function walk(folder: FileSystemDirectoryHandle, name: string): Promise<Found> {
+  const found = nothing();
+  await walkInto(folder, name, found);
+  return sorted({ ...found, folder: found.unlistable.length ? null : name });
 }
 
 async function walkInto(folder: FileSystemDirectoryHandle, path: string, found: Found): Promise<void> {
@@ -49,13 +55,13 @@ async function take(handle: FileSystemFileHandle, path: string, found: Found): P
 /** The songs among the files of an <input>; those of a folder come with their paths in it. */
 export function fromInput(files: Iterable<File>): Found {
   const picked = Array.from(files, (file) => ({ path: file.webkitRelativePath || file.name, file }));
-  return sorted({ files: picked.filter(({ path }) => visible(path)), unlistable: [] });
+  return sorted({ ...nothing(), files: picked.filter(({ path }) => visible(path)) });
 }
 
 /** The songs in what was dropped; to be called at once, since the browser forgets it. */
 export async function fromDrop(items: DataTransferItemList): Promise<Found> {
   const dragged = Array.from(items, (item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
-  const found: Found = { files: [], unlistable: [] };
+  const found = nothing();
   for (const { entry, file } of dragged) {
     if (entry) await dropped(entry, found);
     else if (file && visible(file.name)) found.files.push({ path: file.name, file });
@@ -87,8 +93,12 @@ function visible(path: string): boolean {
   return names.every((name) => !name.startsWith(".")) && isSongName(names.at(-1)!);
 }
 
+function nothing(): Found {
+  return { files: [], unlistable: [], folder: null };
+}
+
 function sorted(found: Found): Found {
   const byPath = new Map(found.files.map((picked) => [picked.path, picked]));
   const files = [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { files, unlistable: found.unlistable };
+  return { ...found, files };
 }

@@ -6,6 +6,7 @@
  */
 import type { Catalog } from "./catalog.ts";
 import { decodeMono } from "./decoding.ts";
+import { asAudioError } from "./faults.ts";
 import { BrokenEarError, type Ear, type Sound } from "./hearing.ts";
 import { AudioError, UnreadableError } from "./rules/errors.ts";
 import type { Song } from "./rules/song.ts";
@@ -38,16 +39,19 @@ export interface ScanEvents {
 export class Scan {
   private running: Promise<void> = Promise.resolve();
   private go: () => void = () => {};
-  private stopped = false;
-  paused = false;
+  private paused = false;
 
+  /** @param stop says when no other song is to be begun */
   constructor(
     private readonly files: readonly PickedFile[],
     private readonly model: string,
     private readonly ear: Ear,
     private readonly catalog: Catalog,
+    private readonly stop: AbortSignal,
     private readonly events: ScanEvents,
-  ) {}
+  ) {
+    stop.addEventListener("abort", () => this.resume());
+  }
 
   pause(): void {
     if (this.paused) return;
@@ -58,11 +62,6 @@ export class Scan {
   resume(): void {
     this.paused = false;
     this.go();
-  }
-
-  stop(): void {
-    this.stopped = true;
-    this.resume();
   }
 
   /**
@@ -84,6 +83,7 @@ export class Scan {
   }
 
   private async hearAll(): Promise<boolean> {
+    if (!(await this.proceed())) return false;
     let next: Promise<Sound | AudioError | null> | undefined;
     next = this.files[0] && this.begin(this.files[0]);
     for (const [i, picked] of this.files.entries()) {
@@ -94,7 +94,7 @@ export class Scan {
       next = after && decoding.then(() => this.proceed()).then((on) => on ? this.begin(after) : null);
       next?.catch(() => {}); // told when it is that song's turn
       const outcome = await decoding;
-      if (outcome === null || this.stopped) return false;
+      if (outcome === null || this.stop.aborted) return false;
       this.events.heard(await this.finish(picked, outcome));
       if (!(await this.proceed())) return false;
     }
@@ -103,7 +103,7 @@ export class Scan {
 
   private async proceed(): Promise<boolean> {
     await this.running;
-    return !this.stopped;
+    return !this.stop.aborted;
   }
 
   /** Its sound, or why there is none. */
@@ -136,7 +136,6 @@ async function asError<T>(action: () => Promise<T>): Promise<T | AudioError> {
     return await action();
   } catch (error) {
     if (error instanceof BrokenEarError) throw error;
-    if (error instanceof AudioError) return error;
-    return new AudioError(reasons.other(error instanceof Error ? error.message : String(error)));
+    return asAudioError(error);
   }
 }

@@ -38,11 +38,18 @@ async function keep(): Promise<void> {
     .map(([name, integrity]) => new Request(address(name), { integrity, cache: "no-cache" }));
   const cache = await caches.open(CACHE);
   try {
-    await cache.addAll(requests);
+    await Promise.all(requests.map(async (request) => cache.put(request, await fetched(request))));
   } catch (error) {
     await caches.delete(CACHE);
     throw error;
   }
+}
+
+/** Whole and clean: a browser refuses to open an answer that a host came to by a redirect. */
+async function fetched(request: Request): Promise<Response> {
+  const response = await fetch(request);
+  if (!response.ok) throw new Error(`${request.url} could not be fetched (${response.status})`);
+  return response.redirected ? new Response(response.body, { headers: response.headers }) : response;
 }
 
 async function takeOver(): Promise<void> {

@@ -19,6 +19,8 @@ export const reasons = {
   notAudio: "not audio in a format that this browser can decode",
   tooLarge: (bytes: number, most: number) =>
     `too large: ${megabytes(bytes)}, this page takes files of up to ${megabytes(most)}`,
+  tooLargeDecoded: (bytes: number, most: number) =>
+    `too large once decoded: ${megabytes(bytes)}, this page takes up to ${megabytes(most)}`,
   tooLong: (seconds: number, most: number) =>
     `too long: ${minutes(Math.round(seconds / 60))}, this page takes songs of up to ${most}`,
   unreadable: (why: string) => `cannot be read${why ? `: ${why.replace(/\.$/, "")}` : ""}`,
@@ -75,6 +77,7 @@ export const texts = {
     failed: "could not be labelled",
     found: (n: number) => `${songs(n)} found`,
     again: "Try these again",
+    againLater: "Stop this scan or let it end, then try these again.",
     againPick: "Choose their folder or the songs again; they will be tried anew.",
   },
   song: {

@@ -4,10 +4,12 @@ import compatJs from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
 import simdJs from "@litertjs/core/wasm/litert_wasm_internal.js?url";
 import simdWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm?url";
+import { asAudioError } from "./faults.ts";
+import type { ModelCard } from "./rules/card.ts";
 import { AudioError } from "./rules/errors.ts";
 import { audibleSegments } from "./rules/listening.ts";
 import { Resampler } from "./rules/resample.ts";
-import type { Answer, Request } from "./hearing.ts";
+import type { Answer, Request, Sound } from "./hearing.ts";
 import { MODELS, type ModelName } from "./models.ts";
 
 declare const self: DedicatedWorkerGlobalScope & { Module?: object };
@@ -27,8 +29,7 @@ async function hear({ model, sound }: Request): Promise<Answer> {
     const network = await networkOf(model);
     if (!sound) return { probabilities: null, problem: null, broken: false };
     const { card } = MODELS[model];
-    const resampler = resamplerOf(sound.rate, card.front_end.sample_rate);
-    const segments = audibleSegments(resampler.resample(sound.samples), card);
+    const segments = segmentsOf(sound, card);
     const table = new Float32Array(segments.length * card.labels.length);
     for (const [row, segment] of segments.entries()) {
       table.set(await ask(network, segment), row * card.labels.length);
@@ -37,6 +38,16 @@ async function hear({ model, sound }: Request): Promise<Answer> {
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     return { probabilities: null, problem, broken: !(error instanceof AudioError) };
+  }
+}
+
+/** @throws AudioError whatever goes wrong here: it is this song's, not the runtime's. */
+function segmentsOf(sound: Sound, card: ModelCard): Float32Array[] {
+  try {
+    const resampler = resamplerOf(sound.rate, card.front_end.sample_rate);
+    return audibleSegments(resampler.resample(sound.samples), card);
+  } catch (error) {
+    throw asAudioError(error);
   }
 }
 

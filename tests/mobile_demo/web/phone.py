@@ -1,5 +1,6 @@
 """A phone to test with: Chromium that emulates one, and a server as the page asks for one."""
 
+import base64
 import json
 import mimetypes
 import tempfile
@@ -43,10 +44,14 @@ def start_browser(*flags: str) -> Iterator[Browser]:
 
 
 class Site:
-    """The built page on loopback, with the headers that it wants, and all that was asked for."""
+    """The built page on loopback, with the headers that it wants, and all that was asked for.
 
-    def __init__(self, folder: Path) -> None:
+    A tidy one redirects index.html to its folder, as some hosts do.
+    """
+
+    def __init__(self, folder: Path, tidy: bool = False) -> None:
         self.folder = folder
+        self.tidy = tidy
         self.asked: list[str] = []
         handler = partial(_Handler, self)
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -84,6 +89,15 @@ class _Handler(SimpleHTTPRequestHandler):
         inside = path.removeprefix(PATH) if path.startswith(PATH) else "not/here"
         return super().translate_path("/" + inside)
 
+    def do_GET(self) -> None:
+        if self.site.tidy and self.path.endswith("/index.html"):
+            self.send_response(308)
+            self.send_header("Location", self.path.removesuffix("index.html"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            super().do_GET()
+
     def end_headers(self) -> None:
         headers = json.loads((self.site.folder / "headers.json").read_text())
         for name, value in {**headers, "Cache-Control": "no-cache"}.items():
@@ -92,6 +106,11 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def as_text(file: Path) -> str:
+    """A file's content as a page can be given it."""
+    return base64.b64encode(file.read_bytes()).decode()
 
 
 class Phone:
@@ -165,6 +184,21 @@ class Phone:
         with self.page.expect_file_chooser() as chooser:
             self.page.get_by_role("button", name="Choose a music folder").click()
         chooser.value.set_files(folder)
+
+    def drop(self, files: list[Path]) -> None:
+        """Drop files onto the page."""
+        self.page.evaluate(
+            """files => {
+              const dragged = new DataTransfer();
+              for (const [name, bytes] of Object.entries(files))
+                dragged.items.add(
+                  new File([Uint8Array.from(atob(bytes), c => c.charCodeAt())], name));
+              for (const kind of ["dragover", "drop"])
+                document.body.dispatchEvent(
+                  new DragEvent(kind, {dataTransfer: dragged, bubbles: true, cancelable: true}));
+            }""",
+            {file.name: as_text(file) for file in files},
+        )
 
     def finish(self, timeout: float = SCAN_MS) -> None:
         self.page.get_by_text("Done: ").wait_for(timeout=timeout)

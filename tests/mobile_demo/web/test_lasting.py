@@ -6,13 +6,18 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.conftest import write_tone
+from tests.mobile_demo.web.conftest import WEB
 from tests.mobile_demo.web.phone import Phone, Site
+
+# In the service worker, as a build writes it: what is kept, and the name that it is kept under.
+FILES, VERSION = r'\[\["assets/.*?"\]\]', r'"[0-9a-f]{16}"'
 
 
 @pytest.fixture
@@ -103,6 +108,33 @@ def test_half_a_version_is_never_taken(browser, built: Path, tmp_path: Path, fau
         assert len(phone.page.evaluate("caches.keys()")) == 1
 
 
+def test_a_version_of_another_worker_alone_has_a_cache_of_its_own(
+    npm: str, built: Path, tmp_path: Path
+) -> None:
+    web = tmp_path / "mobile_demo" / "web"
+    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (web / "node_modules").symlink_to(WEB / "node_modules")
+    (web.parent / "models").symlink_to(WEB.parent / "models")
+    with (web / "src" / "sw.ts").open("a", encoding="utf-8") as worker:
+        worker.write('self.addEventListener("sync", () => {});\n')
+    build = [npm, "exec", "--", "vite", "build", "--logLevel", "warn", "--outDir", "built"]
+    subprocess.run(build, cwd=web, check=True)
+    before, after = ((folder / "sw.js").read_text() for folder in (built, web / "built"))
+    assert re.findall(FILES, before) == re.findall(FILES, after)
+    assert re.findall(VERSION, before) != re.findall(VERSION, after)
+
+
+def test_a_host_that_redirects_index_html_keeps_the_page_openable(browser, built: Path) -> None:
+    with Site(built, tidy=True) as site, Phone(browser, site) as phone:
+        phone.offline_ready()
+        phone.page.reload()
+        phone.page.get_by_text("Ready for flight mode").wait_for()
+        phone.context.set_offline(True)
+        phone.page.reload()
+        phone.page.get_by_role("button", name="Choose songs").wait_for()
+        phone.check()
+
+
 def release(folder: Path, claim: str) -> None:
     """Another version of the page, as a build would leave it: another script, of another name."""
     (script,) = folder.glob("assets/index-*.js")
@@ -114,12 +146,12 @@ def release(folder: Path, claim: str) -> None:
     page.write_text(page.read_text(encoding="utf-8").replace(script.name, newer.name))
     worker = folder / "sw.js"
     code = worker.read_text(encoding="utf-8")
-    files = json.loads(re.search(r'\[\["assets/.*?"\]\]', code)[0])  # type: ignore[index]
+    files = json.loads(re.search(FILES, code)[0])  # type: ignore[index]
     names = [name.replace(script.name, newer.name) for name, _ in files]
     renewed = json.dumps([[name, integrity(folder / name)] for name in names])
-    code = re.sub(r'\[\["assets/.*?"\]\]', lambda _: renewed, code)
+    code = re.sub(FILES, lambda _: renewed, code)
     version = hashlib.sha256(renewed.encode()).hexdigest()[:16]
-    worker.write_text(re.sub(r'"[0-9a-f]{16}"', f'"{version}"', code), encoding="utf-8")
+    worker.write_text(re.sub(VERSION, f'"{version}"', code), encoding="utf-8")
 
 
 def integrity(file: Path) -> str:

@@ -47,7 +47,9 @@ def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
     def call(*calls: tuple[Any, ...]) -> list[Any]:
         given = json.dumps([(name, arguments) for name, *arguments in calls])
         command = [needed("node"), CALL, bundle]
-        done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, input=given, capture_output=True, text=True, check=True, timeout=60
+        )
         return [result.get("value", result.get("error")) for result in json.loads(done.stdout)]
 
     return call
@@ -278,13 +280,23 @@ def test_files_say_their_rate(rules: Call, tmp_path: Path, kind: str) -> None:
         content = path.read_bytes()
         if kind == "mp3 + tag":
             content = b"ID3\3\0\0" + bytes([0, 0, 2, 0]) + bytes(256) + content
-        calls.append(("sampleRate", {"bytes": base64.b64encode(content).decode()}))
-    assert rules(*calls) == rates
+        calls.append(("soundFormat", {"bytes": base64.b64encode(content).decode()}))
+    channels = 1 if kind == "opus" else 2
+    assert rules(*calls) == [{"rate": rate, "channels": channels} for rate in rates]
 
 
 def test_a_file_that_says_nothing_has_the_commonest_rate(rules: Call) -> None:
     rng = np.random.default_rng(2)
     heads = [b"", b"RIFF", b"ID3", b"OggS", b"fLaC", b"\0\0\0\x10ftyp", b"\x1aE\xdf\xa3", b"FORM"]
     contents = [head + rng.bytes(n) for head in heads for n in (0, 3, 300, 5_000)]
-    told = rules(*(("sampleRate", {"bytes": base64.b64encode(c).decode()}) for c in contents if c))
-    assert all(8_000 <= rate <= 192_000 for rate in told)
+    told = rules(*(("soundFormat", {"bytes": base64.b64encode(c).decode()}) for c in contents if c))
+    assert all(8_000 <= one["rate"] <= 192_000 for one in told)
+
+
+@pytest.mark.parametrize("size", [0, 7, 2**40])
+def test_a_box_of_mp4_that_lies_about_its_size_ends_the_search(rules: Call, size: int) -> None:
+    """Of a 64-bit size, in 64 bytes."""
+    box = b"\0\0\0\1free" + size.to_bytes(8, "big")
+    content = (b"\0\0\0\x10ftypM4A \0\0\0\0" + box).ljust(64, b"\0")
+    told = rules(("soundFormat", {"bytes": base64.b64encode(content).decode()}))
+    assert told == [{"rate": 44_100, "channels": 2}]

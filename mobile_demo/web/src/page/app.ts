@@ -1,28 +1,32 @@
 /** The page as a whole: what was picked is heard, what was heard is shown. */
 import type { Catalog } from "../catalog.ts";
-import { BrokenEarError, Ear } from "../hearing.ts";
+import { BrokenEarError } from "../hearing.ts";
 import { MODELS } from "../models.ts";
-import type { Found } from "../picking.ts";
 import { labelledSong, type LabelledSong, type Song } from "../rules/song.ts";
-import { type PickedFile, Scan, unheard } from "../scan.ts";
+import { type PickedFile, unheard } from "../scan.ts";
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 import { Library } from "./library.ts";
-import { Picker } from "./picker.ts";
-import { Progress } from "./progress.ts";
+import { Listening } from "./listening.ts";
+import { Picker, type Search } from "./picker.ts";
 import { Save } from "./save.ts";
 import { judgement, type Settings, settingsDialog } from "./settings.ts";
+import { Turns } from "./turns.ts";
 import { Updates } from "./updates.ts";
 
 /** While songs come in, the list is drawn no more often than this. */
 const REDRAW_MS = 1_000;
 
 export class App {
+  private readonly turns = new Turns(
+    (busy) => this.picker.hide(busy),
+    (error) => this.say(wordsFor(error)),
+  );
   private readonly updates = new Updates();
   private readonly picker: Picker;
   private readonly library: Library;
   private readonly save: Save;
-  private readonly progress: Progress;
+  private readonly listening: Listening;
   private readonly message = make("p", { class: "message", role: "status" });
   private readonly dialog: HTMLDialogElement;
 
@@ -30,26 +34,21 @@ export class App {
   private labelled = new Map<string, LabelledSong>();
   private corrections = new Map<string, string>();
   private picked: readonly PickedFile[] = [];
-  private scan: Scan | null = null;
-  private ear: Ear | null = null;
   private redraw = 0;
+  private started: Promise<void> = Promise.resolve();
 
   constructor(private readonly catalog: Catalog, private settings: Settings) {
     this.how = judgement(settings);
-    this.picker = new Picker(catalog, (found) => this.take(found), (text) => this.say(text));
+    this.picker = new Picker(catalog, (search) => this.choose(search), (text) => this.say(text));
     this.library = new Library(
       { correct: (path, genre) => void this.correct(path, genre), forget: (path) => void this.forget(path) },
-      () => void this.retry(),
+      () => this.retry(),
     );
     this.save = new Save(() => this.library.shown, () => this.how);
-    this.progress = new Progress({
-      pause: () => this.scan?.pause(),
-      resume: () => this.scan?.resume(),
-      stop: () => this.scan?.stop(),
-    });
+    this.listening = new Listening(catalog, () => this.turns.stop());
     this.dialog = settingsDialog(catalog, settings,
-      (changed) => void this.change(changed), () => void this.forgetAll());
-    const leave = () => void this.scan?.forgive();
+      (changed) => this.change(changed), () => this.forgetAll());
+    const leave = () => this.listening.leave();
     window.addEventListener("pagehide", leave);
     document.addEventListener("visibilitychange", () => document.hidden && leave());
   }
@@ -62,23 +61,32 @@ export class App {
         settings),
       this.updates.banner,
       make("main", { class: "page" },
-        this.picker.element, this.progress.element, this.message, this.save.element, this.library.element),
+        this.picker.element, this.listening.element, this.message, this.save.element, this.library.element),
       make("footer", { class: "page" },
         make("p", { class: "soft small" }, texts.promise), this.updates.offline),
       this.dialog,
     ];
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return (this.started = this.begin());
+  }
+
+  private async begin(): Promise<void> {
     this.corrections = await this.catalog.corrections();
     await this.load();
     await this.picker.offerFolders();
   }
 
   private async load(): Promise<void> {
-    const songs = await this.catalog.songs(MODELS[this.settings.model].card.sha256);
+    const songs = await this.catalog.songs(this.model);
     this.labelled = new Map(songs.map((song) => [song.path, this.label(song)]));
     this.show();
+  }
+
+  /** Of the network that is chosen: what its songs are kept under. */
+  private get model(): string {
+    return MODELS[this.settings.model].card.sha256;
   }
 
   private label(song: Song): LabelledSong {
@@ -86,9 +94,19 @@ export class App {
   }
 
   private show(): void {
+    this.library.show([...this.labelled.values()], this.how);
+    this.showAround();
+  }
+
+  /** The same for a scan, which must not disturb who is at the list. */
+  private showMore(all: boolean): void {
+    this.library.add([...this.labelled.values()], all);
+    this.showAround();
+  }
+
+  private showAround(): void {
     clearTimeout(this.redraw);
     this.redraw = 0;
-    this.library.show([...this.labelled.values()], this.how);
     this.save.element.hidden = this.labelled.size === 0;
     this.picker.compact(this.labelled.size > 0);
   }
@@ -97,12 +115,24 @@ export class App {
     this.message.textContent = text;
   }
 
-  private async take({ files, unlistable }: Found): Promise<void> {
-    const trouble = unlistable.length ? `${texts.unlistable(unlistable.length)}` : "";
-    this.picked = files;
-    const songs = this.waiting();
-    if (songs.length) await this.listen(songs, trouble);
-    else this.say(`${files.length ? texts.nothingNew : texts.noSongs} ${trouble}`);
+  private choose(search: Search): void {
+    this.turns.begin(async (stop) => {
+      this.say("");
+      const found = await search();
+      await this.started; // what is known is not heard again
+      if (stop.aborted) return this.say("");
+      if (!found) return;
+      const { files, unlistable, folder } = found;
+      if (folder !== null) {
+        await this.catalog.markVanished(folder, new Set(files.map(({ path }) => path)));
+        await this.load();
+      }
+      const trouble = unlistable.length ? texts.unlistable(unlistable.length) : "";
+      this.picked = files;
+      const songs = this.waiting();
+      if (songs.length) await this.listen(songs, stop, trouble);
+      else this.say(`${files.length ? texts.nothingNew : texts.noSongs} ${trouble}`);
+    });
   }
 
   /** What was picked and is not yet heard by this network. */
@@ -110,45 +140,25 @@ export class App {
     return unheard(this.picked, new Map(Array.from(this.labelled, ([path, one]) => [path, one.song])));
   }
 
-  private async listen(files: readonly PickedFile[], trouble = ""): Promise<void> {
+  private async listen(files: readonly PickedFile[], stop: AbortSignal, trouble = ""): Promise<void> {
     this.say(trouble);
-    const { model } = this.settings;
-    const sizes = new Map(files.map(({ path, file }) => [path, file.size]));
-    const awake = await stayAwake();
-    this.ear ??= new Ear(model);
-    this.picker.element.hidden = true;
-    this.progress.start([...sizes.values()]);
-    let heard = 0;
-    this.scan = new Scan(files, MODELS[model].card.sha256, this.ear, this.catalog, {
-      begun: (path) => this.progress.begun(path),
-      heard: (song) => {
-        heard += 1;
-        this.progress.done(sizes.get(song.path)!);
-        this.labelled.set(song.path, this.label(song));
-        this.redraw ||= window.setTimeout(() => this.show(), REDRAW_MS);
-      },
-    });
     try {
-      await this.ear.prepare();
-      const ended = await this.scan.run();
-      this.say(ended ? texts.working.finished(heard) : texts.working.stopped(heard));
-    } catch (error) {
-      this.say(wordsFor(error));
-      this.ear?.close();
-      this.ear = null;
+      this.say(await this.listening.hear(files, this.settings.model, stop, (song) => this.add(song)));
     } finally {
-      this.scan = null;
-      this.progress.end();
-      this.picker.element.hidden = false;
-      this.show();
+      this.showMore(true);
       this.offerRest();
-      void awake?.release();
     }
+  }
+
+  private add(song: Song): void {
+    if (song.model !== this.model) return; // heard while another network was chosen
+    this.labelled.set(song.path, this.label(song));
+    this.redraw ||= window.setTimeout(() => this.showMore(false), REDRAW_MS);
   }
 
   private offerRest(): void {
     const rest = this.waiting();
-    this.picker.offerRest(rest.length, () => void this.listen(rest));
+    this.picker.offerRest(rest.length, () => this.turns.begin((stop) => this.listen(rest, stop)));
   }
 
   private async correct(path: string, genre: string | null): Promise<void> {
@@ -167,40 +177,46 @@ export class App {
     this.show();
   }
 
-  private async retry(): Promise<void> {
-    this.say("");
-    const failed = [...this.labelled.values()].filter(({ label }) => label === null);
-    for (const { song } of failed) {
-      await this.catalog.forget(song.path);
-      this.labelled.delete(song.path);
-    }
-    const again = this.waiting();
-    this.show();
-    if (again.length && !this.scan) await this.listen(again);
-    else this.say(texts.library.againPick);
+  private retry(): void {
+    if (this.turns.busy) return this.say(texts.library.againLater);
+    this.turns.begin(async (stop) => {
+      this.say("");
+      const failed = [...this.labelled.values()].filter(({ label }) => label === null);
+      for (const { song } of failed) {
+        await this.catalog.renew(song.model, song.path);
+        this.labelled.delete(song.path);
+      }
+      const again = this.waiting();
+      this.show();
+      if (again.length) await this.listen(again, stop);
+      else this.say(texts.library.againPick);
+    });
   }
 
-  private async forgetAll(): Promise<void> {
-    this.scan?.stop();
-    await this.catalog.forgetAll();
-    this.corrections.clear();
-    this.labelled.clear();
-    this.picked = [];
-    this.picker.forget();
-    this.say("");
-    this.show();
+  private forgetAll(): void {
+    this.turns.instead(async () => {
+      this.listening.close();
+      await this.catalog.forgetAll();
+      this.corrections.clear();
+      this.labelled.clear();
+      this.picked = [];
+      this.picker.forget();
+      this.say("");
+      this.show();
+    });
   }
 
-  private async change(settings: Settings): Promise<void> {
+  private change(settings: Settings): void {
     const other = settings.model !== this.settings.model;
     this.settings = settings;
     this.how = judgement(settings);
     if (other) {
-      this.scan?.stop();
-      if (!this.scan) this.ear?.close();
-      this.ear = null;
-      await this.load();
-      if (!this.scan) this.offerRest();
+      this.labelled.clear(); // each network keeps its own list
+      this.turns.instead(async () => {
+        this.listening.close();
+        await this.load();
+        this.offerRest();
+      });
     } else {
       this.labelled = new Map(Array.from(this.labelled, ([path, one]) => [path, this.label(one.song)]));
       this.show();
@@ -212,14 +228,4 @@ function wordsFor(error: unknown): string {
   if (error instanceof BrokenEarError) return texts.working.broken(error.message);
   if (error instanceof DOMException && error.name === "QuotaExceededError") return texts.trouble.storage;
   return texts.trouble.other(error instanceof Error ? error.message : String(error));
-}
-
-/** A phone that goes to sleep stops the scan, and what is kept should be kept. */
-async function stayAwake(): Promise<WakeLockSentinel | null> {
-  void navigator.storage?.persist?.();
-  try {
-    return (await navigator.wakeLock?.request("screen")) ?? null;
-  } catch {
-    return null; // low battery, say
-  }
 }

@@ -35,6 +35,8 @@ export class Library {
   private drawn = new Map<string, Drawn>();
   private waiting: LabelledSong[] = [];
   private counts = new Map<string, number>();
+  /** More songs are known than the list shows. */
+  private behind = false;
 
   /** @param retry called when the failed ones are to be tried again */
   constructor(private readonly actions: SongActions, private readonly retry: () => void) {
@@ -55,6 +57,9 @@ export class Library {
         make("label", { class: "order" }, texts.library.order, orders)),
       this.chips, this.found, this.list, this.end,
     );
+    this.list.addEventListener("focusout", (event) => {
+      if (this.behind && !this.list.contains(event.relatedTarget as Node | null)) this.updateList();
+    });
     new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) this.drawOn();
     }, { rootMargin: "1200px" }).observe(this.end);
@@ -76,14 +81,26 @@ export class Library {
     this.update();
   }
 
+  /**
+   * The same while songs come in: the list waits as long as the focus is in it.
+   *
+   * @param all no more will come, so that it waits for an open choice alone
+   */
+  add(songs: readonly LabelledSong[], all: boolean): void {
+    const focused = document.activeElement;
+    this.songs = songs;
+    this.updateCounts();
+    this.behind = this.list.contains(focused) && !(all && focused?.localName !== "select");
+    if (!this.behind) this.updateList();
+  }
+
   private update(): void {
-    this.element.hidden = this.songs.length === 0;
-    this.counts = countGroups(this.songs);
-    if (this.group !== null && !this.counts.has(this.group)) this.group = null;
-    const failed = this.counts.get(FAILED) ?? 0;
-    this.summary.textContent = texts.library.summary(
-      this.songs.length, this.counts.get(UNCERTAIN) ?? 0, failed);
-    this.updateChips();
+    this.updateCounts();
+    this.updateList();
+  }
+
+  private updateList(): void {
+    this.behind = false;
     const shown = [...this.shown];
     const everything = shown.length === this.songs.length;
     this.found.textContent = everything ? "" : texts.library.found(shown.length);
@@ -94,6 +111,16 @@ export class Library {
       sign * ((a.label?.confidence ?? 0) - (b.label?.confidence ?? 0)) ||
       (a.song.path < b.song.path ? -1 : 1));
     this.redraw(shown);
+  }
+
+  private updateCounts(): void {
+    this.element.hidden = this.songs.length === 0;
+    this.counts = countGroups(this.songs);
+    if (this.group !== null && !this.counts.has(this.group)) this.group = null;
+    const failed = this.counts.get(FAILED) ?? 0;
+    this.summary.textContent = texts.library.summary(
+      this.songs.length, this.counts.get(UNCERTAIN) ?? 0, failed);
+    this.updateChips();
   }
 
   private redraw(shown: LabelledSong[]): void {
@@ -111,10 +138,11 @@ export class Library {
   }
 
   private updateChips(): void {
-    const focused = this.chips.contains(document.activeElement);
+    const focused = document.activeElement;
+    const place = this.chips.contains(focused) ? focused!.getAttribute("data-chip") : null;
     const chip = (group: string | null, text: string, count: number) => {
       const pressed = String(this.group === group);
-      const element = make("button", { type: "button", "aria-pressed": pressed },
+      const element = make("button", { type: "button", "aria-pressed": pressed, "data-chip": group ?? "" },
         group !== null && group !== FAILED && swatch(this.placeOf(group)),
         text, make("span", { class: "soft" }, String(count)));
       element.addEventListener("click", () => {
@@ -127,7 +155,9 @@ export class Library {
       chip(null, texts.library.all, this.songs.length),
       ...this.ranked().map((group) => chip(group, nameOf(group), this.counts.get(group)!)),
     );
-    if (focused) this.chips.querySelector<HTMLElement>("[aria-pressed=true]")?.focus();
+    if (place === null) return;
+    const chips = [...this.chips.querySelectorAll<HTMLElement>("button")];
+    (chips.find((one) => one.dataset["chip"] === place) ?? chips[0])?.focus();
   }
 
   /** Genres by the number of their songs; then what is uncertain, then what failed. */

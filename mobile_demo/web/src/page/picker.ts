@@ -7,6 +7,9 @@ import { button, make } from "./dom.ts";
 
 const CAN_DROP = window.matchMedia("(pointer: fine)");
 
+/** Looks for songs; null where a person thought better of it. */
+export type Search = () => Promise<Found | null>;
+
 export class Picker {
   readonly element = make("section", { class: "card picker", "aria-label": texts.pickFiles });
   private readonly claim = make("div", { class: "claim" },
@@ -15,16 +18,26 @@ export class Picker {
     make("p", { class: "soft" }, texts.how));
   private readonly offers = make("div", { class: "actions" });
   private readonly rest = make("div", { class: "actions" });
+  private left: HTMLElement | null = null;
 
+  /** @param chosen called with a search to make, or to leave if something else goes on */
   constructor(
     private readonly catalog: Catalog,
-    private readonly found: (found: Found) => Promise<void>,
+    private readonly chosen: (search: Search) => void,
     private readonly say: (text: string) => void,
   ) {
     this.element.append(this.claim, this.rest, this.offers,
       make("div", { class: "actions" }, this.folderButton(), this.filesButton()));
     if (CAN_DROP.matches) this.element.append(make("p", { class: "soft small" }, texts.dropHere));
     this.listenForDrops();
+  }
+
+  /** Nothing is chosen while something goes on; the focus comes back to where it was. */
+  hide(hidden: boolean): void {
+    const focused = document.activeElement as HTMLElement;
+    this.element.hidden = hidden;
+    if (!hidden && focused === document.body) this.left?.focus({ preventScroll: true });
+    this.left = hidden && this.element.contains(focused) ? focused : null;
   }
 
   /** Small, once there is a library to look at. */
@@ -36,8 +49,8 @@ export class Picker {
   /** Buttons for the folders of earlier visits, where the browser keeps them. */
   async offerFolders(): Promise<void> {
     const folders = await this.catalog.folders();
-    this.offers.replaceChildren(...folders.map((folder) =>
-      button(texts.goOn(folder.name), () => void this.goOn(folder), "main")));
+    this.offers.replaceChildren(...Array.from(folders, ([name, folder]) =>
+      button(texts.goOn(name), () => this.chosen(() => this.goOn(folder, name)), "main")));
   }
 
   offerRest(count: number, listen: () => void): void {
@@ -51,7 +64,7 @@ export class Picker {
 
   private folderButton(): HTMLElement {
     if (window.showDirectoryPicker) {
-      return button(texts.pickFolder, () => void this.pickFolder(), "main");
+      return button(texts.pickFolder, () => this.chosen(() => this.pickFolder()), "main");
     }
     const input = make("input", { type: "file", webkitdirectory: true, multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
     return this.fileButton(texts.pickFolder, input, "main");
@@ -66,43 +79,43 @@ export class Picker {
     input.addEventListener("change", () => {
       const found = fromInput(input.files ?? []);
       input.value = ""; // so that the same choice counts again
-      void this.found(found);
+      this.chosen(async () => found);
     });
     const element = button(text, () => input.click(), kind);
     return make("span", {}, element, input);
   }
 
-  private async pickFolder(): Promise<void> {
+  private async pickFolder(): Promise<Found | null> {
     let folder: FileSystemDirectoryHandle;
     try {
       folder = await window.showDirectoryPicker!({ id: "music", mode: "read" });
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "AbortError")) this.say(texts.folderRefused);
-      return;
+      return null;
     }
-    await this.catalog.rememberFolder(folder).catch(() => {}); // only some browsers can
-    await this.look(folder);
+    const name = await this.catalog.rememberFolder(folder).catch(() => folder.name); // only some browsers can
     await this.offerFolders();
+    return this.look(folder, name);
   }
 
-  private async goOn(folder: FileSystemDirectoryHandle): Promise<void> {
+  private async goOn(folder: FileSystemDirectoryHandle, name: string): Promise<Found | null> {
     const state = await folder.requestPermission?.({ mode: "read" });
-    if (state !== "granted") this.say(texts.folderRefused);
-    else await this.look(folder);
+    if (state === "granted") return this.look(folder, name);
+    this.say(texts.folderRefused);
+    return null;
   }
 
-  private async look(folder: FileSystemDirectoryHandle): Promise<void> {
+  private look(folder: FileSystemDirectoryHandle, name: string): Promise<Found> {
     this.say(texts.lookingInto);
-    await this.found(await walk(folder));
+    return walk(folder, name);
   }
 
   private listenForDrops(): void {
     const curtain = make("div", { class: "curtain", hidden: true }, texts.dropNow);
     document.body.append(curtain);
-    const busy = () => this.element.hidden;
     document.addEventListener("dragover", (event) => {
       event.preventDefault();
-      curtain.hidden = busy();
+      curtain.hidden = this.element.hidden;
     });
     document.addEventListener("dragleave", (event) => {
       if (event.relatedTarget === null) curtain.hidden = true;
@@ -110,9 +123,13 @@ export class Picker {
     document.addEventListener("drop", (event) => {
       event.preventDefault();
       curtain.hidden = true;
-      if (!event.dataTransfer || busy()) return;
-      this.say(texts.lookingInto);
-      void fromDrop(event.dataTransfer.items).then((found) => this.found(found));
+      const items = event.dataTransfer?.items;
+      if (items) this.chosen(() => this.takeDrop(items));
     });
+  }
+
+  private takeDrop(items: DataTransferItemList): Promise<Found> {
+    this.say(texts.lookingInto);
+    return fromDrop(items);
   }
 }
