@@ -138,7 +138,7 @@ def test_patience_counts_epochs_since_the_best() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["one piece", "shards"])
+@pytest.mark.parametrize("form", [pytest.param("one piece", marks=pytest.mark.long), "shards"])
 def test_two_workers_train_one_network(dataset: Dataset, tmp_path: Path, form: str) -> None:
     data = dataset if form == "one piece" else in_shards(dataset, tmp_path / "data", 3)
     ports = []
