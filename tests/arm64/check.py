@@ -51,7 +51,8 @@ def main(models: list[Path]) -> int:
 def _lay_out(models: list[Path]) -> None:
     for name in ("mobile_demo", "library"):
         shutil.rmtree(WORK / name, ignore_errors=True)
-    shutil.copytree(REPOSITORY / "mobile_demo", WORK / "mobile_demo")
+    package = REPOSITORY / "mobile_demo"
+    shutil.copytree(package, WORK / "mobile_demo", ignore=shutil.ignore_patterns("web"))
     for model in models:
         for path in (model, card_path(model)):
             shutil.copy(path, WORK / path.name)
