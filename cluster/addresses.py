@@ -98,7 +98,7 @@ def _found(files: Any, top: str) -> tuple[Mapping[str, Mapping[str, Any]], list[
         for entry in entries:
             if entry["type"] == "directory":
                 folders.append(entry["name"])
-            elif entry["type"] == "file":
+            else:  # links as well: whoever fetches them follows them
                 found[entry["name"]] = entry
     return found, closed
 

@@ -73,7 +73,11 @@ class Shelf(MemoryFileSystem):
     def ls(self, path: str, detail: bool = True, **kwargs):
         if path.endswith("/private"):
             raise PermissionError("not for you")
-        return super().ls(path, detail, **kwargs)
+        entries = super().ls(path, detail, **kwargs)
+        links = [entry for entry in entries if entry["name"].endswith("linked.mp3")]
+        for entry in links:
+            entry["type"] = "link"  # as SFTP says
+        return entries
 
 
 fsspec.register_implementation("shelf", Shelf)
@@ -89,10 +93,10 @@ def test_a_name_with_colons_is_a_name(store, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_listed_is_named(store) -> None:
-    for name in ("a.mp3", "private/b.mp3", "open/c.mp3"):
+    for name in ("a.mp3", "private/b.mp3", "open/c.mp3", "linked.mp3"):
         store.pipe(f"/music/{name}", b"song")
     listing = list_address(Path("shelf://music"))
-    assert [Path(file.path).name for file in listing.files] == ["a.mp3", "c.mp3"]
+    assert {Path(file.path).name for file in listing.files} == {"a.mp3", "c.mp3", "linked.mp3"}
     assert listing.unlistable == ("shelf:/music/private",)
     with pytest.raises(PocketGenreError, match="cannot be listed: not for you"):
         list_address(Path("shelf://music/private"))

@@ -22,7 +22,7 @@ def hear_more(phone: Phone) -> None:
     """Wait for some songs, and for longer than the list waits until it is drawn."""
     phone.page.wait_for_function(
         "n => document.querySelector('progress').value >= n",
-        arg=phone.page.locator("progress").evaluate("bar => bar.value + 3"),
+        arg=phone.page.locator("progress").evaluate("bar => Math.min(bar.value + 3, bar.max)"),
     )
     phone.page.wait_for_timeout(1_200)
 
@@ -56,5 +56,10 @@ def test_the_chosen_genre_keeps_the_focus_while_songs_come_in(scanning: Phone) -
     focused = "document.activeElement.childNodes[1]?.textContent"
     genre = scanning.page.evaluate(focused)
     assert genre
+    scanning.page.set_viewport_size({"width": 360, "height": 300})
+    scanning.page.evaluate("scrollTo(0, document.body.scrollHeight)")  # the chip is out of sight
+    place = scanning.page.evaluate("scrollY")
+    assert chip.bounding_box()["y"] < -50
     hear_more(scanning)
     assert scanning.page.evaluate(focused) == genre
+    assert scanning.page.evaluate("scrollY") >= place

@@ -157,7 +157,7 @@ export class Library {
     );
     if (place === null) return;
     const chips = [...this.chips.querySelectorAll<HTMLElement>("button")];
-    (chips.find((one) => one.dataset["chip"] === place) ?? chips[0])?.focus();
+    (chips.find((one) => one.dataset["chip"] === place) ?? chips[0])?.focus({ preventScroll: true });
   }
 
   /** Genres by the number of their songs; then what is uncertain, then what failed. */

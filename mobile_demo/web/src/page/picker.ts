@@ -93,9 +93,10 @@ export class Picker {
       if (!(error instanceof DOMException && error.name === "AbortError")) this.say(texts.folderRefused);
       return null;
     }
-    const name = await this.catalog.rememberFolder(folder).catch(() => folder.name); // only some browsers can
+    const name = await this.catalog.rememberFolder(folder).catch(() => null); // only some browsers can
     await this.offerFolders();
-    return this.look(folder, name);
+    if (name !== null) return this.look(folder, name);
+    return { ...(await this.look(folder, folder.name)), folder: null }; // another may have that name
   }
 
   private async goOn(folder: FileSystemDirectoryHandle, name: string): Promise<Found | null> {

@@ -9,7 +9,7 @@ export class Turns {
   private stopper = new AbortController();
 
   /**
-   * @param changed called when a person begins something and when nothing goes on any more
+   * @param changed called when something begins and when nothing goes on any more
    * @param failed called with what an action throws
    */
   constructor(
@@ -24,7 +24,6 @@ export class Turns {
   /** Do it now, or not at all while something else goes on. */
   begin(action: Action): void {
     if (this.busy) return;
-    this.changed(true);
     this.last = this.take(action);
   }
 
@@ -44,6 +43,7 @@ export class Turns {
 
   /** It is begun before this returns: a drop and a dialog can't wait. */
   private async take(action: Action): Promise<void> {
+    if (!this.busy) this.changed(true);
     this.taken += 1;
     this.stopper = new AbortController();
     try {
