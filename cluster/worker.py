@@ -18,7 +18,6 @@ from distributed import Worker as DaskWorker
 from distributed import WorkerPlugin, get_worker
 
 from cluster.addresses import fetched
-from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.finding import is_address
 from mobile_demo.scanner.pool import Death, NoAnswer, Worker
 from mobile_demo.scanner.worker import SetUp
@@ -114,11 +113,7 @@ class Bench(WorkerPlugin):  # type: ignore[misc]
         with self._guard:
             if self._over:
                 raise CancelledError
-            try:
-                process = Worker(self._set_up)
-            except OSError as error:  # the machine's fault, not the song's
-                reason = error.strerror or error
-                raise PocketGenreError(f"A worker process cannot be started: {reason}.") from error
+            process = Worker(self._set_up)
             self._processes.add(process)
             return process
 

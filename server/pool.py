@@ -147,11 +147,7 @@ class Pool:
                     taken[1].set_result(KILLED)
 
     def _started(self) -> Worker:
-        try:
-            worker = Worker(self._set_up)
-        except OSError as error:
-            reason = error.strerror or error
-            raise PocketGenreError(f"A worker process cannot be started: {reason}.") from error
+        worker = Worker(self._set_up)
         if not worker.connection.poll(_START_SECONDS):
             worker.stop()
             raise PocketGenreError("A worker process does not start.")

@@ -185,11 +185,11 @@ def _foresee(
     outputs: Outputs,
 ) -> None:
     """Say what would be heard and written."""
-    for line in foresee(folder, catalog, wanted, engine):
+    listing = engine.list_songs(folder)
+    for line in foresee(folder, listing, catalog, wanted):
         print(line)
     if catalog.exists():
         with Catalog(catalog) as opened:
-            listing = engine.list_songs(folder)
             songs = songs_of(listing, opened, wanted.model)
             write_outputs(labelled(songs, listing.folder), folder, outputs)
 

@@ -11,7 +11,6 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Changes, Wanted, compare
 from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
-from mobile_demo.scanner.engines import Engine
 from mobile_demo.scanner.finding import FoundFile, Listing
 
 Interrupted = Callable[[], bool]
@@ -73,19 +72,18 @@ def watch_folder(
         yield from listen(files, catalog, listener, interrupted)
 
 
-def foresee(folder: Path, catalog: Path, wanted: Wanted, engine: Engine) -> Iterator[str]:
+def foresee(folder: Path, listing: Listing, catalog: Path, wanted: Wanted) -> Iterator[str]:
     """What a scan would do, a line for each file, and nothing is done.
 
     Raises
     ------
     PocketGenreError
-        the folder can't be listed or holds no song, or the catalogue can't be read.
+        the folder holds no song, or the catalogue can't be read.
     """
     if catalog.exists():
         with Catalog(catalog) as opened:
-            listing, changes = look(folder, opened, wanted, engine.list_songs)
+            changes = compare(listing, opened.known(), wanted)
     else:
-        listing = engine.list_songs(folder)
         changes = compare(listing, [], wanted)
     if not listing.files and not listing.unlistable:
         raise no_music(folder)

@@ -139,26 +139,25 @@ class Worker:
     ----------
     set_up : makes, in the process, what answers jobs; pickled on its way there
     otherwise : what to do where no process can be started, added to the error
+
+    Raises
+    ------
+    PocketGenreError
+        the system starts no process.
     """
 
     def __init__(self, set_up: SetUp, otherwise: str = "") -> None:
         self.jobs: deque[Any] = deque()
-        self.connection, theirs = Pipe()
         self.dead = False
         self.ready = False
         self._otherwise = otherwise
-        modules = os.pathsep.join(os.path.abspath(place) for place in sys.path)  # noqa: PTH100
-        # A group of its own: Ctrl-C is for the scan, which ends its workers itself.
-        self._process = subprocess.Popen(  # noqa: S603  # this interpreter, our module
-            [sys.executable, "-P", "-m", "mobile_demo.scanner.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # decoders print what nobody should read
-            stderr=subprocess.DEVNULL,
-            env=os.environ | _ONE_THREAD | {"PYTHONPATH": modules},
-            process_group=0,
-        )
-        theirs.close()
+        try:
+            self.connection, theirs = Pipe()
+            with theirs:
+                self._process = _start(theirs.fileno())
+        except OSError as error:  # the machine's fault, not the job's
+            message = f"A worker process cannot be started: {error.strerror or error}."
+            raise PocketGenreError(" ".join(filter(None, [message, otherwise]))) from error
         self._send(set_up)
 
     def give(self, job: Any) -> None:
@@ -209,3 +208,17 @@ class Worker:
     def _send(self, message: Any) -> None:
         with suppress(OSError):
             self.connection.send(message)
+
+
+def _start(pipe: int) -> "subprocess.Popen[bytes]":
+    modules = os.pathsep.join(os.path.abspath(place) for place in sys.path)  # noqa: PTH100
+    # A group of its own: Ctrl-C is for the scan, which ends its workers itself.
+    return subprocess.Popen(  # noqa: S603  # this interpreter, our module
+        [sys.executable, "-P", "-m", "mobile_demo.scanner.worker", str(pipe)],
+        pass_fds=[pipe],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # decoders print what nobody should read
+        stderr=subprocess.DEVNULL,
+        env=os.environ | _ONE_THREAD | {"PYTHONPATH": modules},
+        process_group=0,
+    )

@@ -1,7 +1,6 @@
 """A scan on a cluster says what a scan at home says, whatever happens to the workers."""
 
 import json
-import os
 import shutil
 import sqlite3
 import threading
@@ -11,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from distributed import Client
 
@@ -204,11 +204,9 @@ def test_interrupted_it_takes_its_jobs_back_and_leaves_nothing_on_the_workers(
             assert len(list(listen(rest, catalog, listener(engine=engine)))) == 36 - len(done)
 
 
-def _listening() -> list[str]:
+def _listening() -> list[list[str]]:
     """Command lines of a worker's own processes that listen."""
-    lists = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    children = [child for file in lists for child in file.read_text().split()]
-    lines = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
+    lines = [child.cmdline() for child in psutil.Process().children()]
     return [line for line in lines if "mobile_demo.scanner.worker" in line]
 
 

@@ -1,28 +1,18 @@
 """The page as a person sees it, in a real browser."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from mobile_demo.synthetic import write_audio
+from tests.browser import CHROMIUM, start_browser
 from tests.conftest import tone
 from tests.server.serving import Serving, serving
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 TOKEN = "correct-horse-battery-staple"
 
 
@@ -30,10 +20,8 @@ TOKEN = "correct-horse-battery-staple"
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
         pytest.skip("there is no Chromium here")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with start_browser() as chromium:
         yield chromium
-        chromium.close()
 
 
 DESK, PHONE = (1280, "light"), (390, "dark")

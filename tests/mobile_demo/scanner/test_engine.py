@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -44,6 +45,16 @@ def test_every_song_is_heard_once_and_kept(music: Path, catalog: Catalog, worker
         expected = judge(song.path, 0).astype(np.float16)
         np.testing.assert_array_equal(song.probabilities, expected)
     assert not children()
+
+
+def test_where_the_system_starts_no_process_the_scan_says_so(
+    music: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(music, "1.mp3")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    sentence = "cannot be started: No such file or directory. --workers 0 does without"
+    with pytest.raises(PocketGenreError, match=sentence):
+        scan(music, catalog, listener(workers=1))
 
 
 def test_labels_are_those_of_the_classifier(library: Path, catalog: Catalog) -> None:

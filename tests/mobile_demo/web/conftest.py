@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import CHROMIUM, start_browser
 from tests.conftest import REPOSITORY
-from tests.mobile_demo.web.phone import CHROMIUM, Phone, Site, start_browser
+from tests.mobile_demo.web.phone import Phone, Site
 
 WEB = REPOSITORY / "mobile_demo" / "web"
 

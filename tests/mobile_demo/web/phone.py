@@ -5,26 +5,16 @@ import json
 import mimetypes
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Browser, Download, Page, sync_playwright
+from playwright.sync_api import Browser, Download, Page
 
-CHROMIUM = "/usr/bin/chromium"
+from tests.browser import CHROMIUM, FLAGS
+
 PATH = "/phone/"  # a path of its own, as behind the project's server
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCAN_MS = 120_000
 SMALL = {
     "viewport": {"width": 360, "height": 740},
@@ -33,14 +23,6 @@ SMALL = {
     "has_touch": True,
     "reduced_motion": "reduce",  # nothing is half faded in when it is looked at
 }
-
-
-@contextmanager
-def start_browser(*flags: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        yield browser
-        browser.close()
 
 
 class Site:
