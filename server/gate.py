@@ -127,6 +127,14 @@ class Gate:
         scope.setdefault("state", {})["request_id"] = request_id
         body = Body(receive, self._settings.limits)
         status = 0
+        written = False
+
+        def write_down() -> None:
+            nonlocal written
+            if not written:
+                written = True
+                seconds = time.monotonic() - started
+                self._write_down(scope, request_id, status, body.bytes, seconds)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -136,6 +144,8 @@ class Gate:
                 response["X-Request-ID"] = request_id
                 for name, value in _UNLESS_SAID.items():
                     response.setdefault(name, value)
+            elif not message.get("more_body", False):
+                write_down()  # before: who has the answer finds it counted
             await send(message)
 
         try:
@@ -150,7 +160,7 @@ class Gate:
                 fault = Problem("internal", "The log has more under the request's id.")
                 await fault.response(request_id)(scope, receive, answer)
         finally:
-            self._write_down(scope, request_id, status, body.bytes, time.monotonic() - started)
+            write_down()
 
     async def _admit(self, scope: Scope, headers: Headers, body: Body, send: Send) -> None:
         if self._settings.is_local:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,14 @@ GENRES = (
 """GTZAN's, in the order of the shipped model's outputs."""
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for what is to come true."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it has not come true"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

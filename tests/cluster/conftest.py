@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from distributed import Client, Worker
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, until
 
 WORKERS = 3
 SETTINGS = {
@@ -91,8 +90,6 @@ def _benches(dask_worker: Worker) -> list[str]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     running = Cluster(tmp_path_factory.mktemp("cluster"))
     running.start_workers(WORKERS)
-    deadline = time.monotonic() + 60
-    while len(running.pids()) < WORKERS and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: len(running.pids()) == WORKERS)
     yield running
     running.stop()

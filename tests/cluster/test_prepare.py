@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.cluster.conftest import Cluster
-from tests.conftest import REPOSITORY, Command, write_genres
+from tests.conftest import REPOSITORY, Command, until, write_genres
 from training.dataset import load_dataset
 
 PREPARE = "training.cli.prepare_dataset"
@@ -59,9 +59,7 @@ def test_killed_with_its_workers_it_goes_on_from_what_is_there(
     options = [audio, "--out", out, "--shards", 4, "--cluster", cluster.address]
     command = [sys.executable, "-m", PREPARE, *map(str, options)]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("parts/*.npy"))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(list(out.glob("parts/*.npy"))) >= 4)
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = {path: path.stat().st_mtime_ns for path in out.glob("parts/*.npy")}

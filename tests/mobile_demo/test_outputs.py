@@ -211,12 +211,12 @@ def test_what_undo_says_goes_to_stdout_though_a_bar_is_on_the_terminal(music: Pa
 
 
 def test_interrupted_it_has_undone_whole_songs_and_goes_on(music: Path) -> None:
-    for number in range(60):
+    for number in range(150):
         shutil.copy(music / "Bells.m4a", music / f"{number}.m4a")
     undo_file = music.parent / "undo.jsonl"
     songs = [with_label(path) for path in sorted(music.glob("*.m4a"))]
     with UndoLog(undo_file) as log:
-        assert len(list(tag_songs(songs, log))) == 61
+        assert len(list(tag_songs(songs, log))) == 151
     process = subprocess.Popen(
         [sys.executable, "-m", UNDO, str(undo_file)],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -228,7 +228,7 @@ def test_interrupted_it_has_undone_whole_songs_and_goes_on(music: Path) -> None:
     assert process.returncode == 130, stderr
     assert "goes on with the rest" in stderr
     rest = [path for path in music.glob("*.m4a") if genre(path)]
-    assert len(rest) == 61 - stdout.count("restored")
+    assert len(rest) == 151 - stdout.count("restored")
     with UndoLog(undo_file) as log:
         assert len(list(undo_changes(list(read_undo_file(undo_file)), log))) == len(rest)
     assert not [path for path in music.glob("*.m4a") if genre(path)]

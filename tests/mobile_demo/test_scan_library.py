@@ -17,7 +17,7 @@ import pytest
 from mobile_demo.cli.console import printable
 from mobile_demo.scanner.finding import list_songs
 from mobile_demo.shipped import SHIPPED
-from tests.conftest import GENRES, REPOSITORY, Command, write_tone
+from tests.conftest import GENRES, REPOSITORY, Command, until, write_tone
 
 SCAN = "mobile_demo.cli.scan_library"
 LABELS = set(GENRES)
@@ -132,9 +132,7 @@ def test_interrupted_it_writes_what_it_has(library: Path, tmp_path: Path) -> Non
         (music / f"{number}.m4a").symlink_to(library / "Bells.m4a")
     command = [sys.executable, "-m", SCAN, str(music), "--format", "json", "--out", str(out)]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not has_open(process.pid, "Bells.m4a") and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: has_open(process.pid, "Bells.m4a"))
     time.sleep(0.5)  # a few songs more
     process.send_signal(signal.SIGINT)
     stderr = process.communicate(timeout=60)[1]

@@ -48,6 +48,11 @@ class Serving:
         with self.client() as client:
             return client.get(path, **options)
 
+    def metric(self, sample: str) -> float:
+        """What is counted under that name; 0 for what never happened."""
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", self.get("/metrics").text, re.M)
+        return float(found[1]) if found else 0.0
+
     def workers(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()
 

@@ -182,19 +182,15 @@ def test_the_log_has_the_id_and_never_a_name_or_a_path_that_is_not_ours(
 
 def test_metrics_count_what_happens(server: Serving, songs: Path, tmp_path: Path) -> None:
     (tmp_path / "diary.mp3").write_text("Dear diary")
-
-    def count(sample: str) -> float:
-        found = re.search(rf"^{re.escape(sample)} (\S+)$", server.get("/metrics").text, re.M)
-        return float(found[1]) if found else 0.0
-
     labelled = 'pocketgenre_files_total{outcome="ok"}'
     refused = 'pocketgenre_files_total{outcome="not-audio"}'
     answered = 'pocketgenre_requests_total{method="POST",path="/v1/classify",status="200"}'
-    before = [count(labelled), count(refused), count(answered)]
+    counted = (labelled, refused, answered)
+    before = [server.metric(name) for name in counted]
     server.post("/v1/classify", songs / "opus.opus", tmp_path / "diary.mp3")
-    assert [count(labelled), count(refused), count(answered)] == [n + 1 for n in before]
-    assert count("pocketgenre_files_waiting") == 0
-    assert count("process_open_fds") > 0
+    assert [server.metric(name) for name in counted] == [n + 1 for n in before]
+    assert server.metric("pocketgenre_files_waiting") == 0
+    assert server.metric("process_open_fds") > 0
 
 
 def test_a_method_that_is_none_is_not_written_down(server: Serving) -> None:

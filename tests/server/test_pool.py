@@ -14,6 +14,7 @@ import pytest
 from mobile_demo.errors import ModelError, PocketGenreError
 from mobile_demo.scanner.pool import Death
 from server.pool import KILLED, OVERDUE, Pool
+from tests.conftest import until
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,7 @@ def test_where_the_system_starts_no_process_nobody_waits_for_one(
             died = pool.submit(Chore("segfault")).result(timeout=30)
             turned_away = pool.submit(Chore("one")).result(timeout=30)
         assert (died, turned_away) == (Death(-signal.SIGSEGV), KILLED)
-        deadline = time.monotonic() + 30
-        while not pool.is_ready and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: pool.is_ready)
         assert pool.submit(Chore("two")).result(timeout=30) == "two"
 
 
@@ -120,7 +119,5 @@ def test_where_no_worker_can_be_had_nobody_waits_for_one(tmp_path: Path) -> None
         assert pool.submit(Chore("one")).result(timeout=30) == KILLED
         assert not pool.is_ready
         (tmp_path / "able").touch()
-        deadline = time.monotonic() + 30
-        while not pool.is_ready and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: pool.is_ready)
         assert pool.submit(Chore("two")).result(timeout=30) == "two"

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -16,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from mobile_demo.features import segment_features
 from mobile_demo.frontend import STANDARD
-from tests.conftest import REPOSITORY, Command, tone, write_genres
+from tests.conftest import REPOSITORY, Command, tone, until, write_genres
 from training.dataset import Dataset, load_dataset
 from training.features import song_segments
 from training.mfcc_songs import MfccSongs
@@ -197,9 +196,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_network(
     command = [sys.executable, "-m", TRAIN, *map(str, options), "--out", str(tmp_path / "killed")]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     second = tmp_path / "killed.unfinished" / "checkpoints" / "member-2" / "last.keras"
-    deadline = time.monotonic() + 120
-    while not second.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: second.exists() or process.poll() is not None, 120)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     result = run_command(TRAIN, *options, "--out", tmp_path / "killed")

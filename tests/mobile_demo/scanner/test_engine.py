@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from mobile_demo.scanner.finding import list_songs
 from mobile_demo.scanner.label import label_song
 from mobile_demo.scanner.worker import ModelEar
 from mobile_demo.shipped import DEFAULT_MODEL, SHIPPED
-from tests.conftest import tone
+from tests.conftest import tone, until
 from tests.mobile_demo.scanner.conftest import names, scan, write
 from tests.mobile_demo.scanner.ears import DeadlyEar, DeafEar, judge, listener
 
@@ -111,10 +110,8 @@ def test_a_worker_that_is_killed_from_outside_costs_nothing_for_long(
     write(music, *(f"slow {n}.mp3" for n in range(20)))
 
     def kill_one() -> None:
-        deadline = time.monotonic() + 30
         with Catalog(catalog.file) as watched:
-            while not list(watched.songs()) and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until(lambda: list(watched.songs()))
         os.kill(children()[0], signal.SIGKILL)  # each has a song to hear, and the next in hand
 
     killer = threading.Thread(target=kill_one)

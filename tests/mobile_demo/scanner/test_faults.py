@@ -17,7 +17,7 @@ from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Wanted
 from mobile_demo.scanner.engine import listen, look
 from mobile_demo.scanner.finding import list_songs
-from tests.conftest import REPOSITORY, write_tone
+from tests.conftest import REPOSITORY, until, write_tone
 from tests.mobile_demo.scanner.ears import listener
 
 SCAN = [sys.executable, "-m", "mobile_demo.cli.scan_library"]
@@ -97,10 +97,7 @@ def kill_scans(songs: Path, folder: Path, reference: dict[str, tuple], times: in
             shutil.rmtree(folder)
             folder.mkdir()
             known = {}
-        deadline = time.monotonic() + 20
-        while any(Path(f"/proc/{pid}").exists() for pid in workers):
-            assert time.monotonic() < deadline, "workers outlive their scan"
-            time.sleep(0.05)
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))  # noqa: B023
     assert scan(songs, file).returncode == 0
     assert contents(file) == reference
     return listening
@@ -135,9 +132,7 @@ def test_interrupted_it_goes_on(songs: Path, tmp_path: Path, reference: dict[str
     file = tmp_path / "c.sqlite"
     command = [*SCAN, str(songs), "--catalog", str(file), "--workers", "2"]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (file.exists() and workers_of(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: file.exists() and workers_of(process.pid))
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) in (130, 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Command, write_tone
+from tests.conftest import REPOSITORY, Command, until, write_tone
 
 
 class Watch:
@@ -40,15 +40,15 @@ class Watch:
         for line in stream:
             lines.put(line)
 
-    def line_with(self, text: str, seconds: float = 40) -> str:
-        return self._find(self.lines, text, seconds)
+    def line_with(self, text: str) -> str:
+        return self._find(self.lines, text)
 
     def says(self, text: str) -> str:
-        return self._find(self.said, text, 40)
+        return self._find(self.said, text)
 
     @staticmethod
-    def _find(lines: "queue.Queue[str]", text: str, seconds: float) -> str:
-        deadline = time.monotonic() + seconds
+    def _find(lines: "queue.Queue[str]", text: str) -> str:
+        deadline = time.monotonic() + 60
         while True:
             line = lines.get(timeout=max(0.01, deadline - time.monotonic()))
             if text in line:
@@ -105,10 +105,7 @@ def test_results_in_a_file_are_written_anew(music: Path, library: Path, tmp_path
         watch.says("Watching")
         assert len(json.loads(out.read_text())) == 1
         shutil.copy(library / "Bells.m4a", music)
-        deadline = time.monotonic() + 40
-        while len(json.loads(out.read_text())) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: len(json.loads(out.read_text())) == 2)
     finally:
         watch.process.kill()
         watch.process.wait()

@@ -5,12 +5,13 @@ import json
 import mimetypes
 import tempfile
 import threading
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Browser, Download, Page
+from playwright.sync_api import Browser, Download, Error, Page
 
 from tests.browser import CHROMIUM, FLAGS
 
@@ -137,7 +138,8 @@ class Phone:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.context.close()
+        with suppress(Error):  # a browser that was killed has closed it
+            self.context.close()
 
     def check(self) -> None:
         """Nobody else was asked for anything, no rule was broken, no error got lost."""
