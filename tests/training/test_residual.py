@@ -184,7 +184,7 @@ def test_without_spectra_it_says_how_to_get_them(
     assert "has no spectra; prepare it again with --spectra" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_it_goes_on_and_ends_with_the_same_network(
     dataset: Dataset, tmp_path: Path, run_command: Command
 ) -> None:

@@ -186,7 +186,7 @@ main()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_replicas_on_one_host_train_one_network(dataset: Dataset, tmp_path: Path) -> None:
     options = ["--model", "ann", "--epochs", "25", "--batch-size", "8", "--learning-rate", "0.001"]
     subprocess.run(
@@ -209,7 +209,7 @@ def test_a_data_set_of_another_front_end_is_an_error(tmp_path: Path, run_command
     assert "another front end (top_db 60.0, not 80.0)" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_trains_each_network_by_both_protocols(
     dataset: Dataset, tmp_path: Path, run_command: Command
 ) -> None:
