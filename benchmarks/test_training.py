@@ -9,7 +9,8 @@ import pytest
 
 from mobile_demo.frontend import STANDARD
 from training.dataset import Dataset, save_dataset
-from training.songs import LabelledSong, group_songs
+from training.groups import group_songs
+from training.songs import LabelledSong
 
 GENRES = ("jazz", "metal", "pop")
 

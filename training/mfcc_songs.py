@@ -6,7 +6,7 @@ kin (the same song, an artist in common, or a copy), so that a split can leave t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import Dataset
-from training.songs import DataError, LabelledSong, group_songs, plain_name
+from training.groups import Names, by_artist, join
+from training.songs import DataError, LabelledSong
 
 IntArray = NDArray[np.int64]
 
@@ -93,6 +94,8 @@ def read_mfcc_songs(
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read as MFCC of songs: {error}.") from error
     wanted = dataset.front_end.n_coefficients
+    if not frames.shape[:1] == (len(names),) == (len(genres),) == (len(artists),):
+        raise DataError(f"{path} must hold as many mfcc as song, genre and artist.")
     if frames.ndim != 3 or frames.shape[2] != wanted or not np.isfinite(frames).all():
         raise DataError(f"{path} must hold numbers of the shape (songs, frames, {wanted}).")
     others = sorted(set(genres) - set(dataset.labels))
@@ -109,21 +112,25 @@ def read_mfcc_songs(
 def _kin(
     songs: Sequence[LabelledSong], dataset: Dataset, duplicates: Iterable[tuple[str, str]]
 ) -> IntArray:
-    mine = [replace(song, name=f"mine/{plain_name(song.name)}") for song in dataset.songs]
-    theirs = [replace(song, name=f"theirs/{plain_name(song.name)}") for song in songs]
-    pairs = [(f"mine/{Path(song.name).name}", f"theirs/{Path(song.name).name}") for song in mine]
-    for a, b in duplicates:
-        pairs += [(f"{x}/{plain_name(a)}", f"{y}/{plain_name(b)}") for x, y in _ALL_SIDES]
-    first: dict[int, str] = {}
-    pairs += [(first.setdefault(song.group, song.name), song.name) for song in mine]
-    families = np.array([song.group for song in group_songs([*mine, *theirs], pairs)])
-    of_mine, of_theirs = families[: len(mine)], families[len(mine) :]
+    """Who is kin with which group; names are compared without folders, which may differ."""
+    mine, theirs, first_of_theirs = Names(dataset.songs), Names(songs), len(dataset.songs)
+
+    def called(name: str) -> list[int]:
+        others = [first_of_theirs + i for i in theirs.find(name) or theirs.alike(name)]
+        return (mine.find(name) or mine.alike(name)) + others
+
+    first: dict[int, int] = {}
+    edges = [(first.setdefault(song.group, i), i) for i, song in enumerate(dataset.songs)]
+    edges += by_artist([*dataset.songs, *songs])
+    for i, song in enumerate(songs, start=first_of_theirs):
+        edges += [(i, one) for one in mine.alike(song.name)]
+    for one, other in duplicates:
+        edges += product(called(one), called(other))
+    families = join(len(dataset.songs) + len(songs), edges)
+    of_mine, of_theirs = families[:first_of_theirs], families[first_of_theirs:]
     rows = [
         (position, group)
         for position, family in enumerate(of_theirs)
         for group in np.unique(dataset.song_groups[of_mine == family])
     ]
     return np.array(rows, dtype=np.int64).reshape(-1, 2)
-
-
-_ALL_SIDES = tuple(product(("mine", "theirs"), repeat=2))

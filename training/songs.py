@@ -1,19 +1,8 @@
-"""Labelled songs: a folder a genre, or an index file, and who belongs together.
-
-Two songs of one artist, and two copies of one recording, must never stand on both sides
-of a split: a network would be praised for recognising a voice or a recording. Songs that
-belong together share a ``group``.
-"""
+"""Labelled songs: a folder a genre, or an index file."""
 
 import csv
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
@@ -39,7 +28,7 @@ class LabelledSong:
     name : unique within the data set, such as ``blues.00000``
     path : the audio file, relative to the audio folder
     genre : its label
-    artist : empty where unknown
+    artist : empty where unknown; several are separated by semicolons
     group : songs with the same number never part in a split
     """
 
@@ -100,7 +89,7 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
         the file can't be read as such an index.
     """
     try:
-        with open(index, encoding="utf-8", newline="") as file:
+        with open(index, encoding="utf-8-sig", newline="") as file:  # as Excel writes it
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The index {index} cannot be read: {error}.") from error
@@ -110,7 +99,8 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
     songs = []
     for number, row in enumerate(rows, start=2):
         path = Path(row["path"] or "")
-        if not row["song"] or not row["genre"] or path.is_absolute() or ".." in path.parts:
+        outside = not path.parts or path.is_absolute() or ".." in path.parts
+        if not row["song"] or not row["genre"] or outside:
             raise DataError(f"{index}, line {number}: needs a song, a genre and a path below it.")
         artist = (row.get("artist") or "").strip()
         songs.append(LabelledSong(row["song"], path, row["genre"], artist))
@@ -118,20 +108,25 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
 
 
 def read_duplicates(path: Path) -> list[tuple[str, str]]:
-    """Pairs of song names, their endings removed, from a file of pairs.
+    """Pairs of song names: two a line, a tab between them if there is one, else a space.
 
     Raises
     ------
     DataError
-        a line is not a pair.
+        it can't be read, or a line is not a pair.
     """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
     pairs = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        names = line.partition("#")[0].split()
+    for line in lines:
+        text = line.partition("#")[0].strip()
+        names = [name.strip() for name in text.split("\t")] if "\t" in text else text.split()
         if names and len(names) != 2:
-            raise DataError(f"{path}: expected two names in the line {line!r}.")
+            raise DataError(f"{path}: expected two names in the line {line!r}, a tab between them.")
         if names:
-            pairs.append((_without_suffix(names[0]), _without_suffix(names[1])))
+            pairs.append((names[0], names[1]))
     return pairs
 
 
@@ -158,39 +153,6 @@ def read_song_names(file: Path) -> list[str]:
     return names
 
 
-def group_songs(
-    songs: Sequence[LabelledSong], duplicates: Iterable[tuple[str, str]] = ()
-) -> list[LabelledSong]:
-    """Number the groups: same artist (where known) or duplicates, and what follows from both.
-
-    Parameters
-    ----------
-    songs : the songs to number, in any order
-    duplicates : pairs of song names, with their folder or without where that is clear;
-        names that are not in ``songs`` are ignored
-    """
-    position = _positions(songs)
-    first_of_artist: dict[str, int] = {}
-    pairs = [
-        (position.get(_without_suffix(a)), position.get(_without_suffix(b))) for a, b in duplicates
-    ]
-    edges = [(a, b) for a, b in pairs if a is not None and b is not None]
-    for i, song in enumerate(songs):
-        if song.artist:
-            edges.append((i, first_of_artist.setdefault(song.artist.casefold(), i)))
-    rows, columns = zip(*edges, strict=True) if edges else ((), ())
-    graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(len(songs), len(songs)))
-    groups = connected_components(graph, directed=False)[1]
-    return [replace(song, group=int(group)) for song, group in zip(songs, groups, strict=True)]
-
-
-def _positions(songs: Sequence[LabelledSong]) -> dict[str, int]:
-    """Position of each song by its name, and by its last part where no other has the same."""
-    whole = {_without_suffix(song.name): i for i, song in enumerate(songs)}
-    short = Counter(Path(name).name for name in whole)
-    return {Path(name).name: i for name, i in whole.items() if short[Path(name).name] == 1} | whole
-
-
 def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
     songs = [song for song in songs if plain_name(song.name) not in KNOWN_CORRUPT]
     if len({song.name for song in songs}) < len(songs):
@@ -205,9 +167,10 @@ def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
 
 def plain_name(name: str) -> str:
     """A song's name without folder and ending, as lists of recordings have it."""
-    return Path(_without_suffix(name)).name
+    return Path(without_suffix(name)).name
 
 
-def _without_suffix(name: str) -> str:
+def without_suffix(name: str) -> str:
+    """A song's name without its ending."""
     path = Path(name)
     return str(path.with_suffix("")) if path.suffix.lower() in SONG_SUFFIXES | {".au"} else name

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -18,10 +19,11 @@ from mobile_demo.frontend import STANDARD
 from tests.conftest import REPOSITORY, Command, tone, until, write_genres
 from training.dataset import Dataset, load_dataset
 from training.features import song_segments
-from training.mfcc_songs import MfccSongs
+from training.mfcc_songs import MfccSongs, read_mfcc_songs
 from training.residual.augment import Stretch, decibels_to_mfcc, mix_up
 from training.residual.lessons import Lessons
 from training.residual.network import STRIDE, training_network, whole_network
+from training.songs import DataError
 from training.spectra import load_spectra
 from training.splits import Split
 
@@ -160,6 +162,40 @@ def test_songs_known_by_their_mfcc_are_left_out_where_kin_is_judged(
     again = run_command(PREPARE, audio, "--out", tmp_path / "data")
     assert again.returncode == 0, again.stderr
     assert MfccSongs.load(tmp_path / "data") is None  # the groups may be others now
+
+
+def test_of_two_songs_of_one_name_both_are_kin_with_the_one_known_by_its_mfcc(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    names = ("mine/rock/01.wav", "mine/jazz/01.wav", "mine/jazz/02.wav")
+    songs = [
+        replace(one, name=name, artist="", group=group)
+        for group, (one, name) in enumerate(zip(dataset.songs[:3], names, strict=True))
+    ]
+    file = write_mfcc_songs(tmp_path / "more.npz", [("rock/01", "bass", ""), ("03", "bass", "")])
+    few = replace(dataset, songs=(*songs, *dataset.songs[3:]))
+    assert read_mfcc_songs(file, few, []).kin.tolist() == [[0, 0], [0, 1]]
+    duplicates = [("mine/jazz/02.wav", "03.mp3")]
+    assert read_mfcc_songs(file, few, duplicates).kin.tolist() == [[0, 0], [0, 1], [1, 2]]
+
+
+def test_mfcc_of_songs_that_do_not_fit_together_are_an_error(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    file = tmp_path / "more.npz"
+    fields = {"song": ["a", "b"], "genre": ["bass", "bass"], "artist": ["", ""]}
+    np.savez(file, mfcc=np.zeros((3, 60, 13), np.float32), **fields)
+    with pytest.raises(DataError, match="as many"):
+        read_mfcc_songs(file, dataset, [])
+    np.savez(file, mfcc=np.zeros((2, 5, 13), np.float32), **fields)
+    read_mfcc_songs(file, dataset, []).save(tmp_path)
+    everything = np.arange(len(dataset.segment_songs))
+    with pytest.raises(DataError, match="5 frames"):
+        Lessons.of(
+            replace(dataset, folder=tmp_path),
+            Split(everything, everything[:0], everything[:0]),
+            NO_MEAN,
+        )
 
 
 def test_a_clip_shorter_than_a_segment_is_repeated_in_its_spectrum(

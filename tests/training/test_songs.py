@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import write_tone
+from training.groups import group_songs
 from training.songs import (
     DataError,
     LabelledSong,
-    group_songs,
     read_duplicates,
     songs_from_folders,
     songs_from_index,
@@ -95,6 +95,41 @@ def test_artists_and_duplicates_stay_together_and_what_follows_from_both() -> No
     assert len(set(groups)) == 4
 
 
+def groups_of(*songs: LabelledSong, duplicates: tuple = ()) -> list[int]:
+    return [one.group for one in group_songs(songs, duplicates)]
+
+
+def test_a_song_in_two_formats_is_one_by_its_name_without_ending() -> None:
+    names = ("jazz/x.flac", "jazz/x.wav", "jazz/y.wav", "rock/y.wav")
+    songs = [song(name) for name in names]
+    assert groups_of(*songs, duplicates=(("jazz/x.flac", "jazz/x.wav"),)) == [0, 0, 1, 2]
+    assert groups_of(*songs, duplicates=(("jazz/x.wav", "rock/y.wav"),)) == [0, 1, 2, 1]
+    assert groups_of(*songs, duplicates=(("jazz/x", "rock/y"),)) == [0, 0, 1, 0]
+    assert groups_of(*songs, duplicates=(("x", "y"),)) == [0, 1, 2, 3]  # it could be any
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Björk", "Bjo\u0308rk"),  # composed, and as macOS writes it
+        ("The  Band ", "the band"),
+        ("Simon; Garfunkel", "GARFUNKEL"),
+    ],
+)
+def test_an_artist_is_the_same_however_written(one: str, other: str) -> None:
+    assert groups_of(song("a", one), song("b", other), song("c", "Nobody")) == [0, 0, 1]
+
+
+def test_an_index_of_excel_begins_with_a_mark(tmp_path: Path) -> None:
+    index = tmp_path / "index.csv"
+    text = "path,song,genre\na.ogg,a,rock\nb.ogg,b,jazz\n"
+    index.write_text(text, encoding="utf-8-sig")
+    assert [s.name for s in songs_from_index(index)] == ["a", "b"]
+    index.write_text(text.replace("a.ogg", ""))
+    with pytest.raises(DataError, match="line 2"):
+        songs_from_index(index)
+
+
 @given(st.lists(st.sampled_from(["", "A", "B", "C"]), min_size=1, max_size=20))
 def test_same_known_artist_same_group_and_no_other(artists: list[str]) -> None:
     songs = group_songs([song(str(i), artist) for i, artist in enumerate(artists)])
@@ -107,7 +142,15 @@ def test_same_known_artist_same_group_and_no_other(artists: list[str]) -> None:
 def test_duplicates_are_pairs_with_comments(tmp_path: Path) -> None:
     path = tmp_path / "duplicates.txt"
     path.write_text("# pairs\na.wav b.wav\n\nhiphop.00078.wav hiphop.00076.wav # twice\n")
-    assert read_duplicates(path) == [("a", "b"), ("hiphop.00078", "hiphop.00076")]
+    assert read_duplicates(path) == [
+        ("a.wav", "b.wav"),
+        ("hiphop.00078.wav", "hiphop.00076.wav"),
+    ]
+    path.write_text("My song.mp3\tThe same song.mp3\n")
+    assert read_duplicates(path) == [("My song.mp3", "The same song.mp3")]
     path.write_text("a b c\n")
     with pytest.raises(DataError, match="two names"):
+        read_duplicates(path)
+    path.write_bytes("Motörhead Björk\n".encode("latin-1"))
+    with pytest.raises(DataError, match="cannot be read"):
         read_duplicates(path)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mobile_demo.frontend import STANDARD
 from training.dataset import Dataset
+from training.groups import group_songs
 from training.metrics import judge
-from training.songs import DataError, LabelledSong, group_songs
+from training.songs import DataError, LabelledSong
 from training.splits import leave_out_songs, split_segments
 
 

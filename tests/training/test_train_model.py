@@ -18,8 +18,9 @@ from tests.conftest import REPOSITORY, Command
 from tests.training.fabricated import in_shards
 from training.checkpoints import best_epoch, has_lost_patience
 from training.dataset import Dataset, save_dataset
+from training.groups import group_songs
 from training.runs import Run
-from training.songs import LabelledSong, group_songs
+from training.songs import LabelledSong
 from training.splits import hold_back, split_segments
 
 TRAIN = "training.cli.train_model"

@@ -9,6 +9,7 @@ from mobile_demo.frontend import FrontEnd
 from mobile_demo.scanner.engines import Engine
 from mobile_demo.scanner.finding import is_address
 from training.dataset import HEAD, save_dataset, save_index
+from training.groups import group_songs
 from training.mfcc_songs import MFCC_SONGS_FILE, read_mfcc_songs
 from training.prepare import (
     PreparedSong,
@@ -25,7 +26,6 @@ from training.songs import (
     DUPLICATES_FILE,
     DataError,
     LabelledSong,
-    group_songs,
     read_duplicates,
     songs_from_folders,
     songs_from_index,

@@ -19,6 +19,7 @@ from training.residual.augment import (
     mix_up,
 )
 from training.residual.network import STRIDE, frames_seen
+from training.songs import DataError
 from training.spectra import load_spectra
 from training.splits import Split
 
@@ -67,8 +68,9 @@ class Lessons:
         Raises
         ------
         DataError
-            the data set has no spectra.
+            the data set has no spectra, or too little of the songs known by their MFCC.
         """
+        more = _songs_known_by_mfcc(dataset)
         spectra = load_spectra(dataset)
         owners = dataset.segment_songs[split.train]
         songs = np.unique(owners)
@@ -80,11 +82,6 @@ class Lessons:
         targets = dataset.song_targets[songs]
         whole = dataset.segment_counts[songs] >= _CLIP_SEGMENTS
         weights = _balanced(targets, np.where(whole, 1.0, _CLIP_WEIGHT))
-        more = MfccSongs.load(dataset.folder)
-        none = np.empty(0, np.int64)
-        if more is None:
-            shape = (0, frames_seen(dataset.front_end.n_frames), dataset.front_end.n_mfcc)
-            more = MfccSongs(np.empty(shape, np.float32), none, none.reshape(0, 2))
         judged = dataset.segment_songs[split.judge]
         left_out = np.setdiff1d(np.arange(len(dataset.songs)), songs)
         kept = more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
@@ -162,6 +159,21 @@ def watched(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArra
     return features, np.eye(len(dataset.labels), dtype=np.float32)[
         dataset.segment_targets[segments]
     ]
+
+
+def _songs_known_by_mfcc(dataset: Dataset) -> MfccSongs:
+    more = MfccSongs.load(dataset.folder)
+    view = frames_seen(dataset.front_end.n_frames)
+    if more is None:
+        none = np.empty(0, np.int64)
+        frames = np.empty((0, view, dataset.front_end.n_mfcc), np.float32)
+        return MfccSongs(frames, none, none.reshape(0, 2))
+    if more.frames.shape[1] < view:
+        raise DataError(
+            f"The songs known by their MFCC beside {dataset.folder} have {more.frames.shape[1]}"
+            f" frames each; a network hears {view}."
+        )
+    return more
 
 
 def _stretches(
