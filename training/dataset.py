@@ -12,6 +12,7 @@ or, in place of ``features.npy``, shards and a manifest, see :mod:`training.shar
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -26,12 +27,13 @@ from mobile_demo.errors import ModelError
 from mobile_demo.frontend import FrontEnd
 from mobile_demo.scanner.finding import is_address
 from training.sharded import ShardedFeatures
-from training.shards import Shard, find_fault, read_manifest
+from training.shards import MANIFEST, Shard, find_fault, read_manifest
 from training.songs import DataError, LabelledSong
-from training.stores import Folder, Store
+from training.stores import Folder, Store, sha256_of
 
 DATASET_FORMAT = 1
 HEAD = "dataset.json"
+_LEARNED_FROM = ("songs.csv", "features.npy", MANIFEST, "spectra.npy", "mfcc_songs.npz")
 _COLUMNS = ["name", "path", "genre", "artist", "group", "segments"]
 
 
@@ -95,6 +97,19 @@ class Dataset:
                 f" dataset.json say float32 {expected}; prepare the data set again."
             )
         return array
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that can be learned from it, wherever that is, in hexadecimal.
+
+        Of shards the manifest stands for their content, which :meth:`check` compares with it.
+        """
+        whole = hashlib.sha256()
+        for name in _LEARNED_FROM:
+            if (self.folder / name).exists():
+                with open(self.folder / name, "rb") as file:
+                    whole.update(f"{name} {sha256_of(file)}\n".encode())
+        return whole.hexdigest()
 
     @property
     def index_file(self) -> Path:

@@ -39,7 +39,8 @@ def join(count: int, edges: Sequence[Edge]) -> IntArray:
     """Number of each song's group, where some songs are joined, int64 [shape=(count,)]."""
     rows, columns = zip(*edges, strict=True) if edges else ((), ())
     graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    groups: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
+    return groups
 
 
 def by_artist(songs: Sequence[LabelledSong]) -> Iterator[Edge]:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mobile_demo.errors import ModelError
 from mobile_demo.frontend import FrontEnd
+from training.dataset import Dataset
 from training.songs import DataError
 
 RUN_FORMAT = 1
@@ -80,6 +81,7 @@ class Run:
     folder : where it stands
     config : what was asked
     dataset : folder of the data set
+    dataset_sha256 : its digest; empty in runs of older versions
     labels : genres in the order of the outputs
     front_end : what the features were computed with
     normalization : mean and variance of each coefficient, as in the network
@@ -93,6 +95,7 @@ class Run:
     normalization: dict[str, list[float]]
     versions: dict[str, str]
     command: str
+    dataset_sha256: str = ""
 
     def to_json(self) -> str:
         """The content of ``run.json``."""
@@ -101,6 +104,12 @@ class Run:
         values["front_end"] = self.front_end.to_dict()
         values["dataset"] = str(self.dataset)
         return json.dumps(values, indent=2) + "\n"
+
+    def is_of(self, dataset: Dataset) -> bool:
+        """Whether it has learned from this data set, wherever that stands now."""
+        if self.dataset_sha256:
+            return self.dataset_sha256 == dataset.digest
+        return self.dataset == dataset.folder.resolve()
 
     @classmethod
     def load(cls, folder: Path) -> Self:

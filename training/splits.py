@@ -65,6 +65,29 @@ def split_segments(dataset: Dataset, protocol: str, parts: int, seed: int) -> li
     return [Split(train, judge, watch=judge) for train, judge in songs]
 
 
+def without_parts(splits: Sequence[Split], count: int) -> Split:
+    """Judge on the first ``count`` parts, and learn from the others."""
+    judge = np.sort(np.concatenate([split.judge for split in splits[:count]]))
+    train = np.setdiff1d(splits[0].train, judge)
+    return Split(train, judge, watch=judge)
+
+
+def require_all_genres(dataset: Dataset, split: Split, name: str) -> None:
+    """Refuse a split that teaches nothing of a genre.
+
+    Raises
+    ------
+    DataError
+        there is one: where artists cross genres they may all be judged.
+    """
+    lost = _genres_lost(dataset, split.train)
+    if len(lost):
+        raise DataError(
+            f"{name} would learn nothing of {dataset.labels[lost[0]]}: all of its songs, or of"
+            " its artists', are judged; take another --seed, or fewer parts."
+        )
+
+
 def leave_out_songs(dataset: Dataset, split: Split, names: Sequence[str]) -> Split:
     """Learn nothing from some songs, and judge them as before.
 
@@ -89,7 +112,7 @@ def leave_out_songs(dataset: Dataset, split: Split, names: Sequence[str]) -> Spl
         )
     left_out = [position[name] for name in names]
     kept = split.train[~np.isin(dataset.segment_songs[split.train], left_out)]
-    lost = np.setdiff1d(dataset.segment_targets[split.train], dataset.segment_targets[kept])
+    lost = _genres_lost(dataset, kept)
     if len(lost):
         raise DataError(
             f"Without the songs that --leave-out names, no {dataset.labels[lost[0]]} is left to"
@@ -102,7 +125,13 @@ def hold_back(dataset: Dataset, split: Split, protocol: str, seed: int) -> Split
     """Take an eighth of what is learned from, to decide by it when to stop.
 
     It can't be the judged part: a network that is stopped where it does best there has
-    been chosen by the very songs that it is judged on.
+    been chosen by the very songs that it is judged on. Of the eighths the first is taken that
+    leaves some of each genre.
+
+    Raises
+    ------
+    DataError
+        there are too few songs, of a genre or in all.
     """
     targets = dataset.segment_targets[split.train]
     owners = dataset.segment_songs[split.train]
@@ -111,8 +140,15 @@ def hold_back(dataset: Dataset, split: Split, protocol: str, seed: int) -> Split
     if parts < 2:
         raise DataError("There are too few songs to hold some back for --early-stopping.")
     kfold = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    train, watch = next(iter(kfold.split(split.train, targets, groups)))
-    return Split(split.train[train], split.judge, split.train[watch])
+    for train, watch in kfold.split(split.train, targets, groups):
+        if not len(_genres_lost(dataset, split.train[train])):
+            return Split(split.train[train], split.judge, split.train[watch])
+    raise DataError("There is a genre of too few songs to hold some back for --early-stopping.")
+
+
+def _genres_lost(dataset: Dataset, train: IntArray) -> IntArray:
+    """Genres that none of the segments is of."""
+    return np.setdiff1d(np.arange(len(dataset.labels)), dataset.segment_targets[train])
 
 
 def _segments_of(dataset: Dataset, songs: Sequence[int] | IntArray) -> IntArray:
@@ -132,5 +168,5 @@ def _require(dataset: Dataset, targets: IntArray, groups: IntArray, parts: int) 
     if len(np.unique(groups)) < parts or largest < parts:
         raise DataError(
             f"There are too few songs, or groups of songs, for {parts} parts; take fewer folds,"
-            " or a larger --validation."
+            " or a --validation of 0.5."
         )

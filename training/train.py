@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,18 @@ from training.metrics import judge
 from training.networks import PRETRAINED
 from training.runs import HeldOut, Run, TrainingConfig
 from training.songs import DataError
-from training.splits import PROTOCOLS, Split, hold_back, leave_out_songs, split_segments
+from training.splits import (
+    PROTOCOLS,
+    Split,
+    hold_back,
+    leave_out_songs,
+    require_all_genres,
+    split_segments,
+    without_parts,
+)
 from training.strategy import Placement
 
+_FINEST_SHARE = 20  # --validation is taken as the nearest fraction with at most this below
 _KEPT = "model"  # the one network of a run without folds, and the one kept of a run with them
 
 OnEpoch = Callable[[str, History], None]
@@ -107,6 +117,7 @@ def train_run(
             "numpy": np.__version__,
         },
         command=command,
+        dataset_sha256=dataset.digest,
     )
     unfinished = out.with_name(out.name + ".unfinished")
     workshop = Workshop(config, dataset, unfinished, placement, on_epoch, tensorboard)
@@ -138,14 +149,17 @@ def _require_front_end(config: TrainingConfig, dataset: Dataset) -> None:
 
 def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
     """The networks to train, by name, and what each learns from."""
-    parts = config.folds or round(1 / config.validation)
+    share = Fraction(config.validation).limit_denominator(_FINEST_SHARE)
+    parts = config.folds or share.denominator
     splits = split_segments(dataset, config.protocol, parts, config.seed)
     if config.folds:
         plan = {f"fold-{number}": split for number, split in enumerate(splits, start=1)}
         everything = np.arange(len(dataset.segment_songs))
         plan[_KEPT] = Split(everything, judge=everything[:0], watch=everything[:0])
     else:
-        plan = {_KEPT: splits[0]}
+        plan = {_KEPT: without_parts(splits, share.numerator)}
+    for name, split in plan.items():
+        require_all_genres(dataset, split, name)
     if config.leave_out:
         plan = {
             name: leave_out_songs(dataset, split, config.leave_out) for name, split in plan.items()
@@ -164,11 +178,10 @@ def _claim(unfinished: Path, run: Run) -> None:
     marker = unfinished / "run.json"
     if marker.exists():
         before, now = json.loads(marker.read_bytes()), json.loads(content)
-        alike = all(before[key] == now[key] for key in ("normalization", "labels"))
-        if not alike or TrainingConfig.from_dict(before["config"]) != run.config:
+        if any(before.get(key) != now[key] for key in ("config", "dataset_sha256")):
             raise DataError(
-                f"{unfinished} is an interrupted run of another configuration or data set;"
-                " finish that one, name another folder, or remove it."
+                f"{unfinished} is an interrupted run of another configuration, data set or"
+                " version; finish that one, name another folder, or remove it."
             )
         return
     if unfinished.exists():

@@ -12,7 +12,14 @@ from training.dataset import Dataset
 from training.groups import group_songs
 from training.metrics import judge
 from training.songs import DataError, LabelledSong
-from training.splits import leave_out_songs, split_segments
+from training.splits import (
+    Split,
+    hold_back,
+    leave_out_songs,
+    require_all_genres,
+    split_segments,
+    without_parts,
+)
 
 
 def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
@@ -104,3 +111,33 @@ def test_metrics_count_segments_and_votes() -> None:
     assert metrics.segment_accuracy == pytest.approx(9 / 12)
     assert metrics.song_accuracy == pytest.approx(3 / 4)
     assert metrics.song_mean_recall == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_a_share_of_two_fifths_is_judged_by_what_the_other_three_teach() -> None:
+    data = dataset({"jazz": [""] * 20, "rock": [""] * 20})
+    split = without_parts(split_segments(data, "songs", 5, seed=1), 2)
+    assert len(split.judge) == 2 / 5 * len(data.segment_songs)
+    both = np.sort(np.concatenate([split.train, split.judge]))
+    np.testing.assert_array_equal(both, np.arange(len(data.segment_songs)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(rare=st.lists(st.sampled_from("AB"), min_size=2, max_size=6), seed=st.integers(0, 50))
+def test_what_is_held_back_is_never_all_of_a_genre(rare: list[str], seed: int) -> None:
+    data = dataset({"jazz": [""] * 20, "rare": rare, "rock": [""] * 20})
+    everything = np.arange(len(data.segment_songs))
+    try:
+        split = hold_back(data, Split(everything, everything[:0], everything[:0]), "songs", seed)
+    except DataError as error:
+        assert len(set(rare)) == 1 or "too few songs" in str(error)  # noqa: PT017
+        return
+    assert set(data.segment_targets[split.train]) == {0, 1, 2}
+    assert not set(split.train) & set(split.watch)
+
+
+def test_a_split_that_teaches_nothing_of_a_genre_is_an_error() -> None:
+    data = dataset({"jazz": ["A", "B"], "rock": [""] * 4})
+    jazz, rock = (np.flatnonzero(data.segment_targets == target) for target in (0, 1))
+    with pytest.raises(DataError, match="fold-1 would learn nothing of jazz"):
+        require_all_genres(data, Split(rock, jazz, jazz), "fold-1")
+    require_all_genres(data, Split(np.concatenate([jazz, rock[:3]]), rock[3:], rock[3:]), "fold-1")

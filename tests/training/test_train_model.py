@@ -94,20 +94,6 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_network(
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_is_not_continued_with_another_configuration(
-    dataset: Dataset, tmp_path: Path, run_command: Command
-) -> None:
-    unfinished = tmp_path / "run.unfinished"
-    run_command(TRAIN, dataset.folder, "--model", "ann", "--epochs", 1, "--out", tmp_path / "run")
-    (tmp_path / "run").rename(unfinished)
-    result = run_command(
-        TRAIN, dataset.folder, "--model", "ann", "--epochs", 2, "--out", tmp_path / "run"
-    )
-    assert result.returncode == 1
-    assert "interrupted run of another configuration" in result.stderr
-
-
-@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch_and_never_looks_at_the_judged_songs(
     tmp_path: Path, run_command: Command
 ) -> None:

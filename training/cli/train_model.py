@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 DEFAULT = TrainingConfig()
 USUAL = {"residual": TrainingConfig(batch_size=100, learning_rate=2e-3)}
 """Where a network is trained otherwise than the published ones."""
+NOT_OF = {
+    "musicnn": (
+        *("epochs", "batch_size", "learning_rate", "early_stopping", "balance_genres", "members"),
+        *("tensorboard", "strategy"),
+    ),
+    "residual": ("early_stopping", "balance_genres", "pretrained", "tensorboard", "strategy"),
+}
+"""Options that a network has no use for; to take them without a word would look as if it had."""
+NOT_OF_THE_PUBLISHED = ("members", "pretrained")
 ALL = "all"
 
 
 def train_model(
+    context: typer.Context,
     dataset: Annotated[
         Path | None, typer.Argument(help="Data set that prepare-dataset made.")
     ] = None,
@@ -56,7 +66,8 @@ def train_model(
     epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
     batch_size: Annotated[int | None, typer.Option(min=1, show_default="32; residual: 100")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam.", show_default="1e-4; residual: 2e-3")
+        float | None,
+        typer.Option(min=1e-9, help="Of Adam.", show_default="1e-4; residual: 2e-3"),
     ] = None,
     early_stopping: Annotated[
         int,
@@ -130,6 +141,7 @@ def train_model(
             raise PocketGenreError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
     if folds == 1:
         raise PocketGenreError("--folds 1 leaves nothing to learn from; take 2 or more, or none.")
+    _refuse_useless(context, model)
     usual = USUAL.get(model, DEFAULT)
     config = TrainingConfig(
         model=model,
@@ -137,8 +149,8 @@ def train_model(
         folds=folds,
         validation=validation,
         epochs=epochs,
-        batch_size=batch_size or usual.batch_size,
-        learning_rate=learning_rate or usual.learning_rate,
+        batch_size=usual.batch_size if batch_size is None else batch_size,
+        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         early_stopping=early_stopping,
         seed=seed,
         balance_genres=balance_genres,
@@ -155,11 +167,26 @@ def train_model(
         for name in NETWORKS:
             folder = out / f"{name}-{each_protocol}"
             one = replace(config, model=name, protocol=each_protocol)
-            done = folder.exists() and Run.load(folder).config == one
-            if not done:
+            if not folder.exists():
                 _train(one, data, folder, placement, tensorboard)
+            elif not _is_this_one(Run.load(folder), one, data):
+                raise PocketGenreError(
+                    f"{folder} is a run of another configuration or data set; name another --out."
+                )
             runs.append(folder)
     say(f"Compare them: compare-runs {' '.join(map(str, runs))} --out {out}")
+
+
+def _refuse_useless(context: typer.Context, model: str) -> None:
+    for option in NOT_OF.get(model, NOT_OF_THE_PUBLISHED):
+        source = context.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            flag = "--" + option.replace("_", "-")
+            raise PocketGenreError(f"{model} takes no {flag}; leave it out.")
+
+
+def _is_this_one(run: Run, config: TrainingConfig, data: Dataset) -> bool:
+    return run.config == config and run.is_of(data)
 
 
 def _train(
