@@ -177,8 +177,7 @@ def _claim(unfinished: Path, run: Run) -> None:
     content = run.to_json().encode()
     marker = unfinished / "run.json"
     if marker.exists():
-        before, now = json.loads(marker.read_bytes()), json.loads(content)
-        if any(before.get(key) != now[key] for key in ("config", "dataset_sha256")):
+        if not _begins(marker.read_bytes(), run):
             raise DataError(
                 f"{unfinished} is an interrupted run of another configuration, data set or"
                 " version; finish that one, name another folder, or remove it."
@@ -188,6 +187,16 @@ def _claim(unfinished: Path, run: Run) -> None:
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
     write_atomically(marker, content)
+
+
+def _begins(marker: bytes, run: Run) -> bool:
+    """Whether a ``run.json`` is of this run, begun."""
+    try:
+        before = json.loads(marker)
+        config = TrainingConfig.from_dict(before["config"])
+        return bool(config == run.config and before["dataset_sha256"] == run.dataset_sha256)
+    except (ValueError, KeyError, TypeError, AttributeError):  # damaged, or of another version
+        return False
 
 
 def _train_and_ask(workshop: Workshop, name: str, split: Split) -> HeldOut:
