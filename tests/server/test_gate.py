@@ -1,6 +1,7 @@
 """Who may ask, and what is refused before anything is read."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from mobile_demo.errors import PocketGenreError
 from server.settings import Settings
+from server.telemetry import JsonLines, PlainLines
 from tests.conftest import Command
 from tests.server.serving import Serving, serving
 
@@ -178,6 +180,41 @@ def test_the_log_has_the_id_and_never_a_name_or_a_path_that_is_not_ours(
     assert mine[0]["bytes"] > (songs / "Bells.m4a").stat().st_size
     for secret in ("Bells", "secret", TOKEN):
         assert secret not in guarded.log.read_text()
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined"])
+def test_a_name_that_its_charset_does_not_hold_is_refused_and_not_written_down(
+    server: Serving, charset: str
+) -> None:
+    name = b"xn--my-secret-diary-"
+    part = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="%s"' % name
+    kind = {"Content-Type": f"multipart/form-data; boundary=edge; charset={charset}"}
+    with server.client() as client:
+        body = part + b"\r\n\r\nx\r\n--edge--\r\n"
+        response = client.post("/v1/classify", content=body, headers=kind)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+    assert "secret" not in response.text
+    assert "secret" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("form", [PlainLines(), JsonLines()])
+def test_a_fault_is_logged_by_its_type_and_place_without_its_text(form: logging.Formatter) -> None:
+    def fault(name: str) -> None:
+        try:
+            int(name)
+        except ValueError as error:
+            raise KeyError(name) from error
+
+    with pytest.raises(KeyError) as caught:
+        fault("-".join(["my", "secret"]))  # in no line of the source, which frames show
+    record = logging.LogRecord(
+        "server", logging.ERROR, "", 0, "fault", None, (caught.type, caught.value, caught.tb)
+    )
+    line = form.format(record)
+    assert "my-secret" not in line
+    assert "ValueError" in line
+    assert "KeyError" in line
+    assert line.count("in fault") == 2
 
 
 def test_metrics_count_what_happens(server: Serving, songs: Path, tmp_path: Path) -> None:
