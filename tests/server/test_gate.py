@@ -3,12 +3,14 @@
 import json
 import logging
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mobile_demo.errors import PocketGenreError
+from server.cli import serve_classifier
 from server.settings import Settings
 from server.telemetry import JsonLines, PlainLines
 from tests.conftest import Command
@@ -51,7 +53,20 @@ def test_a_port_that_is_taken_is_named(run_command: Command, server: Serving) ->
     port = server.url.rpartition(":")[2]
     result = run_command("server.cli", "--port", port)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"Error: Port {port} of 127.0.0.1 cannot be had (Address")
+    assert result.stderr == (
+        f"Error: Port {port} of 127.0.0.1 cannot be had (Address already in use); choose another"
+        " --host or --port.\n"
+    )
+
+
+def test_the_way_to_open_it_that_help_shows_tells_the_token() -> None:
+    shown = re.search(r"`(export [^`]+ --host 0\.0\.0\.0)`", serve_classifier.__doc__ or "")
+    assert shown
+    server = "serve-classifier() { printenv POCKETGENRE_TOKEN; }"
+    command = ["bash", "-c", f"{server}\n{shown[1]}"]
+    told, used = subprocess.check_output(command, text=True).split()
+    assert told == used
+    assert Settings(host="0.0.0.0", token=told)
 
 
 @pytest.mark.parametrize(
