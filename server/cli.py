@@ -136,7 +136,8 @@ def serve_classifier(
 
     - `serve-classifier --models exports --model exports/cnn.tflite`
 
-    - `POCKETGENRE_TOKEN=$(openssl rand -hex 16) serve-classifier --host 0.0.0.0`
+    - `export POCKETGENRE_TOKEN=$(openssl rand -hex 16); echo $POCKETGENRE_TOKEN;
+      serve-classifier --host 0.0.0.0`
     """
     limits = Limits(
         round(max_mb * 1e6), upload_seconds, max_files, max_minutes * 60, max_seconds, queue
@@ -179,7 +180,7 @@ def _bound(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = error.strerror or os.strerror(error.errno or 0)
+        reason = (error.strerror or os.strerror(error.errno or 0)).partition(" (while")[0]
         raise PocketGenreError(
             f"Port {settings.port} of {settings.host} cannot be had ({reason}); choose another"
             " --host or --port."

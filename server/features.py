@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from typing import Literal
 
 import numpy as np
@@ -89,20 +90,19 @@ def _from_npy(content: bytes, limit: int) -> NDArray[np.float64]:
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, _, dtype = read_header(file)
+        shape, by_column, dtype = read_header(file)
     except Exception as error:  # whatever a damaged header makes of NumPy's parser
         raise FeaturesError("the features are not a .npy file that NumPy reads") from error
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
         raise FeaturesError(f"the features are numbers, not {dtype}")
-    count = 1
-    for length in shape:
-        count *= length
-    if len(shape) > 3 or count > limit or count * dtype.itemsize != len(content) - file.tell():
+    # NumPy takes any int for a length: one below zero, True, or one that no memory could hold.
+    lengths = len(shape) <= 3 and all(type(n) is int and 0 < n <= limit for n in shape)
+    count = math.prod(shape) if lengths else 0
+    if not 0 < count <= limit or count * dtype.itemsize != len(content) - file.tell():
         raise FeaturesError("the .npy file's header doesn't fit its size, or it is too large")
-    file.seek(0)
-    with np.errstate(all="ignore"):
-        table: NDArray[np.float64] = np.load(file, allow_pickle=False).astype(np.float64)
-    return table
+    table = np.frombuffer(content, dtype, offset=file.tell())
+    with np.errstate(all="ignore"):  # what is no number is refused by who called
+        return table.reshape(shape, order="F" if by_column else "C").astype(np.float64)
 
 
 def _from_json(content: bytes, limit: int) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The models that a request can choose among, by name alone."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -114,17 +115,20 @@ def open_shelf(model: str, folder: Path | None) -> Shelf:
     ModelError
         a file is missing, broken or of a name that is taken.
     """
-    paths = {path.stem: path for path in (*SHIPPED.values(), *SHIPPED_WAVEFORM.values())}
-    more = [Path(model)] if model.endswith(".tflite") else []
+    files = [*SHIPPED.values(), *SHIPPED_WAVEFORM.values()]
+    first = model
+    if model.endswith(".tflite"):
+        files.append(Path(model))
+        first = Path(model).stem
     if folder is not None:
         found = sorted(path for path in folder.glob("*.tflite") if card_path(path).is_file())
         if not found:
             raise ModelError(
                 f"There is no .tflite file with its card in {folder}; export-tflite writes both."
             )
-        more += [path for path in found if path not in more]
-    first = Path(model).stem if more and model.endswith(".tflite") else model
-    files = [*paths.values(), *more]
+        files += found
+    # One file may be named in several ways; under two names, as a link can have it, it is two.
+    files = list({(path.stem, os.path.realpath(path)): path for path in files}.values())
     if first not in {path.stem for path in files}:
         names = ", ".join(path.stem for path in files)
         raise ModelError(f"There is no model {first}; there are {names}. Or name a .tflite file.")

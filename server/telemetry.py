@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 import time
+import traceback
+from types import TracebackType
 from typing import Any
 
 from prometheus_client import (
@@ -52,7 +54,22 @@ class Metrics:
         )  # fmt: skip
 
 
-class JsonLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    def formatException(  # noqa: N802
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...],
+    ) -> str:
+        """Where a fault was raised and of what type, without its text: that may be a name."""
+        lines: list[str] = []
+        error = ei[1]
+        while error is not None:
+            lines = [*traceback.format_tb(error.__traceback__), type(error).__name__, *lines]
+            cause = None if error.__suppress_context__ else error.__context__
+            error = error.__cause__ or cause
+        return "\n".join(line.rstrip() for line in lines)
+
+
+class JsonLines(_Lines):
     """A JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -65,7 +82,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields)
 
 
-class PlainLines(logging.Formatter):
+class PlainLines(_Lines):
     """A line to read."""
 
     def format(self, record: logging.LogRecord) -> str:

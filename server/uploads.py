@@ -59,6 +59,8 @@ async def received(
         if "Too many files" in error.detail:
             raise Problem("too-many-files", f"A request takes {most} files at most.") from error
         raise Problem("invalid-request", f"The body cannot be read: {error.detail}") from error
+    except UnicodeError:  # the client chooses the charset, and what it raises holds the name
+        raise Problem("invalid-request", "A name or field is not of the body's charset.") from None
     try:
         yield await asyncio.to_thread(_sorted_out, form, parts)
     finally:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,15 @@ class Serving:
     def get(self, path: str, **options) -> httpx.Response:
         with self.client() as client:
             return client.get(path, **options)
+
+    def get_as_written(self, path: str) -> bytes:
+        """The answer, head included, to a path that a client's library would set right."""
+        host, port = self.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=120) as connection:
+            connection.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            )
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
 
     def metric(self, sample: str) -> float:
         """What is counted under that name; 0 for what never happened."""

@@ -1,14 +1,18 @@
 """Who may ask, and what is refused before anything is read."""
 
 import json
+import logging
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mobile_demo.errors import PocketGenreError
+from server.cli import serve_classifier
 from server.settings import Settings
+from server.telemetry import JsonLines, PlainLines
 from tests.conftest import Command
 from tests.server.serving import Serving, serving
 
@@ -49,7 +53,20 @@ def test_a_port_that_is_taken_is_named(run_command: Command, server: Serving) ->
     port = server.url.rpartition(":")[2]
     result = run_command("server.cli", "--port", port)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"Error: Port {port} of 127.0.0.1 cannot be had (Address")
+    assert result.stderr == (
+        f"Error: Port {port} of 127.0.0.1 cannot be had (Address already in use); choose another"
+        " --host or --port.\n"
+    )
+
+
+def test_the_way_to_open_it_that_help_shows_tells_the_token() -> None:
+    shown = re.search(r"`(export [^`]+ --host 0\.0\.0\.0)`", serve_classifier.__doc__ or "")
+    assert shown
+    server = "serve-classifier() { printenv POCKETGENRE_TOKEN; }"
+    command = ["bash", "-c", f"{server}\n{shown[1]}"]
+    told, used = subprocess.check_output(command, text=True).split()
+    assert told == used
+    assert Settings(host="0.0.0.0", token=told)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +151,6 @@ def test_nothing_is_sniffed_framed_or_loaded_from_elsewhere(server: Serving, pat
     ("path", "code"),
     [
         ("/nowhere", "unknown-path"),
-        ("/page/../../settings.py", "unknown-path"),
-        ("/page/%2e%2e/settings.py", "unknown-path"),
-        ("/page/..%2fapp.py", "unknown-path"),
         ("/v1/classify", "wrong-method"),
         ("/v1/model?model=nobody", "unknown-model"),
         ("/v1/model?model=../../etc/passwd", "unknown-model"),
@@ -151,6 +165,16 @@ def test_what_there_is_not_is_a_problem_with_a_code(server: Serving, path: str, 
     assert problem["status"] == response.status_code
     assert problem["type"] == f"urn:pocketgenre:problem:{code}"
     assert problem["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/page/../app.py", "/page/../../server/app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py"],
+)
+def test_nothing_beside_the_page_is_served(server: Serving, path: str) -> None:
+    answer = server.get_as_written(path)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b'"unknown-path"' in answer
 
 
 def test_a_request_keeps_its_id_if_it_is_one(guarded: Serving) -> None:
@@ -178,6 +202,41 @@ def test_the_log_has_the_id_and_never_a_name_or_a_path_that_is_not_ours(
     assert mine[0]["bytes"] > (songs / "Bells.m4a").stat().st_size
     for secret in ("Bells", "secret", TOKEN):
         assert secret not in guarded.log.read_text()
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "undefined"])
+def test_a_name_that_its_charset_does_not_hold_is_refused_and_not_written_down(
+    server: Serving, charset: str
+) -> None:
+    name = b"xn--my-secret-diary-"
+    part = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="%s"' % name
+    kind = {"Content-Type": f"multipart/form-data; boundary=edge; charset={charset}"}
+    with server.client() as client:
+        body = part + b"\r\n\r\nx\r\n--edge--\r\n"
+        response = client.post("/v1/classify", content=body, headers=kind)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+    assert "secret" not in response.text
+    assert "secret" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("form", [PlainLines(), JsonLines()])
+def test_a_fault_is_logged_by_its_type_and_place_without_its_text(form: logging.Formatter) -> None:
+    def fault(name: str) -> None:
+        try:
+            int(name)
+        except ValueError as error:
+            raise KeyError(name) from error
+
+    with pytest.raises(KeyError) as caught:
+        fault("-".join(["my", "secret"]))  # in no line of the source, which frames show
+    record = logging.LogRecord(
+        "server", logging.ERROR, "", 0, "fault", None, (caught.type, caught.value, caught.tb)
+    )
+    line = form.format(record)
+    assert "my-secret" not in line
+    assert "ValueError" in line
+    assert "KeyError" in line
+    assert line.count("in fault") == 2
 
 
 def test_metrics_count_what_happens(server: Serving, songs: Path, tmp_path: Path) -> None:

@@ -44,14 +44,19 @@ def test_too_many_bytes_without_saying_so(strict: Serving) -> None:
         for _ in range(1_000):
             yield bytes(65_536)
 
+    refused = 'pocketgenre_requests_total{method="POST",path="/v1/classify",status="413"}'
+    before = strict.metric(refused)
     with strict.client() as client:
         try:
             response = client.post(
                 "/v1/classify", content=body(), headers={"Content-Type": MULTIPART}
             )
         except httpx.WriteError:  # the server has hung up on the rest
-            return
-    assert code_of(response) == (413, "too-large")
+            pass
+        else:
+            assert code_of(response) == (413, "too-large")
+    assert strict.metric(refused) == before + 1
+    assert strict.get("/healthz").json() == {"status": "ok"}
 
 
 def test_too_long_a_song(strict: Serving, tmp_path: Path) -> None:

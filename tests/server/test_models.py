@@ -75,6 +75,33 @@ def test_a_file_can_be_the_default(tmp_path: Path) -> None:
     assert open_shelf("mine", tmp_path / "exports").default == "mine"
 
 
+def test_a_file_that_is_named_in_several_ways_is_one_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "mods", "mine")
+    (tmp_path / "link").symlink_to("mods")
+    for name in ("mods/mine.tflite", tmp_path / "mods/mine.tflite", "link/../mods/mine.tflite"):
+        for folder in ("mods", "link", tmp_path / "mods"):
+            shelf = open_shelf(str(name), Path(folder))
+            assert shelf.default == "mine"
+            assert len(shelf.by_name) == len(SHIPPED) + len(SHIPPED_WAVEFORM) + 1
+    shipped = SHIPPED["standard"]
+    for folder in (None, shipped.parent):
+        shelf = open_shelf(str(shipped), folder)
+        assert shelf.default == "standard"
+        assert len(shelf.by_name) == len(SHIPPED) + len(SHIPPED_WAVEFORM)
+
+
+def test_a_file_that_links_name_twice_can_be_chosen_by_both_names(tmp_path: Path) -> None:
+    version = put(tmp_path, "version-3")
+    for of in (version, card_path(version)):
+        (tmp_path / f"latest{of.suffix}").symlink_to(of.name)
+    shelf = open_shelf(str(tmp_path / "latest.tflite"), tmp_path)
+    assert shelf.default == "latest"
+    assert "version-3" in shelf.by_name
+
+
 def test_what_can_not_be_served_is_named(tmp_path: Path, run_command: Command) -> None:
     with pytest.raises(ModelError, match="There is no model nobody; there are standard, best"):
         open_shelf("nobody", None)

@@ -252,6 +252,21 @@ def test_a_table_of_a_shape_that_nothing_explains(server: Serving, song: Path) -
     assert "(1, 50, 13)" in answer["cause"]["detail"]
 
 
+def with_shape(shape: str, numbers: int = 5) -> bytes:
+    """So many numbers and a header that has them of another shape."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8 * numbers)
+
+
+def test_a_table_that_is_stored_by_column_is_read_as_one_by_row(
+    server: Serving, song: Path
+) -> None:
+    device = np.asfortranarray(mfcc(samples_of(song)[:SIZE]))
+    assert b"'fortran_order': True" in as_npy(device)
+    assert ask(server, song, as_npy(device))["same"]
+    assert ask(server, song, as_npy(device.astype(">f8")))["same"]
+
+
 class Harm:
     def __reduce__(self) -> tuple:
         return (Path.touch, (Path("/tmp/harmed-by-a-pickle"),))
@@ -269,6 +284,12 @@ class Harm:
         "not numbers": as_npy(np.full((130, 13), np.nan)),
         "four axes": as_npy(np.zeros((1, 1, 130, 13))),
         "nothing": as_npy(np.zeros((0, 13))),
+        "lengths below zero": with_shape("(-1, -5)"),
+        "three of them": with_shape("(-1, -1, 5)"),
+        "one that is unknown": with_shape("(-1, 5)"),
+        "nothing of a huge length": with_shape(f"(0, {10**30})", 0),
+        "nothing of a large length": with_shape(f"(0, {2**62})", 0),
+        "a truth for a length": with_shape("(True, 1, 5)"),
         "ragged": b"[[1, 2], [3]]",
         "deep": b"[" * 100_000,
         "a word": b'"features"',
