@@ -14,7 +14,7 @@ or, in place of ``features.npy``, shards and a manifest, see :mod:`training.shar
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -173,6 +173,7 @@ def save_dataset(
     front_end: FrontEnd,
     songs: Sequence[LabelledSong],
     parts: Sequence[Path],
+    write_beside: Callable[[Dataset], None] = lambda dataset: None,
 ) -> Dataset:
     """Join the songs' features to a data set.
 
@@ -185,6 +186,7 @@ def save_dataset(
     front_end : what the features were computed with
     songs : the songs
     parts : a ``.npy`` file of each song's features, in the same order
+    write_beside : writes what belongs to the data set besides, before the head
     """
     store = Folder(folder)
     store.remove([HEAD])
@@ -200,6 +202,7 @@ def save_dataset(
     joined.flush()
     del joined
     temporary.replace(folder / "features.npy")
+    write_beside(Dataset(folder, audio, front_end, tuple(songs), np.array(counts, np.int64)))
     save_index(store, audio, front_end, songs, counts)
     return load_dataset(folder)
 

@@ -1,6 +1,7 @@
 """The classifier on musicnn: its pruned towers say what musicnn's graph says."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from tests.conftest import Command
+from tests.conftest import REPOSITORY, Command
 from tests.training.fabricated import fabricate_dataset
 from training.musicnn.checkpoint import TOWERS, Checkpoint
 from training.musicnn.classifier import fit_head
@@ -145,6 +146,19 @@ def test_every_channel_of_the_front_end_comes_in_a_like_range(
 def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no weights of musicnn"):
         Checkpoint.load(tmp_path, TOWERS[0])
+
+
+def test_weights_that_were_unpacked_by_half_are_not_there_for_make(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "dev" / "bin" / "python"  # downloads and unpacks
+    python.parent.mkdir(parents=True)
+    make = ["make", "-f", REPOSITORY / "Makefile", "-o", ".venv/dev/ready", "data/musicnn"]
+    unpack = '#!/bin/sh\n[ "$2" != zipfile ] || { mkdir -p "$5/musicnn" && exit %d; }\n'
+    for status, is_there in ((1, False), (0, True)):
+        python.write_text(unpack % status)
+        python.chmod(0o755)
+        done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is is_there, done.stderr
+        assert (tmp_path / "data" / "musicnn" / "musicnn").exists() is is_there
 
 
 @pytest.mark.parametrize("genres", [("jazz", "rock"), ("jazz", "polka", "rock")])

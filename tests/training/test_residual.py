@@ -22,6 +22,7 @@ from training.mfcc_songs import MfccSongs
 from training.residual.augment import Stretch, decibels_to_mfcc, mix_up
 from training.residual.lessons import Lessons
 from training.residual.network import STRIDE, training_network, whole_network
+from training.songs import DataError
 from training.spectra import load_spectra
 from training.splits import Split
 
@@ -160,6 +161,26 @@ def test_songs_known_by_their_mfcc_are_left_out_where_kin_is_judged(
     again = run_command(PREPARE, audio, "--out", tmp_path / "data")
     assert again.returncode == 0, again.stderr
     assert MfccSongs.load(tmp_path / "data") is None  # the groups may be others now
+
+
+def test_a_data_set_is_finished_when_all_that_was_asked_for_stands_beside_it(
+    audio: Path, tmp_path: Path, run_command: Command
+) -> None:
+    strangers = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
+    known = write_mfcc_songs(tmp_path / "more.npz", [("a", "noise", "")])
+    command = [PREPARE, audio, "--out", tmp_path / "data", "--spectra", "--mfcc-songs"]
+    for last in (known, strangers):
+        result = run_command(*command, last)
+    assert result.returncode == 1
+    assert "knows genres that the data set doesn't: polka" in result.stderr
+    assert "Traceback" not in result.stderr
+    with pytest.raises(DataError, match="not a finished data set"):
+        load_dataset(tmp_path / "data")  # though it was one before
+    result = run_command(*command, known)
+    assert result.returncode == 0, result.stderr
+    data = load_dataset(tmp_path / "data")
+    assert len(load_spectra(data)) == len(data.songs)
+    assert MfccSongs.load(data.folder) is not None
 
 
 def test_a_clip_shorter_than_a_segment_is_repeated_in_its_spectrum(
