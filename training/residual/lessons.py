@@ -61,9 +61,6 @@ class Lessons:
     def of(cls, dataset: Dataset, split: Split, mean: FloatArray) -> Self:
         """What may be learned from by a split.
 
-        Songs known by their MFCC count only where they are kin with none of the data set's that
-        is not learned from: neither with one that is judged, nor with one that is left out.
-
         Raises
         ------
         DataError
@@ -80,14 +77,7 @@ class Lessons:
         targets = dataset.song_targets[songs]
         whole = dataset.segment_counts[songs] >= _CLIP_SEGMENTS
         weights = _balanced(targets, np.where(whole, 1.0, _CLIP_WEIGHT))
-        more = MfccSongs.load(dataset.folder)
-        none = np.empty(0, np.int64)
-        if more is None:
-            shape = (0, frames_seen(dataset.front_end.n_frames), dataset.front_end.n_mfcc)
-            more = MfccSongs(np.empty(shape, np.float32), none, none.reshape(0, 2))
-        judged = dataset.segment_songs[split.judge]
-        left_out = np.setdiff1d(np.arange(len(dataset.songs)), songs)
-        kept = more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
+        more, kept = known_by_mfcc(dataset, split)
         of_kept = more.targets[kept]
         return cls(
             front_end=dataset.front_end,
@@ -154,6 +144,33 @@ class Lessons:
         frames = starts[:, np.newaxis] + np.arange(view)
         views: FloatArray = self.mfcc_frames[songs[:, np.newaxis], frames]
         return views
+
+
+def known_by_mfcc(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
+    """The songs known by their MFCC, perhaps none, and which of them may be learned from.
+
+    They count only where they are kin with none of the data set's that is not learned from:
+    neither with one that is judged, nor with one that is left out.
+
+    Returns
+    -------
+    songs, positions
+        those beside the data set, and int64 [shape=(n,)] of those that may be learned from.
+
+    Raises
+    ------
+    DataError
+        their file is damaged.
+    """
+    more = MfccSongs.load(dataset.folder)
+    if more is None:
+        none = np.empty(0, np.int64)
+        shape = (0, frames_seen(dataset.front_end.n_frames), dataset.front_end.n_mfcc)
+        more = MfccSongs(np.empty(shape, np.float32), none, none.reshape(0, 2))
+    judged = dataset.segment_songs[split.judge]
+    learned_from = dataset.segment_songs[split.train]
+    left_out = np.setdiff1d(np.arange(len(dataset.songs)), learned_from)
+    return more, more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
 
 
 def watched(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArray]:
