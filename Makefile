@@ -39,9 +39,11 @@ bench: .venv/bench/ready .venv/tflite-runtime/ready  ## Measure speed ratios, ea
 check-arm64: .venv/dev/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
 	.venv/dev/bin/python -m tests.arm64.check
 
-data/musicnn: .venv/dev/ready  ## Fetch musicnn's weights, for train-model --model musicnn
+data/musicnn: | .venv/dev/ready  ## Fetch musicnn's weights, for train-model --model musicnn
 	@.venv/dev/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
-	@.venv/dev/bin/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn
+	@rm -rf data/musicnn.part
+	@.venv/dev/bin/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
+	@mv data/musicnn.part data/musicnn
 
 # The shipped models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
 # songs, known by their MFCC). Each step is done once; an interrupted one goes on.

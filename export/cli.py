@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from export.form import Form, Input, family
+from export.probes import require_runtime
 from mobile_demo.card import card_path
 from mobile_demo.cli.console import Debug, progress, run, say
 from mobile_demo.errors import PocketGenreError
@@ -54,16 +55,20 @@ def export_tflite(
     input: Annotated[
         InputKind | None,
         typer.Option(
-            help="What the file takes: a segment's features, or its samples (waveform).",
-            show_default="the features that the run was trained on",
+            help="What the file takes: a segment's features, of the kind that the run was trained"
+            " on (mfcc or log-mel), or its samples (waveform).",
+            show_default="the run's features",
         ),
     ] = None,
     quantization: Annotated[
-        QuantizationKind, typer.Option(help="How the network behind the MFCC computes.")
+        QuantizationKind, typer.Option(help="How the network behind the features computes.")
     ] = QuantizationKind.int8,
     io: Annotated[
         IoType,
-        typer.Option(help="Type of input and output; with int8 the caller standardises."),
+        typer.Option(
+            help="Type of input and output. int8 goes with features and --quantization int8 alone,"
+            " and the caller standardises."
+        ),
     ] = IoType.float32,
     representative: Annotated[
         int, typer.Option(min=10, help="Segments that calibrate int8, evenly by genre.")
@@ -99,8 +104,8 @@ def export_tflite(
     - `export-tflite runs/cnn --all --out exports`
     """
     _check_out(out, is_folder=all_forms)
-    if other_python and not os.access(other_python, os.X_OK):
-        raise PocketGenreError(f"{other_python} cannot be started; name a Python's executable.")
+    if other_python:
+        require_runtime(other_python)
     source = Run.load(run_folder)
     features = source.front_end.features
     if input not in (None, features, InputKind.waveform):

@@ -1,11 +1,12 @@
 """One table over all forms of a network: what each costs and what it is worth."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from export.report import ExportReport
+from training.evaluation_page import markdown_table
 from training.songs import DataError
 
 
@@ -37,12 +38,11 @@ class Comparison:
             " file's includes its MFCC. Labels and songs are of what each network was not"
             " trained on.",
             "",
-            _line(["file", "bytes", *runtimes, "tensors", "labels as Keras", "songs right"]),
-            _line(["---"] * (5 + len(runtimes))),
         ]
+        rows = []
         for file, report in self.reports.items():
             if isinstance(report, DataError):
-                lines.append(_line([f"`{file}`", f"not made: {report}", *[""] * len(runtimes)]))
+                rows.append([f"`{file}`", f"not made: {report}"])
                 continue
             heldout = report.labels[-1]
             name = f"`{file}`" if report.holds else f"`{file}` (**not written: parity broken**)"
@@ -52,7 +52,9 @@ class Comparison:
             ]
             memory = f"{report.probes[0].arena / 1024:,.0f} KiB"
             agree, right = f"{heldout.segment_agreement:.1%}", f"{heldout.tflite_accuracy:.1%}"
-            lines.append(_line([name, f"{report.size:,}", *times, memory, agree, right]))
+            rows.append([name, f"{report.size:,}", *times, memory, agree, right])
+        columns = ["file", "bytes", *runtimes, "tensors", "labels as Keras", "songs right"]
+        lines.append(markdown_table(columns, rows))
         if made:
             keras = made[0].labels[-1]
             lines += ["", f"Keras itself: {keras.keras_accuracy:.1%} of {keras.songs} songs right."]
@@ -73,7 +75,3 @@ class Comparison:
             "song_accuracy": heldout.tflite_accuracy,
             "song_accuracy_keras": heldout.keras_accuracy,
         }
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

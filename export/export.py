@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from export.calibration import calibration_segments, typical
+from export.cards import accuracy_of, training_of
 from export.convert import Network, convert
 from export.fixtures import difficult_segments
 from export.form import Form
@@ -28,6 +30,7 @@ from mobile_demo.features import segment_features
 from mobile_demo.frontend import FrontEnd
 from training.checkpoints import load_network
 from training.dataset import Dataset
+from training.evaluate import heldout_of
 from training.features import librosa_features
 from training.fit import predict
 from training.networks import PRETRAINED
@@ -67,7 +70,7 @@ class Exporter:
     Raises
     ------
     DataError
-        the run and the data set don't belong together.
+        the data set is not the one that the run was trained on, or no longer.
     """
 
     run: Run
@@ -76,16 +79,11 @@ class Exporter:
     other_python: Path | None = None
 
     def __post_init__(self) -> None:
-        run, dataset = self.run, self.dataset
-        if dataset.labels != run.labels or dataset.front_end != run.front_end:
-            raise DataError(
-                f"The data set {dataset.folder} has other genres or another front end than the"
-                f" run {run.folder}; name the one that it was trained on."
-            )
+        _ = self._parts  # before any work: what doesn't fit is refused
 
     def steps(self, forms: Sequence[Form]) -> int:
         """How often :meth:`export` calls its ``on_step``."""
-        networks = 1 + len(self.run.heldout())
+        networks = 1 + len(self._parts)
         return len(forms) * networks + len(self.dataset.songs)
 
     def export(self, forms: Sequence[Form], on_step: Step) -> list[Export | DataError]:
@@ -110,7 +108,7 @@ class Exporter:
             the audio is gone or has changed.
         """
         model = self._network(self.run.folder / "model.keras")
-        parts = self.run.heldout()
+        parts = self._parts
         made = [self._convert(model, parts, form, on_step) for form in forms]
         judges = [judge for judging in made if isinstance(judging, list) for judge in judging]
         in_graph = GraphFeatures(_front_alone(self.run.front_end))
@@ -124,7 +122,7 @@ class Exporter:
                 exports.append(judging)
                 continue
             labels = self._label_parity(kept, parts, [next(answers) for _ in judging])
-            card = self._with_accuracy(judging[0].card, labels[1])
+            card = replace(judging[0].card, accuracy=accuracy_of(self.run, labels[1]))
             report = self._report(form, judging[0].model, card, features, labels)
             if not report.holds:
                 calibration, _ = self._calibration(model, self._everything)
@@ -138,10 +136,17 @@ class Exporter:
         return np.arange(len(self.dataset.segment_songs))
 
     @cached_property
+    def _parts(self) -> list[HeldOut]:
+        return heldout_of(self.run, self.dataset)
+
+    @cached_property
+    def _training(self) -> dict[str, Any]:
+        return training_of(self.run, self.dataset, self._temperature)
+
+    @cached_property
     def _temperature(self) -> float:
-        parts = self.run.heldout()
-        segments = np.concatenate([part.segments for part in parts])
-        probabilities = np.concatenate([part.probabilities for part in parts])
+        segments = np.concatenate([part.segments for part in self._parts])
+        probabilities = np.concatenate([part.probabilities for part in self._parts])
         return fit_temperature(probabilities, self.dataset.segment_targets[segments])
 
     def _network(self, path: Path) -> keras.Model:
@@ -249,7 +254,7 @@ class Exporter:
         )
 
     def _card(self, model: keras.Model, form: Form) -> ModelCard:
-        run, dataset = self.run, self.dataset
+        run = self.run
         return ModelCard(
             name=run.config.model,
             labels=run.labels,
@@ -258,31 +263,8 @@ class Exporter:
             input=form.input,
             standardization=_standardization(model) if form.io == "int8" else None,
             licence=LICENCES.get(run.config.model, "Apache-2.0"),
-            training={
-                "data": f"{dataset.folder.name}: {len(dataset.songs)} songs,"
-                f" {len(dataset.segment_songs)} segments",
-                "command": run.command,
-                "protocol": run.config.protocol,
-                "folds": run.config.folds,
-                "epochs": run.config.epochs,
-                "seed": run.config.seed,
-                "temperature": round(self._temperature, 4),
-                "versions": run.versions,
-            },
+            training=self._training,
         )
-
-    def _with_accuracy(self, card: ModelCard, heldout: LabelParity) -> ModelCard:
-        metrics, folds = self.run.metrics(), self.run.config.folds
-        accuracy = {
-            "what": f"songs by majority vote, {metrics['protocol_meaning']},"
-            + (f" {folds}-fold cross-validation" if folds else " one split"),
-            "songs": heldout.songs,
-            "song_accuracy_tflite": round(heldout.tflite_accuracy, 4),
-            "song_accuracy_keras": round(heldout.keras_accuracy, 4),
-            "song_mean_recall_keras": round(metrics["song_mean_recall"], 4),
-            "segment_accuracy_keras": round(metrics["segment_accuracy"], 4),
-        }
-        return replace(card, accuracy=accuracy)
 
 
 def _standardization(model: keras.Model) -> dict[str, list[float]]:

@@ -11,9 +11,11 @@ from typing import Any, Self
 import numpy as np
 
 from mobile_demo.card import ModelCard, card_path
+from mobile_demo.runtime import RUNTIMES
 from training.songs import DataError
 
 _SECONDS = 120
+_ASK_VERSION = "from mobile_demo.runtime import runtime_version as v; print(v())"
 _PRINTED = ("runtime", "machine", "milliseconds", "arena")
 
 
@@ -44,6 +46,26 @@ class RuntimeProbe:
         return cls(**{name: values[name] for name in _PRINTED}, labels=labels)
 
 
+def require_runtime(python: Path) -> None:
+    """Make sure that a Python can probe a file.
+
+    Raises
+    ------
+    DataError
+        it can't be started, or lacks ``mobile_demo`` or a TFLite runtime.
+    """
+    try:
+        if _run(python, "-c", _ASK_VERSION).startswith(tuple(RUNTIMES)):
+            return
+        reason = "it doesn't name a runtime"
+    except subprocess.SubprocessError as error:
+        reason = _last_words(error)
+    raise DataError(
+        f"{python} is no Python that has mobile_demo and a TFLite runtime ({reason}); install"
+        f" pocketgenre and {' or '.join(RUNTIMES)} there, or name another."
+    )
+
+
 def probe_elsewhere(model: bytes, card: ModelCard, pythons: Sequence[Path]) -> list[RuntimeProbe]:
     """Run a file in a process of each Python, one after the other.
 
@@ -60,14 +82,32 @@ def probe_elsewhere(model: bytes, card: ModelCard, pythons: Sequence[Path]) -> l
 
 
 def _probe(python: Path, model: Path) -> RuntimeProbe:
-    command = [str(python), "-m", "mobile_demo.probe", str(model)]
     try:
-        done = subprocess.run(  # noqa: S603 - the user named this Python
-            command, capture_output=True, text=True, check=True, timeout=_SECONDS
+        return RuntimeProbe.from_dict(
+            json.loads(_run(python, "-m", "mobile_demo.probe", str(model)))[0]
         )
-        return RuntimeProbe.from_dict(json.loads(done.stdout)[0])
+    except subprocess.SubprocessError as error:
+        return RuntimeProbe(runtime=str(python), error=_last_words(error))
+    except (ValueError, LookupError, TypeError) as error:
+        return RuntimeProbe(runtime=str(python), error=f"its answer cannot be read: {error}")
+
+
+def _run(python: Path, *arguments: str) -> str:
+    """What a Python prints."""
+    try:
+        return subprocess.run(  # noqa: S603 - the user named this Python
+            [str(python), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
+            timeout=_SECONDS,
+        ).stdout
     except OSError as error:
         raise DataError(f"{python} cannot be started: {error.strerror}.") from error
-    except subprocess.SubprocessError as error:
-        said = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1]
-        return RuntimeProbe(runtime=str(python), error=said)
+
+
+def _last_words(error: subprocess.SubprocessError) -> str:
+    lines = str(getattr(error, "stderr", None) or "").strip().splitlines()
+    return lines[-1] if lines else str(error)

@@ -8,6 +8,8 @@ from export.form import QUANTIZATIONS, Form
 from export.layers import LayerError
 from export.parity import FeatureParity, LabelParity
 from export.probes import RuntimeProbe
+from mobile_demo.text import printable
+from training.evaluation_page import markdown_table
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class ExportReport:
         """As a page about the file of that name."""
         verdict = "Parity holds." if self.holds else "**Parity is broken**: do not ship this file."
         form = self.form
-        lines = [f"# Export of {file}", "", verdict, ""]
+        lines = [f"# Export of {printable(file)}", "", verdict, ""]
         lines += [
             f"Network `{self.model}`, {self.size:,} bytes; takes {form.input}, {form.io} at both"
             f" ends; {form.quantization}: {QUANTIZATIONS[form.quantization]}.",
@@ -68,47 +70,57 @@ class ExportReport:
             lines += [f"Calibration: {self.calibration}."]
         lines += [f"SHA-256 `{self.sha256}`.", ""]
         lines += ["## Features: the device's against librosa's", ""]
-        lines += ["| segments | number | max difference | worst | bound | holds |"]
-        lines += ["|---|---|---|---|---|---|"]
-        lines += [
-            f"| {name} | {p.segments} | {p.largest_difference:.1e} | {p.worst} |"
-            f" {p.atol:g} + {p.rtol:g}·x | {_yes(p.holds)} |"
+        columns = ["segments", "number", "max difference", "worst", "bound", "holds"]
+        rows = [
+            [
+                name,
+                str(p.segments),
+                f"{p.largest_difference:.1e}",
+                p.worst,
+                f"{p.atol:g} + {p.rtol:g}·x",
+                _yes(p.holds),
+            ]
             for name, p in self.features.items()
         ]
+        lines += [markdown_table(columns, rows)]
         lines += ["", "## Labels: this file on the device's features against Keras", ""]
-        lines += ["| what | segments | labels agree | songs | votes agree | Keras right |"
-                  " file right | holds |"]  # fmt: skip
-        lines += ["|---|---|---|---|---|---|---|---|"]
-        lines += [
-            f"| {p.what} | {p.segments} | {p.segment_agreement:.2%} | {p.songs} |"
-            f" {p.song_agreement:.2%} | {p.keras_accuracy:.2%} | {p.tflite_accuracy:.2%} |"
-            f" {_yes(p.holds)} |"
+        columns = ["what", "segments", "labels agree", "songs", "votes agree", "Keras right"]
+        rows = [
+            [
+                p.what,
+                str(p.segments),
+                f"{p.segment_agreement:.2%}",
+                str(p.songs),
+                f"{p.song_agreement:.2%}",
+                f"{p.keras_accuracy:.2%}",
+                f"{p.tflite_accuracy:.2%}",
+                _yes(p.holds),
+            ]
             for p in self.labels
         ]
+        lines += [markdown_table([*columns, "file right", "holds"], rows)]
         lines += ["", "## Runtimes", ""]
-        lines += ["| runtime | one thread | two threads | memory for tensors |"]
-        lines += ["|---|---|---|---|"]
-        lines += [_probe_line(probe) for probe in self.probes]
+        columns = ["runtime", "one thread", "two threads", "memory for tensors"]
+        lines += [markdown_table(columns, map(_probe_cells, self.probes))]
         lines += ["", "Median of one segment."]
         if len(self.probes) > 1:
             same = "the same label" if self.runtimes_agree else "DIFFERENT LABELS"
             lines[-1] += f" On each of 32 probing segments they give {same}."
         if self.layers:
             lines += ["", "## Error of each operation, in int8 steps", ""]
-            lines += ["Rounding alone gives 0.29.", "", "| operation | result | error |"]
-            lines += ["|---|---|---|"]
-            lines += [f"| {e.operation} | `{e.tensor}` | {e.steps} |" for e in self.layers]
+            lines += ["Rounding alone gives 0.29.", ""]
+            cells = [[e.operation, f"`{e.tensor}`", str(e.steps)] for e in self.layers]
+            lines += [markdown_table(["operation", "result", "error"], cells, text_columns=2)]
         lines += ["", "## Operations", "", ", ".join(f"`{op}`" for op in self.ops)]
         lines += ["", "Built-in ones alone: no Flex, no custom operation.", ""]
         return "\n".join(lines)
 
 
-def _probe_line(probe: RuntimeProbe) -> str:
+def _probe_cells(probe: RuntimeProbe) -> list[str]:
     if probe.error:
-        return f"| {probe.runtime} | can't run it: {probe.error} | | |"
+        return [probe.runtime, f"can't run it: {probe.error}"]
     times = [f"{probe.milliseconds[threads]:.3f} ms" for threads in ("1", "2")]
-    cells = [f"{probe.runtime}, {probe.machine}", *times, f"{probe.arena / 1024:,.0f} KiB"]
-    return f"| {' | '.join(cells)} |"
+    return [f"{probe.runtime}, {probe.machine}", *times, f"{probe.arena / 1024:,.0f} KiB"]
 
 
 def _yes(holds: bool) -> str:

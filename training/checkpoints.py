@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -20,6 +21,8 @@ from training.songs import DataError
 History = dict[str, list[float]]
 
 _LAST, _BEST, _HISTORY = "last.keras", "best.keras", "history.json"
+# What Keras says of a file with wrong bytes; which of these depends on where they stand.
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, BadZipFile)
 
 
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
@@ -118,7 +121,7 @@ def load_network(path: Path) -> keras.Model:
     try:
         with quiet_stderr():
             return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except _DAMAGED as error:
         raise DataError(f"{path} is not a Keras model of this project: {error}") from error
 
 

@@ -10,12 +10,15 @@ from typing import Any
 
 import h5py
 
-from training.evaluate import protocol_warnings
+from training.evaluate import protocol_warnings, recorded_figures
 from training.evaluation_page import FIGURES, markdown_table, warning_lines
 from training.figures import Spread
 from training.published import PUBLISHED_CONDITIONS, PUBLISHED_VALIDATION_ACCURACY
 from training.runs import Run
 from training.songs import DataError
+
+_WEIGHTS = "model.weights.h5"
+_LARGEST_WEIGHTS = 256 << 20  # bytes, with the optimiser's memory; this project's have up to 3 MB
 
 
 @dataclass(frozen=True)
@@ -125,16 +128,27 @@ def count_parameters(model: Path) -> int | None:
     Returns
     -------
     None where the file is none that Keras 3 wrote
+
+    Raises
+    ------
+    DataError
+        its weights are larger than any that this project trains.
     """
     try:
         with zipfile.ZipFile(model) as archive:
-            weights = archive.read("model.weights.h5")
+            size = archive.getinfo(_WEIGHTS).file_size
+            if size > _LARGEST_WEIGHTS:
+                raise DataError(
+                    f"{model} unpacks to {size >> 20} MB, more than the {_LARGEST_WEIGHTS >> 20}"
+                    " MB that a network may have here; leave its run out."
+                )
+            weights = archive.read(_WEIGHTS)
         sizes: list[int] = []
         with h5py.File(io.BytesIO(weights)) as file:
             file["layers"].visititems(
                 lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None
             )
-    except (OSError, KeyError, zipfile.BadZipFile):
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile):
         return None
     return sum(sizes)
 
@@ -183,14 +197,8 @@ def comparison_page(comparison: Comparison) -> str:
 
 
 def _figures(run: Run, name: str) -> RunFigures:
-    try:
-        metrics = run.metrics()
-        figures = {figure: float(metrics[figure]) for figure in FIGURES}
-        songs = int(metrics["songs"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"The figures of {run.folder} cannot be read (metrics.json): {error}."
-        ) from error
+    figures = recorded_figures(run, (*FIGURES, "songs"))
+    songs = int(figures.pop("songs"))
     return RunFigures(
         run=name,
         model=run.config.model,

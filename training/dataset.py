@@ -15,10 +15,11 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,10 +87,23 @@ class Dataset:
 
     @cached_property
     def features(self) -> NDArray[np.float32] | ShardedFeatures:
-        """All segments, float32 [shape=(segments, frames, coefficients)], mapped from disk."""
+        """All segments, float32 [shape=(segments, frames, coefficients)], mapped from disk.
+
+        Raises
+        ------
+        DataError
+            they are damaged, or not as many as the songs have.
+        """
         if self.shards:
             return ShardedFeatures(self.folder, self.shards, self.front_end)
-        array: NDArray[np.float32] = np.load(self.folder / "features.npy", mmap_mode="r")
+        try:
+            array: NDArray[np.float32] = np.lib.format.open_memmap(
+                self.folder / "features.npy", mode="r"
+            )
+        except (OSError, ValueError, TypeError, OverflowError, TokenError) as error:
+            raise DataError(
+                f"{self.folder}/features.npy cannot be read: {error}; prepare the data set again."
+            ) from error
         expected = (int(self.segment_counts.sum()), *self.front_end.shape)
         if array.shape != expected or array.dtype != np.float32:
             raise DataError(
@@ -188,6 +202,7 @@ def save_dataset(
     front_end: FrontEnd,
     songs: Sequence[LabelledSong],
     parts: Sequence[Path],
+    write_beside: Callable[[Dataset], None] = lambda _: None,
 ) -> Dataset:
     """Join the songs' features to a data set.
 
@@ -200,6 +215,7 @@ def save_dataset(
     front_end : what the features were computed with
     songs : the songs
     parts : a ``.npy`` file of each song's features, in the same order
+    write_beside : writes what belongs to the data set besides, before the head
     """
     store = Folder(folder)
     store.remove([HEAD])
@@ -215,6 +231,7 @@ def save_dataset(
     joined.flush()
     del joined
     temporary.replace(folder / "features.npy")
+    write_beside(Dataset(folder, audio, front_end, tuple(songs), np.array(counts, np.int64)))
     save_index(store, audio, front_end, songs, counts)
     return load_dataset(folder)
 

@@ -4,7 +4,7 @@ Needs no TensorFlow for a run's own held-out predictions, which are stored.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -127,11 +127,30 @@ def heldout_of(run: Run, dataset: Dataset) -> list[HeldOut]:
     if segments.max() >= len(dataset.segment_songs):
         raise _changed(run, dataset)
     judged = judge(dataset, segments, np.concatenate([part.probabilities for part in parts]))
-    recorded = run.metrics()
-    for figure in ("song_accuracy", "segment_accuracy"):
-        if not math.isclose(recorded[figure], getattr(judged, figure), abs_tol=1e-9):
+    for figure, recorded in recorded_figures(run, ("song_accuracy", "segment_accuracy")).items():
+        if not math.isclose(recorded, getattr(judged, figure), abs_tol=1e-9):
             raise _changed(run, dataset)
     return parts
+
+
+def recorded_figures(run: Run, names: Iterable[str]) -> dict[str, float]:
+    """Some of the figures that a run was saved with.
+
+    Raises
+    ------
+    DataError
+        ``metrics.json`` is damaged or lacks one of them.
+    """
+    try:
+        metrics = run.metrics()
+        figures = {name: float(metrics[name]) for name in names}
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DataError(
+            f"{run.folder}/metrics.json is damaged (wrong or missing: {error}); train it again."
+        ) from error
+    if not all(map(math.isfinite, figures.values())):
+        raise DataError(f"{run.folder}/metrics.json holds what is no number; train it again.")
+    return figures
 
 
 def evaluate_on(run: Run, dataset: Dataset) -> Evaluation:
@@ -252,7 +271,7 @@ def _require_fit(run: Run, dataset: Dataset) -> None:
 
 def _changed(run: Run, dataset: Dataset) -> DataError:
     return DataError(
-        f"The data set {dataset.folder} has changed since {run.folder} was trained on it, so its"
-        " predictions no longer belong to its segments; train it again, or name a data set to"
-        " judge it on."
+        f"The data set {dataset.folder} is not the one that {run.folder} was trained on, or has"
+        " changed since, so that the run's predictions don't belong to its segments; prepare it as"
+        " it was, or train on it again."
     )

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from export.calibration import calibration_segments
+from export.export import Exporter
 from export.form import family
+from export.probes import require_runtime
 from mobile_demo.card import read_model
 from mobile_demo.classifier import Classifier
 from mobile_demo.runtime import new_interpreter
 from tests.conftest import Command
+from tests.training.fabricated import fabricate_dataset, fabricate_run
 from training.dataset import load_dataset
+from training.metrics import judge
 from training.songs import DataError
 
 pytestmark = pytest.mark.slow
@@ -78,6 +82,8 @@ def test_a_broken_parity_is_an_error_and_leaves_no_model(
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
     np.savez(workshop / "tampered" / "heldout.npz", **saved)
+    said = judge(load_dataset(workshop / "data"), saved["segment"], saved["probabilities"])
+    (workshop / "tampered" / "metrics.json").write_text(json.dumps(said.to_dict()))
     out = workshop / "tampered.tflite"
     result = run_command(EXPORT, workshop / "tampered", "--out", out)
     assert result.returncode == 1
@@ -156,6 +162,8 @@ def test_calibration_segments_are_drawn_evenly_by_genre(workshop: Path) -> None:
          "not a finished data set"),
         (["{folder}/run", "--out", "{folder}/x.tflite", "--other-python", "/no/python"],
          "/no/python cannot be started"),
+        (["{folder}/run", "--out", "{folder}/x.tflite", "--other-python", "/bin/true"],
+         "/bin/true is no Python that has mobile_demo and a TFLite runtime"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_in_one_sentence(
@@ -168,6 +176,28 @@ def test_a_mistake_is_answered_in_one_sentence(
     assert not (workshop / "x.tflite").exists()
 
 
+def test_only_a_python_with_a_runtime_is_asked(tmp_path: Path) -> None:
+    require_runtime(Path(sys.executable))
+    bare = tmp_path / "python"
+    bare.write_text('#!/bin/sh\necho "No module named mobile_demo" >&2; exit 1\n')
+    bare.chmod(0o755)
+    with pytest.raises(
+        DataError, match=r"\(No module named mobile_demo\); install pocketgenre and"
+    ):
+        require_runtime(bare)
+
+
+def test_another_data_set_of_the_same_genres_is_an_error_before_any_work(tmp_path: Path) -> None:
+    genres = {"jazz": [2, 1], "rock": [1, 2]}
+    run = fabricate_run(
+        tmp_path / "run", fabricate_dataset(tmp_path / "data", genres), [[0.9, 0.1]] * 6
+    )
+    for name, others in (("fewer", {"jazz": [2], "rock": [1]}),
+                         ("other", {"jazz": [1], "rock": [3, 2]})):  # fmt: skip
+        with pytest.raises(DataError, match=r"is not the one that .* was trained on, or has"):
+            Exporter(run, fabricate_dataset(tmp_path / name, others))
+
+
 def test_a_data_set_of_other_genres_is_an_error(
     workshop: Path, tmp_path: Path, run_command: Command
 ) -> None:
@@ -178,5 +208,5 @@ def test_a_data_set_of_other_genres_is_an_error(
     arguments = ["--dataset", tmp_path / "data", "--out", tmp_path / "x.tflite"]
     result = run_command(EXPORT, workshop / "run", *arguments)
     assert result.returncode == 1
-    assert "other genres" in result.stderr
+    assert "holds the genres flute, noise, tuba, but the run" in result.stderr
     assert not (tmp_path / "x.tflite").exists()

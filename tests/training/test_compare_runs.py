@@ -2,6 +2,7 @@
 
 import json
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,22 @@ def test_damaged_figures_are_an_error_in_one_sentence(
     result = run_command(COMPARE, runs[0].folder, "--out", tmp_path / "out")
     assert result.returncode == 1
     assert "metrics.json" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_unpack_to_more_than_any_network_has_are_not_unpacked(
+    runs: list[Run], tmp_path: Path, run_command: Command
+) -> None:
+    with (
+        zipfile.ZipFile(runs[0].folder / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("model.weights.h5", "w") as file,
+    ):
+        for _ in range(257):
+            file.write(bytes(1 << 20))
+    result = run_command(COMPARE, runs[0].folder, "--out", tmp_path / "out")
+    assert result.returncode == 1
+    assert "model.keras unpacks to 257 MB" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.dataset import Dataset
 from training.evaluate import evaluate_heldout, evaluate_on
 from training.evaluation_page import full_page
 from training.figures import calibration_of, figures_of, worst_songs
+from training.mislabelled import find_mislabelled
 from training.plots.curves import plot_curves
 from training.runs import Run
 from training.songs import DataError
@@ -239,6 +241,29 @@ def test_a_run_that_lost_a_file_is_answered_in_one_sentence(
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"song_accuracy": null}', '{"song_accuracy": NaN}', "{"]
+)
+def test_a_run_without_its_figures_is_an_error(run: Run, data: Dataset, content: str) -> None:
+    (run.folder / "metrics.json").write_text(content)
+    for judge in (evaluate_heldout, lambda run, data: find_mislabelled([run], data)):
+        with pytest.raises(DataError, match=r"metrics\.json (is damaged|holds)"):
+            judge(run, data)
+
+
+@pytest.mark.slow
+def test_a_network_of_which_a_byte_is_wrong_is_an_error(tmp_path: Path) -> None:
+    from training.checkpoints import load_network
+
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("metadata.json", "config.json"):
+            archive.writestr(name, "{}")
+    path.write_bytes(path.read_bytes().replace(b"{}", b"[]"))
+    with pytest.raises(DataError, match="is not a Keras model"):
+        load_network(path)
 
 
 @pytest.mark.slow

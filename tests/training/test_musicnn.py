@@ -1,15 +1,20 @@
 """The classifier on musicnn: its pruned towers say what musicnn's graph says."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 
-from tests.conftest import Command
+from tests.conftest import REPOSITORY, Command
+from tests.training.fabricated import fabricate_dataset
 from training.musicnn.checkpoint import TOWERS, Checkpoint
+from training.musicnn.classifier import fit_head
 from training.musicnn.tower import build_tower
 from training.songs import DataError
 
@@ -141,6 +146,42 @@ def test_every_channel_of_the_front_end_comes_in_a_like_range(
 def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no weights of musicnn"):
         Checkpoint.load(tmp_path, TOWERS[0])
+
+
+def test_weights_that_were_unpacked_by_half_are_not_there_for_make(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "dev" / "bin" / "python"  # downloads and unpacks
+    python.parent.mkdir(parents=True)
+    make = ["make", "-f", REPOSITORY / "Makefile", "-o", ".venv/dev/ready", "data/musicnn"]
+    unpack = '#!/bin/sh\n[ "$2" != zipfile ] || { mkdir -p "$5/musicnn" && exit %d; }\n'
+    for status, is_there in ((1, False), (0, True)):
+        python.write_text(unpack % status)
+        python.chmod(0o755)
+        done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is is_there, done.stderr
+        assert (tmp_path / "data" / "musicnn" / "musicnn").exists() is is_there
+
+
+@pytest.mark.parametrize("genres", [("jazz", "rock"), ("jazz", "polka", "rock")])
+def test_the_head_says_what_the_logistic_regression_says_of_two_genres_or_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genres: tuple[str, ...]
+) -> None:
+    data = fabricate_dataset(tmp_path / "data", {genre: [1] * 8 for genre in genres})
+    rng = np.random.default_rng(1)
+    own = rng.normal(3.0, 2.0, (len(genres), 5))  # what songs of a genre have in common
+    features = (own[data.segment_targets] + rng.normal(size=(8 * len(genres), 5))).astype("f4")
+    said = []
+
+    class Overheard(LogisticRegression):
+        def fit(self, x: np.ndarray, *rest: np.ndarray) -> "Overheard":
+            super().fit(x, *rest)
+            said.append(self.predict_proba(x))
+            return self
+
+    monkeypatch.setattr("training.musicnn.classifier.LogisticRegression", Overheard)
+    kernel, bias = fit_head(features, data, np.arange(len(features)))
+    assert kernel.shape == (5, len(genres))
+    assert bias.shape == (len(genres),)
+    np.testing.assert_allclose(softmax(features @ kernel + bias, axis=1), said[0], atol=1e-5)
 
 
 def test_it_is_trained_judged_and_exported_like_any_network(

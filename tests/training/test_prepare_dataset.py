@@ -14,6 +14,7 @@ import pytest
 from mobile_demo.frontend import LOG_MEL, STANDARD
 from mobile_demo.scanner.engines import ThisMachine
 from tests.conftest import Command, tone, write_genres, write_tone
+from tests.training.fabricated import fabricate_dataset
 from training.dataset import load_dataset
 from training.features import librosa_log_mel, librosa_mfcc, song_segments
 from training.prepare import find_files, prepare_songs
@@ -256,3 +257,24 @@ def test_a_damaged_data_set_is_an_error(audio: Path, tmp_path: Path, run_command
     (tmp_path / "data" / "dataset.json").write_text("{")
     with pytest.raises(DataError, match="is damaged"):
         load_dataset(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:30_000],
+        lambda content: content[:60],
+        lambda content: content[:10] + b"(" * 118 + content[128:],
+        lambda content: b"something else",
+        lambda content: b"",
+    ],
+)
+def test_damaged_features_are_an_error(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    fabricate_dataset(tmp_path / "data", {"jazz": [3, 2], "rock": [4, 1]})
+    file = tmp_path / "data" / "features.npy"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match=r"features\.npy cannot be read: .*; prepare the data set"):
+        _ = load_dataset(tmp_path / "data").features
+    file.unlink()
+    with pytest.raises(DataError, match=r"features\.npy cannot be read: .*No such file"):
+        _ = load_dataset(tmp_path / "data").features

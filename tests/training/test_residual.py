@@ -1,5 +1,6 @@
 """``train-model --model residual``: what it learns from, and what it becomes."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,6 +197,20 @@ def test_mfcc_of_songs_that_do_not_fit_together_are_an_error(
             Split(everything, everything[:0], everything[:0]),
             NO_MEAN,
         )
+
+
+def test_a_data_set_is_finished_when_all_that_was_asked_for_stands_beside_it(
+    audio: Path, dataset: Dataset, tmp_path: Path, run_command: Command
+) -> None:
+    out = tmp_path / "data"
+    shutil.copytree(dataset.folder, out)  # finished, and made anew with more beside it
+    strangers = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
+    result = run_command(PREPARE, audio, "--out", out, "--spectra", "--mfcc-songs", strangers)
+    assert result.returncode == 1
+    assert "knows genres that the data set doesn't: polka" in result.stderr
+    assert "Traceback" not in result.stderr
+    with pytest.raises(DataError, match="not a finished data set"):
+        load_dataset(out)
 
 
 def test_a_clip_shorter_than_a_segment_is_repeated_in_its_spectrum(

@@ -82,7 +82,7 @@ def evaluate_model(
     print(summary_page(evaluation))
     say(f"The whole evaluation is in {out / 'evaluation.md'}.")
     if robustness:
-        _judge_robustness(source, out)
+        _judge_robustness(source, evaluation.songs.judged, out)
 
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
@@ -97,14 +97,14 @@ def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
     write_atomically(out / "evaluation.json", content.encode())
 
 
-def _judge_robustness(source: Run, out: Path) -> None:
+def _judge_robustness(source: Run, songs: int, out: Path) -> None:
     say("Starting TensorFlow.")
     with quiet_stderr():
         from training.robustness import judge_robustness, robustness_page
 
     data = load_dataset(source.dataset)
     with progress() as bar:
-        task = bar.add_task("Judging changed songs", total=int(source.metrics()["songs"]))
+        task = bar.add_task("Judging changed songs", total=songs)
         figures = judge_robustness(source, data, lambda: bar.advance(task))
     page = robustness_page(figures)
     write_atomically(out / "robustness.md", page.encode())

@@ -8,7 +8,7 @@ from mobile_demo.cli.console import printable, progress, say
 from mobile_demo.frontend import FrontEnd
 from mobile_demo.scanner.engines import Engine
 from mobile_demo.scanner.finding import is_address
-from training.dataset import HEAD, save_dataset, save_index
+from training.dataset import HEAD, Dataset, save_dataset, save_index
 from training.groups import group_songs
 from training.mfcc_songs import MFCC_SONGS_FILE, read_mfcc_songs
 from training.prepare import (
@@ -92,16 +92,19 @@ class Making:
         pairs = duplicates_by_content(prepared, self.store) + self._named_duplicates()
         kept = _grouped(songs, [item.song for item in prepared if item.part], pairs)
         # What is beside the features is of the songs as they were, and their groups.
-        self.store.remove(_ONE_PIECE[2:])
+        self.store.remove([HEAD, *_ONE_PIECE[2:]])
         parts = [out / item.part for item in prepared if item.part]
-        dataset = save_dataset(out, self.audio, self.front_end, kept, parts)
-        if spectra:
-            whole = self._computed(dataset.songs, "spectra")
-            save_spectra(dataset, [out / item.part for item in whole if item.part])
-        if mfcc_songs:
-            more = read_mfcc_songs(mfcc_songs, dataset, pairs)
-            more.save(out)
-            say(f"{mfcc_songs}: {len(more.targets)} songs known by their MFCC.")
+
+        def write_beside(dataset: Dataset) -> None:
+            if spectra:
+                whole = self._computed(dataset.songs, "spectra")
+                save_spectra(dataset, [out / item.part for item in whole if item.part])
+            if mfcc_songs:
+                more = read_mfcc_songs(mfcc_songs, dataset, pairs)
+                more.save(out)
+                say(f"{mfcc_songs}: {len(more.targets)} songs known by their MFCC.")
+
+        dataset = save_dataset(out, self.audio, self.front_end, kept, parts, write_beside)
         self._tidy(())
         self._summarise(kept, len(dataset.segment_songs))
 

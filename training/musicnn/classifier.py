@@ -101,6 +101,9 @@ def fit_head(
         C=_INVERSE_REGULARIZATION, class_weight="balanced", max_iter=2_000
     )
     regression.fit(scaler.transform(features), dataset.segment_targets[segments], weights)
-    kernel = regression.coef_.T / scaler.scale_[:, np.newaxis]
-    bias = regression.intercept_ - scaler.mean_ @ kernel
+    rows, intercept = regression.coef_, regression.intercept_
+    if len(rows) == 1:  # of two genres, the sigmoid of one logit is the softmax of its halves
+        rows, intercept = np.vstack([-rows, rows]) / 2, np.append(-intercept, intercept) / 2
+    kernel = rows.T / scaler.scale_[:, np.newaxis]
+    bias = intercept - scaler.mean_ @ kernel
     return kernel.astype(np.float32), bias.astype(np.float32)

@@ -62,15 +62,12 @@ class Lessons:
     def of(cls, dataset: Dataset, split: Split, mean: FloatArray) -> Self:
         """What may be learned from by a split.
 
-        Songs known by their MFCC count only where they are kin with none of the data set's that
-        is not learned from: neither with one that is judged, nor with one that is left out.
-
         Raises
         ------
         DataError
             the data set has no spectra, or too little of the songs known by their MFCC.
         """
-        more = _songs_known_by_mfcc(dataset)
+        more, kept = known_by_mfcc(dataset, split)
         spectra = load_spectra(dataset)
         owners = dataset.segment_songs[split.train]
         songs = np.unique(owners)
@@ -82,9 +79,6 @@ class Lessons:
         targets = dataset.song_targets[songs]
         whole = dataset.segment_counts[songs] >= _CLIP_SEGMENTS
         weights = _balanced(targets, np.where(whole, 1.0, _CLIP_WEIGHT))
-        judged = dataset.segment_songs[split.judge]
-        left_out = np.setdiff1d(np.arange(len(dataset.songs)), songs)
-        kept = more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
         of_kept = more.targets[kept]
         return cls(
             front_end=dataset.front_end,
@@ -153,27 +147,45 @@ class Lessons:
         return views
 
 
+def known_by_mfcc(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
+    """The songs known by their MFCC, perhaps none, and which of them may be learned from.
+
+    They count only where they are kin with none of the data set's that is not learned from:
+    neither with one that is judged, nor with one that is left out.
+
+    Returns
+    -------
+    songs, positions
+        those beside the data set, and int64 [shape=(n,)] of those that may be learned from.
+
+    Raises
+    ------
+    DataError
+        their file is damaged, or too little of them is known.
+    """
+    more = MfccSongs.load(dataset.folder)
+    view = frames_seen(dataset.front_end.n_frames)
+    if more is None:
+        none = np.empty(0, np.int64)
+        frames = np.empty((0, view, dataset.front_end.n_mfcc), np.float32)
+        more = MfccSongs(frames, none, none.reshape(0, 2))
+    if more.frames.shape[1] < view:
+        raise DataError(
+            f"The songs known by their MFCC beside {dataset.folder} have {more.frames.shape[1]}"
+            f" frames each; a network hears {view}."
+        )
+    judged = dataset.segment_songs[split.judge]
+    learned_from = dataset.segment_songs[split.train]
+    left_out = np.setdiff1d(np.arange(len(dataset.songs)), learned_from)
+    return more, more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
+
+
 def watched(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArray]:
     """One view of each segment as it is, and its target, as :meth:`Lessons.batches` has them."""
     features = np.asarray(dataset.features[segments])[:, ::STRIDE]
     return features, np.eye(len(dataset.labels), dtype=np.float32)[
         dataset.segment_targets[segments]
     ]
-
-
-def _songs_known_by_mfcc(dataset: Dataset) -> MfccSongs:
-    more = MfccSongs.load(dataset.folder)
-    view = frames_seen(dataset.front_end.n_frames)
-    if more is None:
-        none = np.empty(0, np.int64)
-        frames = np.empty((0, view, dataset.front_end.n_mfcc), np.float32)
-        return MfccSongs(frames, none, none.reshape(0, 2))
-    if more.frames.shape[1] < view:
-        raise DataError(
-            f"The songs known by their MFCC beside {dataset.folder} have {more.frames.shape[1]}"
-            f" frames each; a network hears {view}."
-        )
-    return more
 
 
 def _stretches(
