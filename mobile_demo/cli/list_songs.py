@@ -22,7 +22,8 @@ from mobile_demo.cli.options import (
     absolute,
     catalog_file,
 )
-from mobile_demo.cli.song_output import check_output, write_content
+from mobile_demo.cli.places import check_output, own_files
+from mobile_demo.cli.song_output import write_content
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.queries import Row, Selection, select_songs
@@ -78,7 +79,7 @@ def list_songs(
     if failed and vanished:
         raise typer.BadParameter("--failed and --vanished are two lists; ask for one.")
     if out:
-        check_output(out)
+        check_output(out, own_files(catalog_file(catalog)))
     state: State = "failed" if failed else "vanished" if vanished else "labelled"
     thresholds = Thresholds(min_confidence, min_margin)
     wanted = Selection(state, vote.rule, tuple(genre or ()), absolute(folder), thresholds)

@@ -9,13 +9,8 @@ from typing import Annotated
 import typer
 
 from mobile_demo.cli.console import printable, progress, say
-from mobile_demo.cli.song_output import (
-    Format,
-    check_format,
-    check_output,
-    with_progress,
-    write_songs,
-)
+from mobile_demo.cli.places import OwnFiles, check_format, check_output, own_files
+from mobile_demo.cli.song_output import Format, with_progress, write_songs
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
 from mobile_demo.scanner.label import UNCERTAIN
@@ -102,22 +97,25 @@ class Outputs:
     dry_run: bool = False
 
 
-def check_outputs(outputs: Outputs, genres: Sequence[str]) -> None:
+def check_outputs(outputs: Outputs, genres: Sequence[str], own: OwnFiles) -> None:
     """Refuse, before hours of work, what couldn't be written after them.
 
     Parameters
     ----------
     outputs : what is to be written
     genres : that the model knows
+    own : files of this command
 
     Raises
     ------
     PocketGenreError
         a place can't be written to, or something of the user's stands there.
     """
-    check_format(outputs.format, outputs.out)
+    if outputs.write_tags:
+        own = own | own_files(undo_file=_undo_file(outputs))
+    check_format(outputs.format, outputs.out, own)
     if outputs.report:
-        check_output(outputs.report)
+        check_output(outputs.report, own)
     if outputs.report and outputs.out and outputs.report.resolve() == outputs.out.resolve():
         raise PocketGenreError("--out and --report name the same file; name two.")
     if outputs.playlists:

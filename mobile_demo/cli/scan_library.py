@@ -31,6 +31,7 @@ from mobile_demo.cli.outputs import (
     check_outputs,
     write_outputs,
 )
+from mobile_demo.cli.places import own_files
 from mobile_demo.cli.scanning import Interrupted, foresee, scan_folder, watch_folder
 from mobile_demo.cli.song_output import Format, line_of
 from mobile_demo.errors import PocketGenreError
@@ -141,8 +142,9 @@ def scan_library(
     outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file, dry_run)
     if watch and not out and format is not Format.table:
         raise PocketGenreError(f"--watch with --format {format.value} needs --out FILE.")
-    content, card = read_model(find_model(model))
-    check_outputs(outputs, card.labels)
+    model_file = find_model(model)
+    content, card = read_model(model_file)
+    check_outputs(outputs, card.labels, own_files(catalog_file(catalog), model_file))
     thresholds = Thresholds(min_confidence, min_margin)
 
     folder = local_path(folder)

@@ -59,6 +59,11 @@ def default_catalog() -> Path:
     return platformdirs.user_data_path("pocketgenre") / "catalog.sqlite"
 
 
+def files_of(catalog: Path) -> tuple[Path, ...]:
+    """A catalogue's file, and those that SQLite keeps beside it while it is in use."""
+    return catalog, *(Path(f"{catalog}{ending}") for ending in ("-wal", "-shm", "-journal"))
+
+
 def connect(file: Path, *, create: bool, patience: float = PATIENCE) -> sqlite3.Connection:
     """Open a catalogue, or make one.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_demo.errors import PocketGenreError
-from mobile_demo.files import write_atomically
+from mobile_demo.files import is_write_protected, write_atomically
 from mobile_demo.scanner.label import UNCERTAIN
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.text import printable
@@ -78,7 +78,7 @@ def file_names(genres: Iterable[str]) -> dict[str, str]:
 
 
 def check_playlist_folder(folder: Path, genres: Iterable[str]) -> None:
-    """Make sure, before any work, that nothing of the user's would be replaced.
+    """Make sure, before any work, that nothing of the user's would be replaced, or removed.
 
     Raises
     ------
@@ -123,10 +123,16 @@ def write_playlists(playlists: Playlists, folder: Path, genres: Iterable[str]) -
 def _refuse_foreign(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         path = folder / name
-        if os.path.lexists(path) and not _is_ours(path):
+        if not os.path.lexists(path):
+            continue
+        if not _is_ours(path):
             raise PocketGenreError(
                 f"{path} was not written by pocketgenre, or changed since; rename it or name"
                 " another folder for the playlists."
+            )
+        if is_write_protected(path):
+            raise PocketGenreError(
+                f"{path} is write-protected; name another folder for the playlists."
             )
 
 
