@@ -111,13 +111,16 @@ def write_playlists(playlists: Playlists, folder: Path, genres: Iterable[str]) -
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in playlists.files.items():
         write_atomically(folder / name, content)
-    removed = []
-    for name in file_names([*genres, UNCERTAIN]).values():
-        stale = folder / name
-        if name not in playlists.files and os.path.lexists(stale) and _is_ours(stale):
-            stale.unlink()
-            removed.append(stale)
-    return removed
+    stale = stale_playlists(playlists, folder, genres)
+    for path in stale:
+        path.unlink()
+    return stale
+
+
+def stale_playlists(playlists: Playlists, folder: Path, genres: Iterable[str]) -> list[Path]:
+    """The files that we wrote before for those of these genres that have no songs any more."""
+    names = file_names([*genres, UNCERTAIN]).values()
+    return [folder / n for n in names if n not in playlists.files and _is_ours(folder / n)]
 
 
 def _refuse_foreign(folder: Path, names: Iterable[str]) -> None:
