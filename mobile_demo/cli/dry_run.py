@@ -9,7 +9,7 @@ from mobile_demo.cli.scanning import no_music
 from mobile_demo.cli.song_output import with_progress
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Changes, Wanted, compare
-from mobile_demo.scanner.finding import Listing
+from mobile_demo.scanner.finding import Listing, as_written
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.playlists import make_playlists, stale_playlists
 from mobile_demo.scanner.tags.tagging import tag_songs
@@ -61,7 +61,7 @@ def foresee_outputs(
 def _files(outputs: Outputs) -> Iterator[str]:
     for file in (outputs.out, outputs.report):
         if file:
-            yield f"write     {printable(str(file))}"
+            yield f"write     {printable(as_written(file))}"
 
 
 def _playlists(

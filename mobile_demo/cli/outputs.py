@@ -13,6 +13,7 @@ from mobile_demo.cli.places import OwnFiles, check_format, check_output, file_of
 from mobile_demo.cli.song_output import Format, with_progress, write_songs
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
+from mobile_demo.scanner.finding import as_written
 from mobile_demo.scanner.label import UNCERTAIN
 from mobile_demo.scanner.labelled import LabelledSong, genres_of
 from mobile_demo.scanner.playlists import (
@@ -167,7 +168,7 @@ def write_interrupted(songs: Sequence[LabelledSong], outputs: Outputs) -> None:
     """
     file = file_of(outputs.format, outputs.out) if outputs.out else None
     if outputs.out and (file is None or file.exists()):  # what stands at an address isn't known
-        name = printable(str(outputs.out))
+        name = printable(as_written(outputs.out))
         say(f"Interrupted; {name} stays as it was, and the same command goes on.")
         return
     say("Interrupted; here is what was labelled before, and the same command goes on.")

@@ -11,7 +11,7 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Changes, Wanted
 from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
-from mobile_demo.scanner.finding import FoundFile, Listing
+from mobile_demo.scanner.finding import FoundFile, Listing, as_written
 
 Interrupted = Callable[[], bool]
 
@@ -75,7 +75,9 @@ def watch_folder(
 def no_music(folder: Path) -> PocketGenreError:
     """What is said of a folder without songs."""
     endings = ", ".join(sorted(SONG_SUFFIXES))
-    return PocketGenreError(f"There is no music in {folder}; looked for files ending in {endings}.")
+    return PocketGenreError(
+        f"There is no music in {as_written(folder)}; looked for files ending in {endings}."
+    )
 
 
 def _differences(changes: Changes) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rich.text import Text
 from mobile_demo.cli.console import printable, progress, say
 from mobile_demo.files import write_atomically
 from mobile_demo.plugins import plug_in
+from mobile_demo.scanner.finding import as_written
 from mobile_demo.scanner.label import UNCERTAIN, SongLabel
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
@@ -57,7 +58,7 @@ def write_songs(
     shown = with_progress(songs, f"Writing {len(songs)} songs")
     if format is Format.parquet and out:
         parquet_writer()(shown, labels, out)
-        say(f"Wrote {printable(str(out))}.")
+        say(f"Wrote {printable(as_written(out))}.")
     else:
         write_content(_content(shown, songs, labels, format, out), out)
     for line in summary(songs):
