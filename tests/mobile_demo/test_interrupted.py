@@ -73,3 +73,12 @@ def test_interrupted_it_leaves_complete_results_as_they_were(music: Path, tmp_pa
     assert f"Interrupted; {out} stays as it was" in stderr
     assert {path: path.read_bytes() for path in before} == before
     assert list(lists.iterdir()) == [lists / "jazz.m3u8"]
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_interrupted_while_it_starts_it_shows_no_traceback(debug: list[str]) -> None:
+    code = "import mobile_demo.cli; raise KeyboardInterrupt"  # as a command that is being imported
+    command = [sys.executable, "-c", code, *debug]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert result.returncode == -signal.SIGINT  # which shells call 130
+    assert ("Traceback" in result.stderr) == bool(debug)
