@@ -16,7 +16,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from mobile_demo.errors import PocketGenreError
-from mobile_demo.scanner.finding import FoundFile, Listing, is_song_name
+from mobile_demo.scanner.finding import FoundFile, Listing, as_written, is_song_name
 
 _MOST_BYTES = 2 << 30  # of a song; what the workers of a machine hold at once must fit its disk
 _BLOCK = 1 << 20
@@ -36,14 +36,14 @@ def opened(address: Path | str) -> tuple[Any, str]:
     PocketGenreError
         there is none of that name, or what it needs is not installed.
     """
-    scheme, _, rest = str(address).partition(":/")
-    url = f"{scheme}://{rest.removeprefix('/')}"
+    url = as_written(address)
+    scheme = url.partition(":")[0]
     try:
         kind = fsspec.get_filesystem_class(scheme)
         # Not url_to_fs: it takes "::", which names of songs may hold, for one system on another.
         return kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url)
-    except (ImportError, ValueError) as error:
-        raise PocketGenreError(f"{scheme}:// cannot be read: {error}") from error
+    except Exception as error:  # each file system has its own
+        raise PocketGenreError(f"{scheme}:// cannot be opened: {_why(error)}.") from error
 
 
 def list_address(address: Path) -> Listing:
@@ -58,7 +58,7 @@ def list_address(address: Path) -> Listing:
     try:
         found, closed = _found(files, top)
     except Exception as error:  # each file system has its own
-        raise PocketGenreError(f"{address} cannot be listed: {_why(error)}.") from error
+        raise PocketGenreError(f"{as_written(address)} cannot be listed: {_why(error)}.") from error
     songs, strange = [], [f"{address}/{path[len(top) :].strip('/')}" for path in closed]
     for path, about in found.items():
         name = path[len(top) :].strip("/")
@@ -133,9 +133,18 @@ def fetched(address: str, seconds: float, folder: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A place for files at an address, as ``training.stores`` has it for folders."""
+    """A place for files at an address, as ``training.stores`` has it for folders.
+
+    Raises
+    ------
+    PocketGenreError
+        as :func:`opened`.
+    """
 
     place: Path
+
+    def __post_init__(self) -> None:
+        opened(f"{self.place}/")  # now rather than after the work whose results are to be kept
 
     @contextmanager
     def open(self, name: str) -> Iterator[Any]:

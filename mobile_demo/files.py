@@ -15,8 +15,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        it can't be written, or a folder or device stands there; what stood at ``path`` is
-        untouched.
+        it can't be written, or a folder, a device or something write-protected stands there; what
+        stood at ``path`` is untouched.
     """
     with written_atomically(path) as file:
         file.write(content)
@@ -26,6 +26,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def written_atomically(path: Path) -> Iterator[BinaryIO]:
     """The same for what is written piece by piece: it is there when the block is left.
 
+    It has the permissions of what stood there.
+
     Raises
     ------
     OSError
@@ -34,6 +36,9 @@ def written_atomically(path: Path) -> Iterator[BinaryIO]:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OSError(errno.EEXIST, "Something that is not a file stands there", str(path))
+    if path.exists() and is_write_protected(path):
+        raise PermissionError(errno.EACCES, "It is write-protected", str(path))
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:
@@ -41,11 +46,16 @@ def written_atomically(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_write_protected(path: Path) -> bool:
+    """Whether a file is not to be written to; putting another in its place would get past that."""
+    return not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK)
 
 
 def _umask() -> int:

@@ -9,6 +9,9 @@ from typing import Any
 
 from mobile_demo.errors import PocketGenreError
 
+STORES = "pocketgenre.stores"
+"""Entry points that are called with an address and keep files there."""
+
 
 def plug_in(group: str, name: str, option: str) -> Any:
     """Load what is registered under a name.

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from mobile_demo.errors import ModelError
+
 _FOLDER = Path(__file__).parent / "models"
 
 SHIPPED = {
     "standard": _FOLDER / "standard.tflite",
     "best": _FOLDER / "best.tflite",
 }
-"""By the name that ``scan-library --model`` takes: 13 MFCC in; 96 mel bands in."""
+"""13 MFCC in; 96 mel bands in."""
 
 SHIPPED_WAVEFORM = {
     "standard": _FOLDER / "standard_waveform.tflite",
@@ -19,6 +21,22 @@ SHIPPED_WAVEFORM = {
 DEFAULT_MODEL = "best"
 
 
+_BY_NAME = {path.stem: path for path in (*SHIPPED.values(), *SHIPPED_WAVEFORM.values())}
+"""As ``--model`` takes them."""
+
+
 def find_model(name: str) -> Path:
-    """The file of a shipped model by its name, or else the file of that path."""
-    return SHIPPED.get(name, Path(name))
+    """The file of a shipped model by its name, or else the file of that path.
+
+    Raises
+    ------
+    ModelError
+        it is neither.
+    """
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    path = Path(name)
+    if path.suffix != ".tflite" and not path.exists():
+        names = ", ".join(_BY_NAME)
+        raise ModelError(f"There is no model {name}; there are {names}. Or name a .tflite file.")
+    return path

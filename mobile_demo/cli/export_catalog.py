@@ -16,7 +16,8 @@ from mobile_demo.cli.options import (
     absolute,
     catalog_file,
 )
-from mobile_demo.cli.song_output import Format, check_format, write_songs
+from mobile_demo.cli.places import check_format, own_files
+from mobile_demo.cli.song_output import Format, write_songs
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.labelled import genres_of, label_songs
@@ -46,7 +47,7 @@ def export_catalog(
 
     - `export-catalog --vote probability --min-margin 0.2`
     """
-    check_format(format, out)
+    check_format(format, out, own_files(catalog_file(catalog)))
     folder = absolute(folder)
     thresholds = Thresholds(min_confidence, min_margin)
     with Catalog(catalog_file(catalog)) as opened:

@@ -22,9 +22,10 @@ from mobile_demo.cli.options import (
     absolute,
     catalog_file,
 )
-from mobile_demo.cli.song_output import check_output, write_content
+from mobile_demo.cli.places import check_output, own_files
+from mobile_demo.cli.song_output import write_content
 from mobile_demo.scanner.catalog import Catalog
-from mobile_demo.scanner.label import Thresholds
+from mobile_demo.scanner.label import NO_THRESHOLDS, Thresholds
 from mobile_demo.scanner.queries import Row, Selection, select_songs
 from mobile_demo.scanner.song import State
 
@@ -77,10 +78,15 @@ def list_songs(
     """
     if failed and vanished:
         raise typer.BadParameter("--failed and --vanished are two lists; ask for one.")
-    if out:
-        check_output(out)
-    state: State = "failed" if failed else "vanished" if vanished else "labelled"
     thresholds = Thresholds(min_confidence, min_margin)
+    if failed and (genre or thresholds != NO_THRESHOLDS):
+        raise typer.BadParameter(
+            "--failed lists songs without a label; leave out --genre, --min-confidence and"
+            " --min-margin."
+        )
+    if out:
+        check_output(out, own_files(catalog_file(catalog)))
+    state: State = "failed" if failed else "vanished" if vanished else "labelled"
     wanted = Selection(state, vote.rule, tuple(genre or ()), absolute(folder), thresholds)
     with Catalog(catalog_file(catalog)) as opened:
         rows = select_songs(opened, wanted)

@@ -1,7 +1,7 @@
 """What a scan leaves behind: results, playlists, a report, tags. Options, checks, and the doing."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,15 +9,11 @@ from typing import Annotated
 import typer
 
 from mobile_demo.cli.console import printable, progress, say
-from mobile_demo.cli.song_output import (
-    Format,
-    check_format,
-    check_output,
-    with_progress,
-    write_songs,
-)
+from mobile_demo.cli.places import OwnFiles, check_format, check_output, file_of, own_files
+from mobile_demo.cli.song_output import Format, with_progress, write_songs
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
+from mobile_demo.scanner.finding import as_written
 from mobile_demo.scanner.label import UNCERTAIN
 from mobile_demo.scanner.labelled import LabelledSong, genres_of
 from mobile_demo.scanner.playlists import (
@@ -99,25 +95,27 @@ class Outputs:
     write_tags: bool = False
     overwrite: bool = False
     undo_file: Path | None = None
-    dry_run: bool = False
 
 
-def check_outputs(outputs: Outputs, genres: Sequence[str]) -> None:
+def check_outputs(outputs: Outputs, genres: Sequence[str], own: OwnFiles) -> None:
     """Refuse, before hours of work, what couldn't be written after them.
 
     Parameters
     ----------
     outputs : what is to be written
     genres : that the model knows
+    own : files of this command
 
     Raises
     ------
     PocketGenreError
         a place can't be written to, or something of the user's stands there.
     """
-    check_format(outputs.format, outputs.out)
+    if outputs.write_tags:
+        own = own | own_files(undo_file=_undo_file(outputs))
+    check_format(outputs.format, outputs.out, own)
     if outputs.report:
-        check_output(outputs.report)
+        check_output(outputs.report, own)
     if outputs.report and outputs.out and outputs.report.resolve() == outputs.out.resolve():
         raise PocketGenreError("--out and --report name the same file; name two.")
     if outputs.playlists:
@@ -137,7 +135,7 @@ def write_outputs(
     *,
     listed: bool = True,
 ) -> None:
-    """Write all that was asked for, or, in a dry run, say in a line each what it would be.
+    """Write all that was asked for.
 
     Parameters
     ----------
@@ -150,11 +148,6 @@ def write_outputs(
     listed : whether the songs themselves are written, to ``outputs.out`` or standard output
     """
     genres = genres_of(songs)
-    if outputs.dry_run:
-        lines = list(_foresee(songs, outputs))  # while a bar is shown, rich takes stdout over
-        for line in lines:
-            print(line)
-        return
     if listed:
         write_songs(songs, genres, outputs.format, outputs.out)
     if outputs.playlists:
@@ -166,6 +159,20 @@ def write_outputs(
         say(f"Wrote {printable(str(outputs.report))}.")
     if outputs.write_tags:
         _write_tags(songs, outputs, interrupted, tagged)
+
+
+def write_interrupted(songs: Sequence[LabelledSong], outputs: Outputs) -> None:
+    """Write what an interrupted scan has, unless that would replace something complete.
+
+    Playlists, report and tags stay as they are.
+    """
+    file = file_of(outputs.format, outputs.out) if outputs.out else None
+    if outputs.out and (file is None or file.exists()):  # what stands at an address isn't known
+        name = printable(as_written(outputs.out))
+        say(f"Interrupted; {name} stays as it was, and the same command goes on.")
+        return
+    say("Interrupted; here is what was labelled before, and the same command goes on.")
+    write_songs(songs, genres_of(songs), outputs.format, outputs.out)
 
 
 def _write_playlists(songs: Sequence[LabelledSong], folder: Path, genres: Sequence[str]) -> None:
@@ -208,28 +215,6 @@ def _write_tags(
         say(f"{counts['kept']} have a genre already{hint}.")
     if counts["refused"]:
         say(f"{counts['refused']} could not be written; their files are as they were.")
-
-
-def _foresee(songs: Sequence[LabelledSong], outputs: Outputs) -> Iterator[str]:
-    for file in (outputs.out, outputs.report):
-        if file:
-            yield f"write     {printable(str(file))}"
-    if outputs.playlists:
-        playlists = make_playlists(songs, outputs.playlists)
-        for name in sorted(playlists.files):
-            yield f"write     {printable(str(outputs.playlists / name))}"
-        for path in playlists.left_out:
-            yield f"leave out {printable(str(path))}: no playlist can hold its name"
-    if outputs.write_tags:
-        looked_at = with_progress(songs, "Looking at the songs' tags")
-        for outcome in tag_songs(looked_at, None, overwrite=outputs.overwrite):
-            name = printable(str(outcome.path))
-            if outcome.done == "changed":
-                change = f"{printable(outcome.before)} -> {printable(outcome.after)}"
-                yield f"tag       {name}: {change}"
-            else:
-                verb = "keep" if outcome.done == "kept" else "refuse"
-                yield f"{verb:<10}{name}: {printable(outcome.reason or '')}"
 
 
 def _refusal(outcome: Outcome) -> str:

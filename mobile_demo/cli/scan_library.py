@@ -9,6 +9,7 @@ import typer
 
 from mobile_demo.card import read_model
 from mobile_demo.cli.console import Debug, interruption, run, say
+from mobile_demo.cli.dry_run import foresee_listening, foresee_outputs
 from mobile_demo.cli.options import (
     CatalogFile,
     Cluster,
@@ -29,15 +30,18 @@ from mobile_demo.cli.outputs import (
     UndoFileOption,
     WriteTagsOption,
     check_outputs,
+    write_interrupted,
     write_outputs,
 )
-from mobile_demo.cli.scanning import Interrupted, foresee, scan_folder, watch_folder
+from mobile_demo.cli.places import own_files
+from mobile_demo.cli.scanning import Interrupted, scan_folder, watch_folder
 from mobile_demo.cli.song_output import Format, line_of
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Wanted
+from mobile_demo.scanner.database import NO_CATALOG
 from mobile_demo.scanner.engine import Listener, songs_of
-from mobile_demo.scanner.engines import Engine, open_engine
+from mobile_demo.scanner.engines import open_engine
 from mobile_demo.scanner.finding import Listing, is_address, list_songs, local_path
 from mobile_demo.scanner.label import Thresholds
 from mobile_demo.scanner.labelled import LabelledSong, label_songs
@@ -138,11 +142,12 @@ def scan_library(
 
     - `scan-library s3://bucket/music --cluster tcp://scheduler:8786`
     """
-    outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file, dry_run)
+    outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file)
     if watch and not out and format is not Format.table:
         raise PocketGenreError(f"--watch with --format {format.value} needs --out FILE.")
-    content, card = read_model(find_model(model))
-    check_outputs(outputs, card.labels)
+    model_file = find_model(model)
+    content, card = read_model(model_file)
+    check_outputs(outputs, card.labels, own_files(catalog_file(catalog), model_file))
     thresholds = Thresholds(min_confidence, min_margin)
 
     folder = local_path(folder)
@@ -156,17 +161,22 @@ def scan_library(
 
     with open_engine(cluster, workers) as engine:
         if dry_run:
-            wanted = Wanted(card.sha256, segments, retry_failed)
-            _foresee(folder, catalog_file(catalog), wanted, engine, labelled, outputs)
+            listing = engine.list_songs(folder)
+            known = catalog_file(catalog)
+            with Catalog(known if known.exists() else NO_CATALOG, create=True) as opened:
+                wanted = Wanted(card.sha256, segments, retry_failed)
+                changes = foresee_listening(folder, listing, opened, wanted)
+                there = labelled(songs_of(listing, opened, card.sha256), listing.folder)
+            foresee_outputs(there, outputs, card.labels, changes)
             return
         listener = Listener(card, ModelEar(content, card), segments, engine)
         with Catalog(catalog_file(catalog), create=True) as opened, interruption() as interrupted:
             listing = scan_folder(folder, opened, listener, interrupted, failed_again=retry_failed)
-            if interrupted():
-                say("Interrupted; here is what was labelled before.")
-                outputs = replace(outputs, write_tags=False)
             songs = songs_of(listing, opened, card.sha256)
             shown = labelled(songs, listing.folder)
+            if interrupted():
+                write_interrupted(shown, outputs)
+                raise typer.Exit(130)
             write_outputs(shown, folder, outputs, interrupted, opened.restamp)
             if watch and not interrupted():
                 _watch(listing, opened, listener, labelled, outputs, interrupted)
@@ -174,24 +184,6 @@ def scan_library(
                 raise typer.Exit(130)
     if not any(song.state == "labelled" for song in songs):
         raise typer.Exit(1)
-
-
-def _foresee(
-    folder: Path,
-    catalog: Path,
-    wanted: Wanted,
-    engine: Engine,
-    labelled: Labelling,
-    outputs: Outputs,
-) -> None:
-    """Say what would be heard and written."""
-    listing = engine.list_songs(folder)
-    for line in foresee(folder, listing, catalog, wanted):
-        print(line)
-    if catalog.exists():
-        with Catalog(catalog) as opened:
-            songs = songs_of(listing, opened, wanted.model)
-            write_outputs(labelled(songs, listing.folder), folder, outputs)
 
 
 def _watch(

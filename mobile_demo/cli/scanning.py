@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rich.progress import TextColumn
 
-from mobile_demo.cli.console import printable, progress, say
+from mobile_demo.cli.console import progress, say
 from mobile_demo.decoding import SONG_SUFFIXES
 from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
-from mobile_demo.scanner.changes import Changes, Wanted, compare
+from mobile_demo.scanner.changes import Changes, Wanted
 from mobile_demo.scanner.engine import Done, Listener, listen, look, settle
-from mobile_demo.scanner.finding import FoundFile, Listing
+from mobile_demo.scanner.finding import FoundFile, Listing, as_written
 
 Interrupted = Callable[[], bool]
 
@@ -72,32 +72,12 @@ def watch_folder(
         yield from listen(files, catalog, listener, interrupted)
 
 
-def foresee(folder: Path, listing: Listing, catalog: Path, wanted: Wanted) -> Iterator[str]:
-    """What a scan would do, a line for each file, and nothing is done.
-
-    Raises
-    ------
-    PocketGenreError
-        the folder holds no song, or the catalogue can't be read.
-    """
-    if catalog.exists():
-        with Catalog(catalog) as opened:
-            changes = compare(listing, opened.known(), wanted)
-    else:
-        changes = compare(listing, [], wanted)
-    if not listing.files and not listing.unlistable:
-        raise no_music(folder)
-    yield from (f"listen    {printable(file.path)}" for file in changes.listen)
-    yield from (f"moved     {printable(old)} -> {printable(f.path)}" for old, f in changes.moved)
-    yield from (f"vanished  {printable(path)}" for path in changes.vanished)
-    yield from (f"returned  {printable(file.path)}" for file in changes.returned)
-    say(f"{len(changes.unchanged)} songs are unchanged, {len(changes.listen)} would be heard.")
-
-
 def no_music(folder: Path) -> PocketGenreError:
     """What is said of a folder without songs."""
     endings = ", ".join(sorted(SONG_SUFFIXES))
-    return PocketGenreError(f"There is no music in {folder}; looked for files ending in {endings}.")
+    return PocketGenreError(
+        f"There is no music in {as_written(folder)}; looked for files ending in {endings}."
+    )
 
 
 def _differences(changes: Changes) -> Iterator[str]:

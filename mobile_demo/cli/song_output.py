@@ -1,9 +1,8 @@
 """Songs with their labels on standard output or in a file: as a table, JSON, JSON lines or CSV."""
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from mobile_demo.cli.console import printable, progress, say
-from mobile_demo.decoding import SONG_SUFFIXES
-from mobile_demo.errors import PocketGenreError
 from mobile_demo.files import write_atomically
 from mobile_demo.plugins import plug_in
-from mobile_demo.scanner.finding import is_address, local_path
+from mobile_demo.scanner.finding import as_written
 from mobile_demo.scanner.label import UNCERTAIN, SongLabel
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.scanner.results import to_csv, to_json, to_json_lines
@@ -42,14 +39,26 @@ _PLUGINS = "pocketgenre.results"
 """Entry points that are called with songs, genres and a file to write them to."""
 
 
+def parquet_writer() -> Callable[[Iterable[LabelledSong], Sequence[str], Path], None]:
+    """What writes Parquet.
+
+    Raises
+    ------
+    PocketGenreError
+        it is not installed.
+    """
+    writer: Callable[..., None] = plug_in(_PLUGINS, "parquet", "--format parquet")
+    return writer
+
+
 def write_songs(
     songs: Sequence[LabelledSong], labels: Sequence[str], format: Format, out: Path | None
 ) -> None:
     """Write the labels to a file or to standard output, and the summary to the person."""
     shown = with_progress(songs, f"Writing {len(songs)} songs")
     if format is Format.parquet and out:
-        plug_in(_PLUGINS, "parquet", "--format parquet")(shown, labels, out)
-        say(f"Wrote {printable(str(out))}.")
+        parquet_writer()(shown, labels, out)
+        say(f"Wrote {printable(as_written(out))}.")
     else:
         write_content(_content(shown, songs, labels, format, out), out)
     for line in summary(songs):
@@ -111,38 +120,6 @@ def summary(songs: Sequence[LabelledSong]) -> list[str]:
     if failed:
         lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
     return lines
-
-
-def check_format(format: Format, out: Path | None) -> None:
-    """Refuse, before hours of work, a form that can't be written, or not there.
-
-    Raises
-    ------
-    PocketGenreError
-        as :func:`check_output`, or Parquet was asked for without a file or what writes it.
-    """
-    if format is Format.parquet:
-        if out is None:
-            raise PocketGenreError("--format parquet needs --out FILE; it is not for a terminal.")
-        plug_in(_PLUGINS, "parquet", "--format parquet")
-    if out and not (format is Format.parquet and is_address(local_path(out))):
-        check_output(local_path(out) if format is Format.parquet else out)
-
-
-def check_output(out: Path) -> None:
-    """Refuse a place for results before hours of work.
-
-    Raises
-    ------
-    PocketGenreError
-        it is a song, no file, or in a folder that can't be written to.
-    """
-    if out.suffix.lower() in SONG_SUFFIXES:
-        raise PocketGenreError(f"{out} has a song's ending; name another file for the results.")
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise PocketGenreError(f"{out.parent} is not a folder that can be written to.")
-    if out.exists() and not out.is_file():
-        raise PocketGenreError(f"{out} is not a file; name another one for the results.")
 
 
 def line_of(song: LabelledSong) -> str:

@@ -8,10 +8,9 @@ import typer
 from mobile_demo.cli.console import Debug, interruption, printable, progress, run, say
 from mobile_demo.cli.options import CatalogFile, catalog_file
 from mobile_demo.scanner.catalog import Catalog
+from mobile_demo.scanner.database import NO_CATALOG
 from mobile_demo.scanner.tags.tagging import Outcome, count_songs, undo_changes
 from mobile_demo.scanner.tags.undo_log import UndoLog, default_undo_file, read_undo_file
-
-_NO_CATALOG = Path(":memory:")
 
 
 def undo_tags(
@@ -70,7 +69,7 @@ def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
     """Undo with a progress bar; what became of each song, and whether it was interrupted."""
     outcomes = []
     with (
-        Catalog(catalog if catalog.is_file() else _NO_CATALOG, create=True) as known,
+        Catalog(catalog if catalog.is_file() else NO_CATALOG, create=True) as known,
         UndoLog(path) as log,
         interruption() as interrupted,
         progress() as bar,

@@ -54,9 +54,18 @@ CREATE TABLE evidence (
 """ + "".join(f"CREATE INDEX {rule} ON songs({rule}_genre, {rule}_confidence);\n" for rule in RULES)
 
 
+NO_CATALOG = Path(":memory:")
+"""In place of a file: a catalogue that is empty, and gone when it is closed."""
+
+
 def default_catalog() -> Path:
     """Where the catalogue is kept unless told otherwise: in the user's data folder."""
     return platformdirs.user_data_path("pocketgenre") / "catalog.sqlite"
+
+
+def files_of(catalog: Path) -> tuple[Path, ...]:
+    """A catalogue's file, and those that SQLite keeps beside it while it is in use."""
+    return catalog, *(Path(f"{catalog}{ending}") for ending in ("-wal", "-shm", "-journal"))
 
 
 def connect(file: Path, *, create: bool, patience: float = PATIENCE) -> sqlite3.Connection:

@@ -57,7 +57,9 @@ def list_songs(folder: Path) -> Listing:
         the folder can't be listed.
     """
     if is_address(folder) and not folder.exists():
-        raise PocketGenreError(f"{folder} is an address; with --cluster, songs are read from it.")
+        raise PocketGenreError(
+            f"{as_written(folder)} is an address; with --cluster, songs are read from it."
+        )
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
@@ -93,6 +95,15 @@ def is_address(path: Path | str) -> bool:
     absolute.
     """
     return _ADDRESS.match(str(path)) is not None
+
+
+def as_written(path: Path | str) -> str:
+    """An address with all its slashes, as people write it; a path as it is."""
+    if not is_address(path):
+        return str(path)
+    scheme, _, rest = str(path).partition(":/")
+    slashes = "///" if scheme == "file" else "//"  # a file's address has no host
+    return f"{scheme}:{slashes}{rest.lstrip('/')}"
 
 
 def local_path(address: Path) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_demo.errors import PocketGenreError
-from mobile_demo.files import write_atomically
+from mobile_demo.files import is_write_protected, write_atomically
 from mobile_demo.scanner.label import UNCERTAIN
 from mobile_demo.scanner.labelled import LabelledSong
 from mobile_demo.text import printable
@@ -78,7 +78,7 @@ def file_names(genres: Iterable[str]) -> dict[str, str]:
 
 
 def check_playlist_folder(folder: Path, genres: Iterable[str]) -> None:
-    """Make sure, before any work, that nothing of the user's would be replaced.
+    """Make sure, before any work, that nothing of the user's would be replaced, or removed.
 
     Raises
     ------
@@ -111,22 +111,31 @@ def write_playlists(playlists: Playlists, folder: Path, genres: Iterable[str]) -
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in playlists.files.items():
         write_atomically(folder / name, content)
-    removed = []
-    for name in file_names([*genres, UNCERTAIN]).values():
-        stale = folder / name
-        if name not in playlists.files and os.path.lexists(stale) and _is_ours(stale):
-            stale.unlink()
-            removed.append(stale)
-    return removed
+    stale = stale_playlists(playlists, folder, genres)
+    for path in stale:
+        path.unlink()
+    return stale
+
+
+def stale_playlists(playlists: Playlists, folder: Path, genres: Iterable[str]) -> list[Path]:
+    """The files that we wrote before for those of these genres that have no songs any more."""
+    names = file_names([*genres, UNCERTAIN]).values()
+    return [folder / n for n in names if n not in playlists.files and _is_ours(folder / n)]
 
 
 def _refuse_foreign(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         path = folder / name
-        if os.path.lexists(path) and not _is_ours(path):
+        if not os.path.lexists(path):
+            continue
+        if not _is_ours(path):
             raise PocketGenreError(
                 f"{path} was not written by pocketgenre, or changed since; rename it or name"
                 " another folder for the playlists."
+            )
+        if is_write_protected(path):
+            raise PocketGenreError(
+                f"{path} is write-protected; name another folder for the playlists."
             )
 
 

@@ -19,9 +19,10 @@ from mobile_demo.errors import PocketGenreError
 from mobile_demo.scanner.catalog import Catalog
 from mobile_demo.scanner.changes import Wanted
 from mobile_demo.scanner.engine import listen, look, settle
-from mobile_demo.scanner.finding import is_address, list_songs, local_path
+from mobile_demo.scanner.finding import as_written, is_address, list_songs, local_path
 from mobile_demo.scanner.labelled import genres_of
 from mobile_demo.scanner.results import song_fields
+from tests.conftest import Command
 from tests.mobile_demo.scanner.conftest import names
 from tests.mobile_demo.scanner.ears import listener
 from tests.mobile_demo.scanner.songs import failed_song, labelled, song
@@ -109,8 +110,27 @@ def test_an_address_is_no_path_and_file_is_a_path() -> None:
         assert not is_address(path)
     for address in ("file:///music/a b", "file:/music/a b"):
         assert local_path(Path(address)) == Path("/music/a b")
-    with pytest.raises(PocketGenreError, match="with --cluster, songs are read from it"):
+
+
+def test_an_address_is_named_as_it_was_typed(store) -> None:
+    for address in ("s3://bucket/x", "memory://nothing", "file:///music/a"):
+        assert as_written(Path(address)) == as_written(address) == address
+    for path in ("/music/a", "s3"):
+        assert as_written(Path(path)) == path
+    with pytest.raises(PocketGenreError, match=r"^s3://bucket/x is an address; with --cluster,"):
         list_songs(Path("s3://bucket/x"))
+    with pytest.raises(PocketGenreError, match=r"^shelf://music/nothing cannot be listed"):
+        list_address(Path("shelf://music/nothing"))
+
+
+def test_an_address_that_cannot_be_opened_is_refused_before_the_scan(
+    run_command: Command, library: Path
+) -> None:
+    out = ["--format", "parquet", "--out", "nothing://bucket/songs.parquet"]
+    result = run_command("mobile_demo.cli.scan_library", library, *out)
+    assert result.returncode == 1
+    assert "nothing:// cannot be opened: Protocol not known" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_fetched_song_has_no_name_that_could_stay_behind(store, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tests.conftest import Command, write_tone
 DEMO = "mobile_demo.cli.demo"
 
 
-@pytest.mark.parametrize("music", ["", "{empty}", "/no/such/folder"])
+@pytest.mark.parametrize("music", ["", "{empty}", "/no/such/folder", "~nosuchuser/Music"])
 def test_without_music_it_says_so_and_scans_a_synthetic_library(
     run_command: Command, tmp_path: Path, music: str
 ) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 import mutagen
 import pytest
 
+from mobile_demo.scanner.playlists import make_playlists, write_playlists
 from mobile_demo.scanner.tags.tagging import tag_songs, undo_changes
 from mobile_demo.scanner.tags.undo_log import UndoLog, read_undo_file
-from tests.conftest import REPOSITORY, Command
-from tests.mobile_demo.scanner.songs import with_label
+from tests.conftest import GENRES, REPOSITORY, Command
+from tests.mobile_demo.scanner.songs import labelled, song, with_label
 
 SCAN, UNDO = "mobile_demo.cli.scan_library", "mobile_demo.cli.undo_tags"
 
@@ -68,9 +69,9 @@ def test_everything_that_a_scan_can_leave_behind(run_command: Command, music: Pa
                 listed.add(line)
     assert len(listed) == 5
     assert "the file is empty" in report.read_text()
-    for name, song in songs.items():
-        if song["genre"]:
-            spelled = song["genre"].replace("hiphop", "hip-hop")
+    for name, labels in songs.items():
+        if labels["genre"]:
+            spelled = labels["genre"].replace("hiphop", "hip-hop")
             assert str(genre(music / name)).lower() == spelled
             assert (music / name).stat().st_mtime_ns == before[name][1]
     assert "Wrote the genre of 5 songs" in result.stderr
@@ -93,6 +94,34 @@ def test_everything_that_a_scan_can_leave_behind(run_command: Command, music: Pa
         assert state(music)[name] == before[name]
     assert "nothing to bring back" in run_command(UNDO).stderr
     assert "6 songs are unchanged, 0 would be heard" in run_command(SCAN, music, "--dry-run").stderr
+
+
+def test_a_dry_run_foretells_what_is_written_and_removed(run_command: Command, music: Path) -> None:
+    lists, out, report = (music.parent / name for name in ("lists", "o.json", "r.html"))
+    jazz = lists / "jazz.m3u8"
+    write_playlists(make_playlists(labelled(song("/a.mp3", ["jazz"])), lists), lists, GENRES)
+    options = [music, "--out", out, "--report", report, "--playlists", lists, "--write-tags"]
+
+    first = run_command(SCAN, *options, "--dry-run")  # there is no catalogue yet
+    assert first.returncode == 0, first.stderr
+    would = first.stdout.splitlines()
+    assert [line.split()[0] for line in would] == ["listen"] * 6 + ["write"] * 2 + ["remove"]
+    assert would[6:] == [
+        f"write     {out}",
+        f"write     {report}",
+        f"remove    {jazz}: it would be empty, unless one of the songs to come belongs there",
+    ]
+    assert "Playlists and tags depend on 6 songs" in first.stderr
+    assert not (music.parent / "data").exists()
+
+    assert run_command(SCAN, music).returncode == 0
+    second = run_command(SCAN, *options, "--dry-run")
+    assert f"remove    {jazz}: it would be empty" in second.stdout.splitlines()
+    assert "depend on" not in second.stderr
+    assert [jazz] == list(lists.iterdir())
+    assert f"Removed {jazz}" in run_command(SCAN, *options).stderr
+    written = {line.split()[-1] for line in second.stdout.splitlines() if line[:5] == "write"}
+    assert written == {str(path) for path in (out, report, *lists.iterdir())}
 
 
 def test_uncertain_songs_have_a_playlist_and_no_tag(run_command: Command, music: Path) -> None:
@@ -127,7 +156,7 @@ import resource, signal, sys
 from pathlib import Path
 from mobile_demo.cli.console import run
 from mobile_demo.cli.outputs import Outputs, write_outputs
-from tests.mobile_demo.scanner.songs import with_label
+from tests.mobile_demo.scanner.songs import labelled, song, with_label
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({80_000 if limit == "song" else 100},) * 2)
 music, undo_file = map(Path, sys.argv[1:])

@@ -1,15 +1,12 @@
 """``scan-library`` as a user runs it."""
 
-import contextlib
 import csv
 import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,7 @@ import pytest
 from mobile_demo.cli.console import printable
 from mobile_demo.scanner.finding import list_songs
 from mobile_demo.shipped import SHIPPED
-from tests.conftest import GENRES, REPOSITORY, Command, until, write_tone
+from tests.conftest import GENRES, Command, write_tone
 
 SCAN = "mobile_demo.cli.scan_library"
 LABELS = set(GENRES)
@@ -113,32 +110,6 @@ def test_out_that_is_no_file_is_refused_before_the_scan(
         assert result.returncode == 1
         assert "is not a file" in result.stderr
         assert "Listening" not in result.stderr
-
-
-def has_open(pid: int, name: str) -> bool:
-    """Whether a worker of a scan has a file of that name open at this moment."""
-    for worker in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with contextlib.suppress(OSError):
-            for link in Path(f"/proc/{worker}/fd").iterdir():
-                if link.readlink().name == name:
-                    return True
-    return False
-
-
-def test_interrupted_it_writes_what_it_has(library: Path, tmp_path: Path) -> None:
-    music, out = tmp_path / "music", tmp_path / "genres.json"
-    music.mkdir()
-    for number in range(400):
-        (music / f"{number}.m4a").symlink_to(library / "Bells.m4a")
-    command = [sys.executable, "-m", SCAN, str(music), "--format", "json", "--out", str(out)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-    until(lambda: has_open(process.pid, "Bells.m4a"))
-    time.sleep(0.5)  # a few songs more
-    process.send_signal(signal.SIGINT)
-    stderr = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, stderr
-    assert "Interrupted" in stderr
-    assert 0 < len(json.loads(out.read_text())) < 400
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) -> None:

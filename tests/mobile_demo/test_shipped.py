@@ -8,6 +8,7 @@ import pytest
 
 from mobile_demo.card import read_model
 from mobile_demo.classifier import Classifier
+from mobile_demo.errors import ModelError
 from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM, find_model
 from mobile_demo.synthetic import write_audio
 from tests.conftest import GENRES, Command, tone
@@ -64,7 +65,10 @@ def test_the_best_model_does_not_mind_the_volume(tmp_path: Path) -> None:
 
 def test_a_name_is_a_shipped_model_and_anything_else_a_file() -> None:
     assert find_model("best") == SHIPPED["best"]
+    assert find_model("best_waveform") == SHIPPED_WAVEFORM["best"]
     assert find_model("best.tflite") == Path("best.tflite")
+    with pytest.raises(ModelError, match="no model bset; there are standard, best, standard_wave"):
+        find_model("bset")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mobile_demo.files import is_write_protected
 from mobile_demo.scanner.tags.genre_tag import TagError
 
 _PREFIX, _SUFFIX = ".pocketgenre-", ".part"
@@ -50,7 +51,7 @@ def check_replaceable(path: Path) -> os.stat_result:
         raise TagError("it is not a file")
     if status.st_nlink > 1:
         raise TagError("it has a second name (a hard link), whose content would stay as it was")
-    if not status.st_mode & 0o222 or not os.access(path, os.W_OK):
+    if is_write_protected(path):
         raise TagError("it is write-protected")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise TagError("its folder is write-protected")

@@ -22,6 +22,9 @@ from mobile_demo.scanner.tags.replace import remove_stray, sync_folder
 
 _VERSION = 1
 
+UNDO_BEGINNING = b'{"pocketgenre": '
+"""Of each line, and so of the file: how an undo file is told from any other."""
+
 
 def default_undo_file() -> Path:
     """Where the previous genres are kept unless a file is named: in the user's data folder."""
@@ -126,8 +129,8 @@ def check_undo_file(file: Path) -> None:
     if not file.is_file():
         raise PocketGenreError(f"{file} is not a file; name another one to undo from.")
     with open(file, "rb") as content:
-        beginning = content.read(16)
-    if beginning and not beginning.startswith(b'{"pocketgenre": '):
+        beginning = content.read(len(UNDO_BEGINNING))
+    if beginning and beginning != UNDO_BEGINNING:
         raise PocketGenreError(f"{file} is no undo file of pocketgenre; name another one.")
 
 

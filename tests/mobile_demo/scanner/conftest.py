@@ -24,6 +24,12 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield opened
 
 
+@pytest.fixture
+def undo(tmp_path: Path) -> Path:
+    """Where the previous genres are kept."""
+    return tmp_path / "state" / "undo.jsonl"
+
+
 def write(folder: Path, *names: str) -> None:
     """Files of different content."""
     for name in names:

@@ -56,6 +56,15 @@ def test_list_songs(run_command: Command, scanned: Path) -> None:
     assert gone["path"].endswith("gone.wav")
 
 
+@pytest.mark.parametrize("option", [["--genre", "rock"], ["--min-confidence", 0.1]])
+def test_what_asks_for_a_label_is_refused_for_songs_without_one(
+    run_command: Command, option: list
+) -> None:
+    result = run_command(CLI + "list_songs", "--failed", *option)
+    assert result.returncode == 2
+    assert "--failed lists songs without a label" in " ".join(result.stderr.split())
+
+
 def test_list_songs_in_other_forms(run_command: Command, scanned: Path) -> None:
     table = run_command(CLI + "list_songs").stdout
     assert "Bells.m4a" in table

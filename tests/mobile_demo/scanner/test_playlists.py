@@ -134,3 +134,11 @@ def test_a_hostile_title_stays_in_its_line() -> None:
     playlists = make_playlists(labelled(catalog_song(name, song(name).probabilities)), Path("/"))
     assert isinstance(playlists, Playlists)
     assert rb"#EXTINF:3,a\x1b[31m\u202e" in playlists.files["rock.m3u8"]
+
+
+def test_a_write_protected_playlist_is_refused_before_the_scan(tmp_path: Path) -> None:
+    write_playlists(make_playlists(labelled(song("/a.mp3")), tmp_path), tmp_path, GENRES)
+    check_playlist_folder(tmp_path, GENRES)
+    (tmp_path / "rock.m3u8").chmod(0o444)
+    with pytest.raises(PocketGenreError, match=r"rock.m3u8 is write-protected"):
+        check_playlist_folder(tmp_path, GENRES)

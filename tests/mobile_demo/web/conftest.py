@@ -1,18 +1,22 @@
 """The phone page, built once, served under a path of its own, and opened in a real browser."""
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.browser import CHROMIUM, start_browser
 from tests.conftest import REPOSITORY
 from tests.mobile_demo.web.phone import Phone, Site
+from tests.mobile_demo.web.rules import Call
 
 WEB = REPOSITORY / "mobile_demo" / "web"
+CALL = Path(__file__).with_name("call.mjs")
 
 
 def needed(tool: str) -> str:
@@ -33,6 +37,27 @@ def npm() -> str:
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         subprocess.run([found, "ci", "--ignore-scripts"], cwd=WEB, check=True)
     return found
+
+
+@pytest.fixture(scope="session")
+def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
+    """Calls functions of ``src/rules`` in Node: (name, argument, ...) each."""
+    bundle = tmp_path_factory.mktemp("rules") / "rules.mjs"
+    subprocess.run(
+        [npm, "exec", "--", "esbuild", "src/rules/index.ts", "--bundle", "--format=esm",
+         "--log-level=warning", f"--outfile={bundle}"],
+        cwd=WEB, check=True,
+    )  # fmt: skip
+
+    def call(*calls: tuple[Any, ...]) -> list[Any]:
+        given = json.dumps([(name, arguments) for name, *arguments in calls])
+        command = [needed("node"), CALL, bundle]
+        done = subprocess.run(
+            command, input=given, capture_output=True, text=True, check=True, timeout=60
+        )
+        return [result.get("value", result.get("error")) for result in json.loads(done.stdout)]
+
+    return call
 
 
 @pytest.fixture(scope="session")
