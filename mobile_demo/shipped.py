@@ -21,7 +21,7 @@ SHIPPED_WAVEFORM = {
 DEFAULT_MODEL = "best"
 
 
-_BY_NAME = {path.stem: path for path in (*SHIPPED.values(), *SHIPPED_WAVEFORM.values())}
+BY_NAME = {path.stem: path for path in (*SHIPPED.values(), *SHIPPED_WAVEFORM.values())}
 """As ``--model`` takes them."""
 
 
@@ -33,10 +33,10 @@ def find_model(name: str) -> Path:
     ModelError
         it is neither.
     """
-    if name in _BY_NAME:
-        return _BY_NAME[name]
+    if name in BY_NAME:
+        return BY_NAME[name]
     path = Path(name)
     if path.suffix != ".tflite" and not path.exists():
-        names = ", ".join(_BY_NAME)
+        names = ", ".join(BY_NAME)
         raise ModelError(f"There is no model {name}; there are {names}. Or name a .tflite file.")
     return path

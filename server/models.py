@@ -10,7 +10,7 @@ from pathlib import Path
 from mobile_demo.card import ModelCard, card_path, read_model
 from mobile_demo.errors import ModelError
 from mobile_demo.runtime import new_interpreter, runtime_version
-from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM
+from mobile_demo.shipped import BY_NAME
 from server.answers import ModelDescription, ModelName, Models, ModelSummary, Operation
 
 _MOST_MODELS = 64
@@ -115,7 +115,7 @@ def open_shelf(model: str, folder: Path | None) -> Shelf:
     ModelError
         a file is missing, broken or of a name that is taken.
     """
-    files = [*SHIPPED.values(), *SHIPPED_WAVEFORM.values()]
+    files = [*BY_NAME.values()]
     first = model
     if model.endswith(".tflite"):
         files.append(Path(model))

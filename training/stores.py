@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mobile_demo.files import written_atomically
-from mobile_demo.plugins import plug_in
+from mobile_demo.plugins import STORES, plug_in
 from mobile_demo.scanner.finding import is_address
 
 BLOCK = 1 << 20  # bytes read at a time
-
-PLUGINS = "pocketgenre.stores"
-"""Entry points that are called with an address."""
 
 
 class Store(Protocol):
@@ -93,6 +90,6 @@ def open_store(place: Path) -> Store:
         what reads addresses is not installed.
     """
     if is_address(place):
-        store: Store = plug_in(PLUGINS, "fsspec", str(place))(place)
+        store: Store = plug_in(STORES, "fsspec", str(place))(place)
         return store
     return Folder(place.absolute())
