@@ -7,6 +7,7 @@ send them.
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import schemathesis
@@ -22,6 +23,16 @@ def _npy(*shape: int) -> bytes:
 
 
 FEATURES = [_npy(188, 96), _npy(130, 13), _npy(2, 130, 13), b"[[1, 2.5], [3, 4]]"]
+
+
+@schemathesis.hook
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+    """Make a list of the song where a list is taken: a song in place of one is sent as text."""
+    parts = getattr(body, "body", None)
+    listed = context.operation is not None and context.operation.path == "/v1/classify"
+    if listed and isinstance(parts, dict) and isinstance(parts.get("file"), bytes):
+        parts["file"] = [parts["file"]]
+    return body
 
 
 schemathesis.openapi.media_type("audio/mpeg", st.sampled_from(SONGS))

@@ -15,6 +15,8 @@ from tests.conftest import REPOSITORY
 from tests.server.serving import Serving
 
 HERE = Path(__file__).parent
+PATHS = ("classify", "classify/segments", "features", "parity")
+"""To which songs are sent, below ``/v1/``."""
 
 
 def schemathesis(
@@ -36,10 +38,20 @@ def schemathesis(
     )
 
 
+def heard(server: Serving, path: str) -> float:
+    """Requests there that got what they asked for."""
+    return server.metric(
+        f'pocketgenre_requests_total{{method="POST",path="/v1/{path}",status="200"}}'
+    )
+
+
 def test_schemathesis_finds_nothing(server: Serving, tmp_path: Path) -> None:
+    before = {path: heard(server, path) for path in PATHS}
     result = schemathesis(server, tmp_path, "--phases", "examples,fuzzing", "--max-examples", 12)
     assert result.returncode == 0, result.stdout[-3000:]
     assert "9 selected / 9 total" in result.stdout
+    for path in PATHS:
+        assert heard(server, path) > before[path], f"no song was good enough for {path}"
 
 
 @pytest.mark.long

@@ -3,9 +3,7 @@
 The devices are librosa with other settings, or a caller that feeds it other samples.
 """
 
-import io
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from mobile_demo.mfcc import mfcc
 from mobile_demo.segments import cut_segments
 from mobile_demo.synthetic import write_audio
 from server.recipe import OURS, Recipe, compute
+from tests.server.porting import as_npy, ask, samples_of
 from tests.server.serving import Serving
 
 RATE, SIZE = 44_100, STANDARD.segment_samples
@@ -39,32 +38,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("parity") / "song.wav"
     write_audio(path, samples.astype(np.float32), RATE, "WAV", "FLOAT")
     return path
-
-
-def samples_of(path: Path, rate: int = 22_050, **options) -> np.ndarray:
-    return np.concatenate(list(stream_mono(path, rate, **options)))
-
-
-def as_npy(table: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, table)
-    return file.getvalue()
-
-
-def ask(server: Serving, song: Path, features: bytes, **choice) -> dict:
-    files = {"file": ("song.wav", song.read_bytes()), "features": ("features", features)}
-    with server.client() as client:
-        response = client.post("/v1/parity", files=files, params={"model": "standard", **choice})
-    return response.raise_for_status().json()
-
-
-def refuse(server: Serving, song: Path, features: bytes) -> str:
-    files = {"file": ("song.wav", song.read_bytes()), "features": ("features", features)}
-    with server.client() as client:
-        response = client.post("/v1/parity", files=files)
-    assert response.status_code == 422, response.text
-    assert response.json()["code"] == "invalid-features"
-    return response.json()["detail"]
 
 
 def librosas(samples: np.ndarray, **settings) -> np.ndarray:
@@ -252,12 +225,6 @@ def test_a_table_of_a_shape_that_nothing_explains(server: Serving, song: Path) -
     assert "(1, 50, 13)" in answer["cause"]["detail"]
 
 
-def with_shape(shape: str, numbers: int = 5) -> bytes:
-    """So many numbers and a header that has them of another shape."""
-    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n".encode()
-    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8 * numbers)
-
-
 def test_a_table_that_is_stored_by_column_is_read_as_one_by_row(
     server: Serving, song: Path
 ) -> None:
@@ -265,45 +232,3 @@ def test_a_table_that_is_stored_by_column_is_read_as_one_by_row(
     assert b"'fortran_order': True" in as_npy(device)
     assert ask(server, song, as_npy(device))["same"]
     assert ask(server, song, as_npy(device.astype(">f8")))["same"]
-
-
-class Harm:
-    def __reduce__(self) -> tuple:
-        return (Path.touch, (Path("/tmp/harmed-by-a-pickle"),))
-
-
-@pytest.mark.parametrize(
-    "features",
-    {
-        "pickle": as_npy(np.array([[Harm()]], dtype=object)),
-        "bare pickle": pickle.dumps(Harm()),
-        "header of a terabyte": as_npy(np.zeros((2, 2))).replace(b"(2, 2)", b"(9**9,"[:6]),
-        "more than it holds": as_npy(np.zeros((2, 2)))[:-8],
-        "strings": as_npy(np.array([["a", "b"]])),
-        "complex": as_npy(np.ones((2, 2), complex)),
-        "not numbers": as_npy(np.full((130, 13), np.nan)),
-        "four axes": as_npy(np.zeros((1, 1, 130, 13))),
-        "nothing": as_npy(np.zeros((0, 13))),
-        "lengths below zero": with_shape("(-1, -5)"),
-        "three of them": with_shape("(-1, -1, 5)"),
-        "one that is unknown": with_shape("(-1, 5)"),
-        "nothing of a huge length": with_shape(f"(0, {10**30})", 0),
-        "nothing of a large length": with_shape(f"(0, {2**62})", 0),
-        "a truth for a length": with_shape("(True, 1, 5)"),
-        "ragged": b"[[1, 2], [3]]",
-        "deep": b"[" * 100_000,
-        "a word": b'"features"',
-        "an object": b'{"feature": [[1]]}',
-        "infinite": b"[[1e999, 2]]",
-        "audio": b"RIFF" + bytes(1_000),
-        "empty": b"",
-        "magic alone": b"\x93NUMPY",
-        "too many segments": as_npy(np.zeros((900, 188, 96), np.int8)),
-    }.items(),
-    ids=lambda item: item[0],
-)
-def test_features_that_are_none_are_refused(
-    server: Serving, song: Path, features: tuple[str, bytes]
-) -> None:
-    assert refuse(server, song, features[1])
-    assert not Path("/tmp/harmed-by-a-pickle").exists()
