@@ -11,7 +11,7 @@ from mobile_demo.classifier import Classifier
 from mobile_demo.errors import ModelError
 from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM, find_model
 from mobile_demo.synthetic import write_audio
-from tests.conftest import GENRES, Command, tone
+from tests.conftest import GENRES, REPOSITORY, Command, tone
 
 SCAN = "mobile_demo.cli.scan_library"
 
@@ -29,6 +29,28 @@ def test_a_model_says_what_it_is_worth_and_was_checked(path: Path) -> None:
     report = json.loads(path.with_suffix(".report.json").read_text())
     assert report["parity_holds"]
     assert report["sha256"] == card.sha256
+
+
+def test_the_readme_says_of_the_models_what_their_reports_say() -> None:
+    rows = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]]
+        for line in (REPOSITORY / "README.md").read_text().splitlines()
+        if line.startswith("|")
+    ]
+    table = {
+        row[0]: dict(zip(("best", "standard"), row[1:3], strict=True))
+        for row in rows
+        if len(row) == 4
+    }
+    for name, path in SHIPPED.items():
+        report = json.loads(path.with_suffix(".report.json").read_text())
+        _, heldout = report["labels"]
+        agree = f"{heldout['segment_agreement']:.1%}".replace("%", " % agree")
+        assert table["segment labels, int8 against Keras"][name] == agree
+        right = f"{heldout['tflite_accuracy']:.1%}".replace("%", " %")
+        assert table["the same songs right as int8 files"][name] == right
+        bound = float(table["features against librosa's"][name].removeprefix("within "))
+        assert report["features"]["NumPy, all of the data set"]["largest_difference"] < bound
 
 
 def test_musicnns_licence_goes_with_its_weights() -> None:
