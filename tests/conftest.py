@@ -65,8 +65,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(command, check=True)
 
     run("training.cli.prepare_dataset", folder / "audio", "--out", folder / "data")
-    run("training.cli.train_model", folder / "data", "--out", folder / "run", "--folds", 3,
-        "--epochs", 100, "--learning-rate", 0.001, "--batch-size", 8)  # fmt: skip
+    run("training.cli.train_model", folder / "data", "--out", folder / "run", "--folds", 2,
+        "--epochs", 60, "--learning-rate", 0.001, "--batch-size", 8)  # fmt: skip
     run("export.cli", folder / "run", "--out", folder / "model.tflite", "--representative", 30)
     return folder
 

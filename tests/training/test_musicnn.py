@@ -197,7 +197,7 @@ def test_it_is_trained_judged_and_exported_like_any_network(
     prepare = ["training.cli.prepare_dataset", workshop / "audio", "--features", "log-mel"]
     succeed(*prepare, "--out", data)
     train = ["training.cli.train_model", data, "--model", "musicnn", "--pretrained", package]
-    succeed(*train, "--folds", 3, "--out", run)
+    succeed(*train, "--folds", 2, "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
     succeed("export.cli", run, "--quantization", "float32", "--out", model)
     scan = ["mobile_demo.cli.scan_library", workshop / "audio", "--format", "json"]
