@@ -34,7 +34,11 @@ from training.stores import Folder, Store, sha256_of
 
 DATASET_FORMAT = 1
 HEAD = "dataset.json"
-_LEARNED_FROM = ("songs.csv", "features.npy", MANIFEST, "spectra.npy", "mfcc_songs.npz")
+INDEX_FILE = "songs.csv"
+FEATURES_FILE = "features.npy"
+SPECTRA_ARRAY = "spectra.npy"
+MFCC_SONGS_FILE = "mfcc_songs.npz"
+_LEARNED_FROM = (INDEX_FILE, FEATURES_FILE, MANIFEST, SPECTRA_ARRAY, MFCC_SONGS_FILE)
 _COLUMNS = ["name", "path", "genre", "artist", "group", "segments"]
 
 
@@ -98,7 +102,7 @@ class Dataset:
             return ShardedFeatures(self.folder, self.shards, self.front_end)
         try:
             array: NDArray[np.float32] = np.lib.format.open_memmap(
-                self.folder / "features.npy", mode="r"
+                self.folder / FEATURES_FILE, mode="r"
             )
         except (OSError, ValueError, TypeError, OverflowError, TokenError) as error:
             raise DataError(
@@ -128,7 +132,7 @@ class Dataset:
     @property
     def index_file(self) -> Path:
         """The list of songs."""
-        return self.folder / "songs.csv"
+        return self.folder / INDEX_FILE
 
     def check(self) -> None:
         """Read all features, and look for what is not as it was written, or not a number.
@@ -167,11 +171,11 @@ def load_dataset(folder: Path) -> Dataset:
     if is_address(folder):
         raise DataError(f"{folder} is an address; mount it as a folder, or copy it to one.")
     try:
-        head = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
         if head["format"] != DATASET_FORMAT:
             raise DataError(f"{folder} has format {head['format']}, not {DATASET_FORMAT}.")
         with open(
-            folder / "songs.csv", encoding="utf-8", errors="surrogateescape", newline=""
+            folder / INDEX_FILE, encoding="utf-8", errors="surrogateescape", newline=""
         ) as file:
             rows = list(csv.DictReader(file))
         songs = tuple(
@@ -230,7 +234,7 @@ def save_dataset(
         start += count
     joined.flush()
     del joined
-    temporary.replace(folder / "features.npy")
+    temporary.replace(folder / FEATURES_FILE)
     write_beside(Dataset(folder, audio, front_end, tuple(songs), np.array(counts, np.int64)))
     save_index(store, audio, front_end, songs, counts)
     return load_dataset(folder)
@@ -266,7 +270,7 @@ def save_index(
     for song, count in zip(songs, counts, strict=True):
         row = [song.name, song.path.as_posix(), song.genre, song.artist, song.group, count]
         writer.writerow(row)
-    with store.create("songs.csv") as file:
+    with store.create(INDEX_FILE) as file:
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
     head = {
         "format": DATASET_FORMAT,

@@ -176,7 +176,7 @@ def evaluate_on(run: Run, dataset: Dataset) -> Evaluation:
 
 def dataset_warnings(run: Run, dataset: Dataset) -> tuple[str, ...]:
     """What must be said beside the figures of the kept network on all of a data set."""
-    if not run.is_of(dataset) and dataset.folder.resolve() != run.dataset:
+    if dataset.folder.resolve() != run.dataset and not run.is_of(dataset):
         return protocol_warnings(run.config.protocol)
     known = (
         f"Judged on {dataset.folder}, the data set it was trained on:"

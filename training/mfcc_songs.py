@@ -15,13 +15,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import Dataset
+from training.dataset import MFCC_SONGS_FILE, Dataset
 from training.groups import Names, by_artist, join
 from training.songs import DataError, LabelledSong
 
 IntArray = NDArray[np.int64]
-
-MFCC_SONGS_FILE = "mfcc_songs.npz"
 
 
 @dataclass(frozen=True)

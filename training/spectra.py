@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import Dataset
+from training.dataset import SPECTRA_ARRAY, Dataset
 from training.songs import DataError
 
 Spectra = list[NDArray[np.float16]]
@@ -43,7 +43,7 @@ def save_spectra(dataset: Dataset, parts: Sequence[Path]) -> None:
         joined[stop - count : stop] = np.load(part)
     joined.flush()
     del joined
-    temporary.replace(dataset.folder / "spectra.npy")
+    temporary.replace(dataset.folder / SPECTRA_ARRAY)
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
@@ -64,7 +64,7 @@ def load_spectra(dataset: Dataset) -> Spectra:
             dataset.folder / SPECTRA_FILE, encoding="utf-8", errors="surrogateescape", newline=""
         ) as file:
             rows = list(csv.DictReader(file))
-        joined = np.load(dataset.folder / "spectra.npy", mmap_mode="r")
+        joined = np.load(dataset.folder / SPECTRA_ARRAY, mmap_mode="r")
         counts = [int(row["frames"]) for row in rows]
         names = [row["name"] for row in rows]
     except FileNotFoundError as error:

@@ -13,39 +13,19 @@ import keras
 import numpy as np
 import pytest
 
-from mobile_demo.frontend import STANDARD
 from tests.conftest import REPOSITORY, Command
-from tests.training.fabricated import in_shards
+from tests.training.fabricated import in_shards, three_genres
 from training.checkpoints import best_epoch, has_lost_patience
-from training.dataset import Dataset, save_dataset
-from training.groups import group_songs
+from training.dataset import Dataset
 from training.runs import Run
-from training.songs import LabelledSong
 from training.splits import hold_back, split_segments
 
 TRAIN = "training.cli.train_model"
 
 
-def write_dataset(folder: Path, difference: float = 0.7, songs_a_genre: int = 8) -> Dataset:
-    """Features of three genres that differ in one coefficient; no audio is needed."""
-    segments = 4
-    rng = np.random.default_rng(5)
-    parts, songs = [], []
-    folder.mkdir(parents=True)
-    for shift, genre in enumerate(("jazz", "metal", "pop")):
-        for number in range(songs_a_genre):
-            features = rng.normal(size=(segments, 130, 13)).astype(np.float32)
-            features[:, :, 2] += difference * shift
-            path = folder / f"{genre}.{number}.npy"
-            np.save(path, features)
-            parts.append(path)
-            songs.append(LabelledSong(f"{genre}.{number}", Path(path.name), genre))
-    return save_dataset(folder, folder, STANDARD, group_songs(songs), parts)
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return write_dataset(tmp_path_factory.mktemp("features") / "data")
+    return three_genres(tmp_path_factory.mktemp("features") / "data")
 
 
 def weights(run: Path) -> list[np.ndarray]:
@@ -97,7 +77,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_network(
 def test_early_stopping_keeps_the_best_epoch_and_never_looks_at_the_judged_songs(
     tmp_path: Path, run_command: Command
 ) -> None:
-    dataset = write_dataset(tmp_path / "data", difference=0.0)  # nothing to learn but by heart
+    dataset = three_genres(tmp_path / "data", difference=0.0)  # nothing to learn but by heart
     options = ["--model", "ann", "--epochs", 60, "--early-stopping", 3, "--learning-rate", 0.001]
     result = run_command(
         TRAIN, dataset.folder, *options, "--tensorboard", "--out", tmp_path / "run"
@@ -187,7 +167,7 @@ def test_two_replicas_on_one_host_train_one_network(dataset: Dataset, tmp_path: 
 
 @pytest.mark.slow
 def test_a_data_set_of_another_front_end_is_an_error(tmp_path: Path, run_command: Command) -> None:
-    dataset = write_dataset(tmp_path / "data")
+    dataset = three_genres(tmp_path / "data")
     head = json.loads((tmp_path / "data" / "dataset.json").read_text())
     head["front_end"]["top_db"] = 60.0
     (tmp_path / "data" / "dataset.json").write_text(json.dumps(head))

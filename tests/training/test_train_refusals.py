@@ -10,16 +10,17 @@ from typer.testing import CliRunner
 
 from mobile_demo.errors import PocketGenreError
 from tests.conftest import Command
-from tests.training.fabricated import fabricate_run
-from tests.training.test_train_model import TRAIN, write_dataset
+from tests.training.fabricated import fabricate_run, three_genres
 from training.cli.train_model import train_model
 from training.dataset import Dataset, load_dataset
 from training.runs import Run, TrainingConfig
 
+TRAIN = "training.cli.train_model"
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return write_dataset(tmp_path_factory.mktemp("features") / "data")
+    return three_genres(tmp_path_factory.mktemp("features") / "data")
 
 
 @pytest.mark.slow
@@ -92,7 +93,7 @@ def test_all_takes_no_run_of_another_data_set_for_its_own(
         done, dataset, np.full((len(dataset.segment_songs), 3), 1 / 3), epochs=1, model="ann"
     )
     assert Run.load(done).config == config
-    other = write_dataset(tmp_path / "other", difference=0.5)
+    other = three_genres(tmp_path / "other", difference=0.5)
     result = run_command(TRAIN, other.folder, *options)
     assert result.returncode == 1
     assert "ann-songs is a run of another configuration or data set" in result.stderr

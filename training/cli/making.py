@@ -8,9 +8,17 @@ from mobile_demo.cli.console import printable, progress, say
 from mobile_demo.frontend import FrontEnd
 from mobile_demo.scanner.engines import Engine
 from mobile_demo.scanner.finding import is_address
-from training.dataset import HEAD, Dataset, save_dataset, save_index
+from training.dataset import (
+    FEATURES_FILE,
+    HEAD,
+    MFCC_SONGS_FILE,
+    SPECTRA_ARRAY,
+    Dataset,
+    save_dataset,
+    save_index,
+)
 from training.groups import group_songs
-from training.mfcc_songs import MFCC_SONGS_FILE, read_mfcc_songs
+from training.mfcc_songs import read_mfcc_songs
 from training.prepare import (
     PreparedSong,
     Wanted,
@@ -34,7 +42,7 @@ from training.songs import (
 from training.spectra import SPECTRA_FILE, save_spectra
 from training.stores import Store
 
-_ONE_PIECE = ("features.npy", "spectra.npy", SPECTRA_FILE, MFCC_SONGS_FILE)
+_ONE_PIECE = (FEATURES_FILE, SPECTRA_ARRAY, SPECTRA_FILE, MFCC_SONGS_FILE)
 
 Pairs = list[tuple[str, str]]
 
@@ -92,7 +100,7 @@ class Making:
         pairs = duplicates_by_content(prepared, self.store) + self._named_duplicates()
         kept = _grouped(songs, [item.song for item in prepared if item.part], pairs)
         # What is beside the features is of the songs as they were, and their groups.
-        self.store.remove([HEAD, *_ONE_PIECE[2:]])
+        self.store.remove([HEAD, SPECTRA_FILE, MFCC_SONGS_FILE])
         parts = [out / item.part for item in prepared if item.part]
 
         def write_beside(dataset: Dataset) -> None:
