@@ -12,7 +12,7 @@ help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
-	@.venv/scan/bin/python -m mobile_demo.cli.demo "$$MUSIC"
+	@.venv/scan/bin/python -m pocketgenre.demo "$$MUSIC"
 
 serve: .venv/server/ready  ## Answer over HTTP what the phone would say of a song; there is a page to drop songs on
 	@.venv/server/bin/serve-classifier $(SERVE)
@@ -48,7 +48,7 @@ data/musicnn: | .venv/dev/ready  ## Fetch musicnn's weights, for train-model --m
 # The shipped models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
 # songs, known by their MFCC). Each step is done once; an interrupted one goes on.
 DATA ?= gtzan
-MODELS ?= mobile_demo/models
+MODELS ?= pocketgenre/models
 BIN = .venv/dev/bin
 MFCC_SONGS = $(if $(wildcard $(DATA)/frames387.npz),--mfcc-songs $(DATA)/frames387.npz)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.synthetic import write_aac, write_audio
+from pocketgenre.demo.synthetic import write_aac, write_audio
 
 RATE = 44_100
 SECONDS = 60

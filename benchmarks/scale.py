@@ -107,7 +107,7 @@ def _synthetic(folder: Path, seconds: float) -> list[Path]:
     """The five songs of the demonstration."""
 
     def write() -> None:
-        from mobile_demo.synthetic import write_synthetic_library
+        from pocketgenre.demo.synthetic import write_synthetic_library
 
         write_synthetic_library(folder, seconds)
 
@@ -127,7 +127,7 @@ def copies(songs: Sequence[Path], folder: Path, count: int) -> Path:
 
 def stages(music: Path, place: Path) -> dict[str, Callable[[], None]]:
     """What is measured of a folder of songs, in order."""
-    scan, prepare = "mobile_demo.cli.scan_library", "training.cli.prepare_dataset"
+    scan, prepare = "pocketgenre.cli.scan_library", "pocketgenre.training.cli.prepare_dataset"
     catalog = ("--catalog", place / "c.sqlite", "--workers", 1)
     return {
         "scan, `standard`": command(scan, music, *catalog, "--model", "standard"),
@@ -165,7 +165,7 @@ def by_workers(songs: Sequence[Path], count: int, seconds: float) -> list[dict[s
         music = copies(songs, Path(folder, "music"), count)
         audio = sum(path.stat().st_size for path in music.rglob("*.*"))
         for workers in WORKERS:
-            work = on_cluster(workers, Path(folder), "mobile_demo.cli.scan_library", music,
+            work = on_cluster(workers, Path(folder), "pocketgenre.cli.scan_library", music,
                               "--catalog", ":memory:", "--model", "standard")  # fmt: skip
             rows.append(_row("scan on a cluster", count, seconds, workers, audio, cost_of(work)))
     return rows
@@ -175,11 +175,11 @@ def epochs(songs: Sequence[Path], count: int, seconds: float) -> dict[str, objec
     """An epoch of the CNN on shards: what five more of them cost, by five."""
     with tempfile.TemporaryDirectory() as folder:
         music, data = copies(songs, Path(folder, "music"), count), Path(folder, "data")
-        command("training.cli.prepare_dataset", music, "--out", data, "--shards", 16)()
+        command("pocketgenre.training.cli.prepare_dataset", music, "--out", data, "--shards", 16)()
         few, many = (
             cost_of(
                 command(
-                    "training.cli.train_model",
+                    "pocketgenre.training.cli.train_model",
                     data,
                     "--out",
                     Path(folder, f"run {n}"),
@@ -210,7 +210,7 @@ def empty_jobs(count: int) -> dict[str, float]:
     from distributed import LocalCluster
 
     from benchmarks.nothing import Nothing, nothing
-    from cluster.engine import open_cluster
+    from pocketgenre.cluster.dask_executor import open_cluster
 
     with (
         LocalCluster(2, 2, processes=True, dashboard_address=":0") as local,
@@ -231,13 +231,13 @@ def catalogues() -> list[dict[str, float]]:
     """What it takes to write songs into a catalogue, and to compare a folder with it."""
     import numpy as np
 
-    from mobile_demo.card import read_model
-    from mobile_demo.scanner.catalog import Catalog, Heard
-    from mobile_demo.scanner.finding import FoundFile
-    from mobile_demo.scanner.labelled import label_songs
-    from mobile_demo.shipped import SHIPPED
+    from pocketgenre.library.catalog import Catalog, InferenceResult
+    from pocketgenre.library.discovery import SongFile
+    from pocketgenre.library.labelled import label_songs
+    from pocketgenre.models.model_card import read_model
+    from pocketgenre.models.pretrained import PRETRAINED
 
-    card = read_model(SHIPPED["standard"])[1]
+    card = read_model(PRETRAINED["standard"])[1]
     tables = np.random.default_rng(0).dirichlet(np.full(10, 0.3), size=(200, 80))
     rows = []
     for count in CATALOGUES:
@@ -248,8 +248,8 @@ def catalogues() -> list[dict[str, float]]:
                 with Catalog(file, create=True) as catalog:
                     for n in range(count):
                         name = f"/music/artist {n % 997}/album {n % 13}/song {n}.mp3"
-                        heard = Heard(n.to_bytes(16, "big"), tables[n % 200])
-                        catalog.record(FoundFile(name, n, n), card, 0, heard)
+                        heard = InferenceResult(n.to_bytes(16, "big"), tables[n % 200])
+                        catalog.record(SongFile(name, n, n), card, 0, heard)
 
             def read(file: Path = file) -> None:
                 with Catalog(file) as catalog:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.features import segment_features
-from mobile_demo.mfcc import mfcc
-from mobile_demo.shipped import SHIPPED
+from pocketgenre.classifier import Classifier
+from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features.mfcc import mfcc
+from pocketgenre.models.pretrained import PRETRAINED
 
 GROUP = "MFCC of one 3 s segment"
 RATE, N_FFT, HOP, BANDS, COEFFICIENTS = 22_050, 2048, 512, 128, 13
@@ -61,13 +61,13 @@ def test_python_speech_features(benchmark, segment: np.ndarray) -> None:
 
 
 @pytest.mark.benchmark(group="What a segment costs")
-@pytest.mark.parametrize("model", SHIPPED)
+@pytest.mark.parametrize("model", PRETRAINED)
 @pytest.mark.parametrize("part", ["features", "network"])
 def test_part(benchmark, segment: np.ndarray, model: str, part: str) -> None:
-    classifier = Classifier.load(SHIPPED[model])
-    front_end = classifier.card.front_end
-    samples = segment[: front_end.segment_samples]
+    classifier = Classifier.load(PRETRAINED[model])
+    feature_config = classifier.card.feature_config
+    samples = segment[: feature_config.segment_samples]
     if part == "features":
-        benchmark(segment_features, samples, front_end)
+        benchmark(compute_features, samples, feature_config)
     else:
-        benchmark(classifier.predict, segment_features(samples, front_end)[np.newaxis])
+        benchmark(classifier.predict, compute_features(samples, feature_config)[np.newaxis])

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.card import read_model
-from mobile_demo.classifier import FloatArray
-from mobile_demo.frontend import STANDARD
-from mobile_demo.runtime import RUNTIME_VARIABLE, new_interpreter
-from mobile_demo.shipped import SHIPPED
+from pocketgenre.classifier import FloatArray
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.models.interpreter import RUNTIME_VARIABLE, create_interpreter
+from pocketgenre.models.model_card import read_model
+from pocketgenre.models.pretrained import PRETRAINED
 from tests.conftest import REPOSITORY
 
 OLD_PYTHON = REPOSITORY / ".venv" / "tflite-runtime" / "bin" / "python"
@@ -21,8 +21,8 @@ BATCH = 100
 SERVE = """
 import sys
 import numpy as np
-from mobile_demo.runtime import new_interpreter
-interpreter = new_interpreter(open(sys.argv[1], "rb").read())
+from pocketgenre.models.interpreter import create_interpreter
+interpreter = create_interpreter(open(sys.argv[1], "rb").read())
 given, answered = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 features = np.random.default_rng(0).normal(size=given["shape"]).astype(np.float32)
 for _ in sys.stdin:
@@ -36,19 +36,19 @@ for _ in sys.stdin:
 
 @pytest.fixture(scope="module")
 def features() -> FloatArray:
-    return np.random.default_rng(0).normal(size=(64, *STANDARD.shape)).astype(np.float32)
+    return np.random.default_rng(0).normal(size=(64, *MFCC_CONFIG.shape)).astype(np.float32)
 
 
 @pytest.mark.benchmark(group="The published CNN on one segment, LiteRT")
 @pytest.mark.parametrize("quantization", ["float32", "float16", "dynamic", "int8"])
 def test_network(benchmark, features: FloatArray, quantization: str) -> None:
-    from export.convert import convert
-    from export.form import Form
-    from training.networks import build_network
+    from pocketgenre.export.convert import convert
+    from pocketgenre.export.variants import Form
+    from pocketgenre.training.models.networks import build_network
 
-    network = build_network("cnn", STANDARD.shape, 10, np.zeros(13), np.ones(13))
-    file = convert(network, STANDARD, features, Form(quantization=quantization))
-    interpreter = new_interpreter(file)
+    network = build_network("cnn", MFCC_CONFIG.shape, 10, np.zeros(13), np.ones(13))
+    file = convert(network, MFCC_CONFIG, features, Form(quantization=quantization))
+    interpreter = create_interpreter(file)
     index = interpreter.get_input_details()[0]["index"]
 
     def invoke() -> None:
@@ -68,12 +68,12 @@ def runtime(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.benchmark(group=f"{BATCH} segments through a file, in a process of its own")
-@pytest.mark.parametrize("model", SHIPPED)
+@pytest.mark.parametrize("model", PRETRAINED)
 def test_file(benchmark, runtime: tuple[str, str], model: str) -> None:
     python, package = runtime
-    read_model(SHIPPED[model])  # that it is there and whole
+    read_model(PRETRAINED[model])  # that it is there and whole
     server = subprocess.Popen(
-        [python, "-c", SERVE, SHIPPED[model], str(BATCH)],
+        [python, "-c", SERVE, PRETRAINED[model], str(BATCH)],
         cwd=REPOSITORY, env={RUNTIME_VARIABLE: package}, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip

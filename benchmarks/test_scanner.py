@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.card import read_model
-from mobile_demo.decoding import stream_mono
-from mobile_demo.scanner.catalog import Catalog, Heard
-from mobile_demo.scanner.changes import Wanted
-from mobile_demo.scanner.engine import Listener, listen, look, settle, songs_of
-from mobile_demo.scanner.engines import ThisMachine
-from mobile_demo.scanner.finding import FoundFile, list_songs
-from mobile_demo.scanner.label import Thresholds
-from mobile_demo.scanner.queries import Selection, count_songs, select_songs
-from mobile_demo.scanner.worker import ModelEar
-from mobile_demo.shipped import SHIPPED
+from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.jobs.executors import LocalExecutor
+from pocketgenre.jobs.worker_process import ModelEar
+from pocketgenre.library.catalog import Catalog, InferenceResult
+from pocketgenre.library.discovery import SongFile, list_songs
+from pocketgenre.library.label import Thresholds
+from pocketgenre.library.library_diff import Wanted
+from pocketgenre.library.queries import Selection, count_songs, select_songs
+from pocketgenre.library.scan import ScanConfig, catalog_songs, listen, look, settle
+from pocketgenre.models.model_card import read_model
+from pocketgenre.models.pretrained import PRETRAINED
 
 SCAN = "Scan of 48 minutes of MP3, M4A, Ogg Vorbis and FLAC, workers' start included"
-STANDARD, BEST = (read_model(SHIPPED[name]) for name in ("standard", "best"))
-CARD = STANDARD[1]
+MFCC_CONFIG, BEST = (read_model(PRETRAINED[name]) for name in ("standard", "best"))
+CARD = MFCC_CONFIG[1]
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,13 @@ def test_decode_and_resample_alone(benchmark, album: Path) -> None:
 
 
 def scanner(
-    album: Path, file: Path, workers: int, segments: int = 0, model: tuple = STANDARD
+    album: Path, file: Path, workers: int, segments: int = 0, model: tuple = MFCC_CONFIG
 ) -> Callable[[], None]:
     """A scan into a new catalogue each time."""
 
     def scan() -> None:
         file.unlink(missing_ok=True)
-        listener = Listener(model[1], ModelEar(*model), segments, ThisMachine(workers))
+        listener = ScanConfig(model[1], ModelEar(*model), segments, LocalExecutor(workers))
         with Catalog(file, create=True) as catalog:
             assert len(list(listen(list_songs(album).files, catalog, listener))) == 48
 
@@ -77,11 +77,11 @@ def test_one_worker_and_five_segments_a_song(benchmark, album: Path, tmp_path: P
     benchmark.pedantic(scanner(album, tmp_path / "c.sqlite", 1, segments=5), rounds=5)
 
 
-def fill(catalog: Catalog, files: list[FoundFile]) -> None:
+def fill(catalog: Catalog, files: list[SongFile]) -> None:
     rng = np.random.default_rng(0)
     tables = [rng.dirichlet(np.full(10, 0.3), size=80) for _ in range(200)]
     for number, file in enumerate(files):
-        catalog.record(file, CARD, 0, Heard(os.urandom(16), tables[number % 200]))
+        catalog.record(file, CARD, 0, InferenceResult(os.urandom(16), tables[number % 200]))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     catalog = Catalog(tmp_path_factory.mktemp("large") / "c.sqlite", create=True)
     catalog.select("PRAGMA synchronous = OFF")
     names = (f"/music/artist {n % 997}/album {n % 13}/song {n}.mp3" for n in range(100_000))
-    fill(catalog, [FoundFile(name, n, n) for n, name in enumerate(names)])
+    fill(catalog, [SongFile(name, n, n) for n, name in enumerate(names)])
     return catalog
 
 
@@ -131,6 +131,6 @@ def test_rescan(benchmark, tmp_path: Path, what: str) -> None:
             settle(changes, catalog)
             assert len(changes.unchanged) == 10_000
             if what != "compared":
-                assert len(songs_of(listing, catalog, CARD.sha256)) == 10_000
+                assert len(catalog_songs(listing, catalog, CARD.sha256)) == 10_000
 
         benchmark.pedantic(rescan, rounds=5)

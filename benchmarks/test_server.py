@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mobile_demo.card import read_model
-from mobile_demo.scanner.pool import work_through
-from mobile_demo.scanner.worker import Hearing, Job, ModelEar
-from mobile_demo.shipped import SHIPPED
+from pocketgenre.jobs.pool import work_through
+from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
+from pocketgenre.models.model_card import read_model
+from pocketgenre.models.pretrained import PRETRAINED
 from tests.server.load import press
 from tests.server.serving import Serving, serving
 
@@ -26,11 +26,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @pytest.mark.benchmark(group=GROUP)
 def test_scanned(benchmark, phone_files: list[Path]) -> None:
-    ear = ModelEar(*read_model(SHIPPED["best"]))
+    ear = ModelEar(*read_model(PRETRAINED["best"]))
 
     def scan() -> None:
         jobs = (Job(str(phone_files[n % len(phone_files)]), 0, 120.0) for n in range(SONGS))
-        with closing(work_through(jobs, Hearing(ear), WORKERS, lambda: False)) as answers:
+        with closing(work_through(jobs, InferenceSetup(ear), WORKERS, lambda: False)) as answers:
             assert all(answer.error is None for _, answer in answers)
 
     benchmark.pedantic(scan, rounds=3)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.decoding import stream_mono
-from mobile_demo.shipped import SHIPPED
+from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.classifier import Classifier
+from pocketgenre.models.pretrained import PRETRAINED
 
 RATE = 22_050
 ALONE = "A minute each of MP3, M4A, Ogg Vorbis and FLAC: a scan beside decoding alone"
@@ -56,9 +56,9 @@ def test_decode_and_resample(
 
 
 @pytest.mark.benchmark(group=ALONE, min_rounds=15)
-@pytest.mark.parametrize("model", SHIPPED)
+@pytest.mark.parametrize("model", PRETRAINED)
 def test_scan(benchmark, phone_files: list[Path], model: str) -> None:
-    classifier = Classifier.load(SHIPPED[model])
+    classifier = Classifier.load(PRETRAINED[model])
     benchmark(lambda: [classifier.label(path) for path in phone_files])
 
 
@@ -67,7 +67,7 @@ def test_librosa_and_keras_by_hand(benchmark, phone_files: list[Path]) -> None:
     """What the published scripts do, each song's segments in one batch, Keras loaded before."""
     import librosa
 
-    from training.networks import build_network
+    from pocketgenre.training.models.networks import build_network
 
     network = build_network("cnn", (130, 13), 10, np.zeros(13), np.ones(13))
 
@@ -87,8 +87,8 @@ def test_librosa_and_keras_by_hand(benchmark, phone_files: list[Path]) -> None:
 
 
 @pytest.mark.benchmark(group=SCRIPT)
-@pytest.mark.parametrize("model", SHIPPED)
+@pytest.mark.parametrize("model", PRETRAINED)
 def test_scan_of_the_same(benchmark, phone_files: list[Path], model: str) -> None:
-    classifier = Classifier.load(SHIPPED[model])
+    classifier = Classifier.load(PRETRAINED[model])
     files = [path for path in phone_files if path.suffix != ".m4a"]
     benchmark(lambda: [classifier.label(path) for path in files])

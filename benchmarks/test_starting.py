@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.synthetic import write_audio
+from pocketgenre.demo.synthetic import write_audio
 from tests.conftest import REPOSITORY
 
 SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
@@ -50,7 +50,7 @@ def test_python_alone(benchmark) -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("model", ["standard", "best"])
 def test_scan_by(benchmark, one_song: Path, model: str, workers: int) -> None:
-    module = "mobile_demo.cli.scan_library"
+    module = "pocketgenre.cli.scan_library"
     command = [sys.executable, "-m", module, one_song, "--catalog", ":memory:"]
     options = ["--model", model, "--workers", workers]
     benchmark.pedantic(run, [*command, *options], rounds=10, warmup_rounds=1)
@@ -63,7 +63,7 @@ def test_scan_with(benchmark, phone_files: list[Path], model: str) -> None:
     # Not by getrusage: its peak includes what the process was forked from.
     code = (
         "from pathlib import Path\n"
-        "from mobile_demo.cli.scan_library import run, scan_library\n"
+        "from pocketgenre.cli.scan_library import run, scan_library\n"
         "try: run(scan_library)\n"
         "finally: print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.frontend import STANDARD
-from training.dataset import Dataset, save_dataset
-from training.groups import group_songs
-from training.songs import LabelledSong
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.training.data.dataset import Dataset, save_dataset
+from pocketgenre.training.data.groups import group_songs
+from pocketgenre.training.data.songs import LabelledSong
 
 GENRES = ("jazz", "metal", "pop")
 
@@ -22,10 +22,10 @@ def write_dataset(folder: Path, segments: int) -> Dataset:
     songs, parts = [], []
     for number in range(segments // 50):
         part = folder / f"{number}.npy"
-        np.save(part, rng.normal(size=(50, *STANDARD.shape)).astype(np.float32))
+        np.save(part, rng.normal(size=(50, *MFCC_CONFIG.shape)).astype(np.float32))
         songs.append(LabelledSong(str(number), Path(part.name), GENRES[number % 3]))
         parts.append(part)
-    dataset = save_dataset(folder, folder, STANDARD, group_songs(songs), parts)
+    dataset = save_dataset(folder, folder, MFCC_CONFIG, group_songs(songs), parts)
     for part in parts:
         part.unlink()
     return dataset
@@ -39,11 +39,11 @@ def gtzan_sized(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def compiled(dataset: Dataset):
     import keras
 
-    from training.networks import build_network
+    from pocketgenre.training.models.networks import build_network
 
     keras.utils.set_random_seed(1)
-    ones = np.ones(STANDARD.n_mfcc, np.float32)
-    model = build_network("cnn", STANDARD.shape, len(dataset.labels), 0 * ones, ones)
+    ones = np.ones(MFCC_CONFIG.n_mfcc, np.float32)
+    model = build_network("cnn", MFCC_CONFIG.shape, len(dataset.labels), 0 * ones, ones)
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -60,8 +60,8 @@ def test_bare_fit_on_arrays_in_memory(benchmark, gtzan_sized: Dataset) -> None:
 def test_fed_from_disk_with_a_checkpoint_an_epoch(
     benchmark, gtzan_sized: Dataset, tmp_path: Path
 ) -> None:
-    from training.checkpoints import Checkpoints
-    from training.feeding import training_batches
+    from pocketgenre.training.data.batches import training_batches
+    from pocketgenre.training.models.checkpoints import Checkpoints
 
     model = compiled(gtzan_sized)
     everything = np.arange(len(gtzan_sized.segment_songs))
@@ -94,7 +94,7 @@ def test_train_model(benchmark, tmp_path: Path, segments: int) -> None:
         "        peak[0] = max(peak[0], int(text.split('RssAnon:')[1].split()[0]))\n"
         "        time.sleep(0.05)\n"
         "threading.Thread(target=watch, daemon=True).start()\n"
-        "from training.cli.train_model import train_model, run\n"
+        "from pocketgenre.training.cli.train_model import train_model, run\n"
         "try: run(train_model)\n"
         "finally: print(peak[0])\n"
     )

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import yamnet
-from mobile_demo.classifier import Classifier
-from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM
+from pocketgenre.classifier import Classifier
+from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
 from tests.conftest import GTZAN
 
 GROUP = "Models: a minute of music"
@@ -41,13 +41,13 @@ def test_yamnet(benchmark, minute: np.ndarray) -> None:
 
 @pytest.mark.benchmark(group=GROUP)
 @pytest.mark.parametrize(
-    "model", [*SHIPPED.values(), *SHIPPED_WAVEFORM.values()], ids=lambda m: m.name
+    "model", [*PRETRAINED.values(), *PRETRAINED_WAVEFORM.values()], ids=lambda m: m.name
 )
 def test_ours(benchmark, minute: np.ndarray, model: Path) -> None:
     classifier = Classifier.load(model)
-    front_end = classifier.card.front_end  # noise is noise at any rate
-    count = round(SECONDS / front_end.segment_seconds)
-    segments = np.resize(minute, (count, front_end.segment_samples))
+    feature_config = classifier.card.feature_config  # noise is noise at any rate
+    count = round(SECONDS / feature_config.segment_seconds)
+    segments = np.resize(minute, (count, feature_config.segment_samples))
     accuracy = classifier.card.accuracy["song_accuracy_tflite"]
 
     def work() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from mobile_demo.decoding import stream_mono
-from mobile_demo.runtime import new_interpreter
+from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.models.interpreter import create_interpreter
 
 FOLDER = Path(__file__).parents[2] / "shared" / "models"
 MODEL = FOLDER / "yamnet.tflite"
@@ -33,7 +33,7 @@ class Yamnet:
     """YAMNet on LiteRT, one thread."""
 
     def __init__(self) -> None:
-        self._interpreter = new_interpreter(MODEL.read_bytes())
+        self._interpreter = create_interpreter(MODEL.read_bytes())
         given = self._interpreter.get_input_details()[0]
         self._input, self._shape = given["index"], tuple(given["shape"])
         self._output = self._interpreter.get_output_details()[0]["index"]

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from export.parity import LabelParity
-from mobile_demo.text import printable
-from training.dataset import Dataset
-from training.evaluate import recorded_figures
-from training.networks import PRETRAINED, RESIDUAL
-from training.residual.lessons import known_by_mfcc
-from training.runs import Run
-from training.splits import PROTOCOLS, Split, leave_out_songs
+from pocketgenre.export.prediction_parity import LabelParity
+from pocketgenre.text import printable
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
+from pocketgenre.training.evaluation.evaluation import recorded_figures
+from pocketgenre.training.models.networks import MUSICNN, RESIDUAL
+from pocketgenre.training.models.residual.segment_sampler import known_by_mfcc
+from pocketgenre.training.runs import Run
 
 
 def training_of(run: Run, dataset: Dataset, temperature: float) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def training_of(run: Run, dataset: Dataset, temperature: float) -> dict[str, Any
         "command": printable(run.command),
         "protocol": config.protocol,
         "folds": config.folds,
-        **({"epochs": config.epochs} if config.model != PRETRAINED else {}),
+        **({"epochs": config.epochs} if config.model != MUSICNN else {}),
         "seed": config.seed,
         "temperature": round(temperature, 4),
         "versions": run.versions,
@@ -72,5 +72,5 @@ def _kept_split(run: Run, dataset: Dataset) -> Split:
     everything = np.arange(len(dataset.segment_songs))
     nothing = everything[:0]
     judged = nothing if run.config.folds else run.heldout()[0].segments
-    split = Split(np.setdiff1d(everything, judged), judged, watch=nothing)
+    split = Split(np.setdiff1d(everything, judged), judged, validation=nothing)
     return leave_out_songs(dataset, split, run.config.leave_out)

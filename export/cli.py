@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.form import Form, Input, family
-from export.probes import require_runtime
-from mobile_demo.card import card_path
-from mobile_demo.cli.console import Debug, progress, run, say
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.files import write_atomically
-from mobile_demo.quiet import quiet_stderr
-from training.dataset import load_dataset
-from training.runs import Run
-from training.songs import DataError
+from pocketgenre.atomic_write import write_atomic
+from pocketgenre.cli.console import Debug, print_status, progress, run
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.export.measurements import require_runtime
+from pocketgenre.export.variants import Form, Input, family
+from pocketgenre.models.model_card import card_path
+from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.runs import Run
 
 if TYPE_CHECKING:
-    from export.export import Export
+    from pocketgenre.export.pipeline import Export
 
 
 class InputKind(StrEnum):
@@ -107,14 +107,14 @@ def export_tflite(
     if other_python:
         require_runtime(other_python)
     source = Run.load(run_folder)
-    features = source.front_end.features
+    features = source.feature_config.features
     if input not in (None, features, InputKind.waveform):
         raise PocketGenreError(f"{run_folder} was trained on {features}, not on {input.value}.")
     kind: Input = input.value if input else features
     forms = family(features) if all_forms else [Form(kind, quantization.value, io.value)]
-    say("Starting TensorFlow.")
-    with quiet_stderr():
-        from export.export import Exporter
+    print_status("Starting TensorFlow.")
+    with suppress_stderr():
+        from pocketgenre.export.pipeline import Exporter
 
     data = load_dataset(dataset or source.dataset)
     exporter = Exporter(source, data, representative, other_python)
@@ -132,7 +132,7 @@ def export_tflite(
 
 
 def _write_family(folder: Path, model: str, exports: "dict[str, Export | DataError]") -> None:
-    from export.comparison import Comparison
+    from pocketgenre.export.variant_table import Comparison
 
     made = {name: export for name, export in exports.items() if not isinstance(export, DataError)}
     for name, export in exports.items():
@@ -141,12 +141,12 @@ def _write_family(folder: Path, model: str, exports: "dict[str, Export | DataErr
                 raise export
             _write(folder / name, export)
         except PocketGenreError as error:
-            say(f"{name}: {error}")
+            print_status(f"{name}: {error}")
     reports = {n: e if isinstance(e, DataError) else e.report for n, e in exports.items()}
     comparison = Comparison(model, reports)
-    write_atomically(folder / "comparison.json", comparison.to_json().encode())
-    write_atomically(folder / "comparison.md", comparison.to_markdown().encode())
-    say(f"The table of all is {folder / 'comparison.md'}.")
+    write_atomic(folder / "comparison.json", comparison.to_json().encode())
+    write_atomic(folder / "comparison.md", comparison.to_markdown().encode())
+    print_status(f"The table of all is {folder / 'comparison.md'}.")
     if not any(export.report.holds for export in made.values()):
         raise PocketGenreError("No form of this network could be made; the lines above say why.")
 
@@ -154,14 +154,14 @@ def _write_family(folder: Path, model: str, exports: "dict[str, Export | DataErr
 def _write(out: Path, export: "Export") -> None:
     """Write a file with its card and reports, the file itself only if its check holds."""
     report, page = export.report, out.with_suffix(".report.md")
-    write_atomically(out.with_suffix(".report.json"), report.to_json().encode())
-    write_atomically(page, report.to_markdown(out.name).encode())
+    write_atomic(out.with_suffix(".report.json"), report.to_json().encode())
+    write_atomic(page, report.to_markdown(out.name).encode())
     if not report.holds:
         raise PocketGenreError(f"Parity is broken, {out.name} is not written; {page} says where.")
-    write_atomically(card_path(out), export.card.to_json().encode())
-    write_atomically(out, export.model)
+    write_atomic(card_path(out), export.card.to_json().encode())
+    write_atomic(out, export.model)
     kept, heldout = report.labels
-    say(
+    print_status(
         f"{out}: {report.size:,} bytes,"
         f" {report.probes[0].milliseconds['1']:.2f} ms a segment;"
         f" {kept.segment_agreement:.2%} of segment labels as Keras gives them;"

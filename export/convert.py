@@ -1,4 +1,4 @@
-"""Keras to TFLite, in any of the forms of :mod:`export.form`.
+"""Keras to TFLite, in any of the forms of :mod:`pocketgenre.export.variants`.
 
 A file is put together of three: the front end, always in float32, the network, quantized as
 asked, and the softmax in float32. So MFCC c0, which spans hundreds, and c12, a few units, are
@@ -20,17 +20,17 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from export import lstm, surgery
-from export.fold import fold_batch_norms
-from export.form import Form
-from export.graph import front_graph, softmax_graph
-from export.operations import check_builtin_ops
-from export.rounding import round_weights, run_in_batches
-from mobile_demo.frontend import FrontEnd
-from mobile_demo.quiet import quiet_stderr
-from mobile_demo.runtime import new_interpreter
-from training.networks import STANDARDIZE
-from training.songs import DataError
+from pocketgenre.export import flatbuffer, lstm
+from pocketgenre.export.batchnorm_folding import fold_batch_norms
+from pocketgenre.export.feature_graph import front_graph, softmax_graph
+from pocketgenre.export.gptq import round_weights, run_in_batches
+from pocketgenre.export.operations import check_builtin_ops
+from pocketgenre.export.variants import Form
+from pocketgenre.features.config import FeatureConfig
+from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.models.networks import STANDARDIZE
 
 FloatArray = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ _DEFAULT_FORM = Form()
 
 def convert(
     model: keras.Model,
-    front_end: FrontEnd,
+    feature_config: FeatureConfig,
     calibration: FloatArray,
     form: Form = _DEFAULT_FORM,
     others: FloatArray | None = None,
@@ -57,7 +57,7 @@ def convert(
     Parameters
     ----------
     model : the trained network
-    front_end : what its features are computed with
+    feature_config : what its features are computed with
     calibration : float32 [shape=(segments, frames, coefficients)]
         representative features; they set the ranges of the activations.
     form : of the file
@@ -73,14 +73,14 @@ def convert(
     standardized = network.standardized(calibration)
     seen = standardized if others is None else network.standardized(others)
     core = network.core if form.io == "int8" else without_softmax(network.core)
-    tflite = surgery.align_lstm_states(convert_core(core, standardized, form))
+    tflite = flatbuffer.align_lstm_states(convert_core(core, standardized, form))
     if form.io == "float32":
-        front = front_graph(form.input, front_end, network.mean, network.deviation)
+        front = front_graph(form.input, feature_config, network.mean, network.deviation)
         nothing = np.zeros(model.output_shape[-1], np.float32)
         error = mean_error(core, tflite, seen) if form.calibrated else nothing
         back = softmax_graph(error)
-        tflite = surgery.join(surgery.join(front, tflite), back)
-    tflite = surgery.name_ends(tflite, form.input, OUTPUT_NAME, f"pocketgenre {form.name}")
+        tflite = flatbuffer.join(flatbuffer.join(front, tflite), back)
+    tflite = flatbuffer.name_ends(tflite, form.input, OUTPUT_NAME, f"pocketgenre {form.name}")
     check_builtin_ops(tflite)
     return tflite
 
@@ -153,7 +153,7 @@ def mean_error(core: keras.Model, tflite: bytes, standardized: FloatArray) -> Fl
     tflite : the same as a file
     standardized : float32 [shape=(segments, frames, coefficients)]
     """
-    interpreter = new_interpreter(tflite)
+    interpreter = create_interpreter(tflite)
     given = interpreter.get_input_details()[0]["index"]
     said = interpreter.get_output_details()[0]["index"]
     logits = []
@@ -182,7 +182,7 @@ def convert_core(core: keras.Model, standardized: FloatArray, form: Form) -> byt
     """
     if form.calibrated:
         core = round_weights(core, standardized)
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
+    with tempfile.TemporaryDirectory() as folder, suppress_stderr():
         converter = new_converter(core, standardized, form, Path(folder))
         try:
             tflite: bytes = converter.convert()

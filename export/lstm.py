@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from training.songs import DataError
+from pocketgenre.training.data.songs import DataError
 
 Stage = Callable[[tf.Tensor], tf.Tensor]
 

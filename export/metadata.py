@@ -13,11 +13,11 @@ from typing import Any
 
 import flatbuffers
 
-from export import surgery
-from export.convert import OUTPUT_NAME
-from export.form import Form
-from mobile_demo.card import ModelCard
-from mobile_demo.frontend import FrontEnd
+from pocketgenre.export import flatbuffer
+from pocketgenre.export.convert import OUTPUT_NAME
+from pocketgenre.export.variants import Form
+from pocketgenre.features.config import FeatureConfig
+from pocketgenre.models.model_card import ModelCard
 
 LABELS_FILE = "labels.txt"
 _IDENTIFIER = b"M001"
@@ -43,7 +43,7 @@ def with_metadata(tflite: bytes, form: Form, card: ModelCard, version: str) -> b
 
     Parameters
     ----------
-    tflite : from :func:`export.convert.convert`
+    tflite : from :func:`pocketgenre.export.convert.convert`
     form : of the file
     card : of the network
     version : of the project
@@ -57,31 +57,31 @@ def with_metadata(tflite: bytes, form: Form, card: ModelCard, version: str) -> b
     }
     metadata = {
         0: card.name,
-        1: f"Genre of {card.front_end.segment_seconds:g} s of music.",
+        1: f"Genre of {card.feature_config.segment_seconds:g} s of music.",
         2: version,
-        3: [{2: [_input(form, card.front_end)], 3: [output]}],
+        3: [{2: [_input(form, card.feature_config)], 3: [output]}],
         4: "pocketgenre",
         5: card.licence,
     }
     builder = flatbuffers.Builder(1024)
     builder.Finish(_table(builder, metadata), file_identifier=_IDENTIFIER)
-    described = surgery.attach_metadata(tflite, bytes(builder.Output()))
+    described = flatbuffer.attach_metadata(tflite, bytes(builder.Output()))
     return described + _archive({LABELS_FILE: "\n".join(card.labels) + "\n"}, len(described))
 
 
-def _input(form: Form, front_end: FrontEnd) -> Field:
+def _input(form: Form, feature_config: FeatureConfig) -> Field:
     if form.input == "waveform":
         description = (
-            f"{front_end.segment_samples} samples of mono audio at {front_end.sample_rate} Hz,"
+            f"{feature_config.segment_samples} samples of mono audio at {feature_config.sample_rate} Hz,"
             " between -1 and 1."
         )
-        audio = {0: front_end.sample_rate, 1: 1}  # channels
+        audio = {0: feature_config.sample_rate, 1: 1}  # channels
         return {0: "waveform", 1: description, 3: {0: Byte(_AUDIO_PROPERTIES), 1: audio}}
-    frames, coefficients = front_end.shape
+    frames, coefficients = feature_config.shape
     kind = "MFCC" if form.input == "mfcc" else "log-mel bands"
     description = (
-        f"{coefficients} {kind} of {frames} frames: {front_end.sample_rate} Hz, n_fft"
-        f" {front_end.n_fft}, hop {front_end.hop_length}"
+        f"{coefficients} {kind} of {frames} frames: {feature_config.sample_rate} Hz, n_fft"
+        f" {feature_config.n_fft}, hop {feature_config.hop_length}"
         + ("; standardised as the card says." if form.io == "int8" else ".")
     )
     return {0: form.input, 1: description, 3: {0: Byte(_FEATURE_PROPERTIES), 1: {}}}

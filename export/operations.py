@@ -2,16 +2,16 @@
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from mobile_demo.errors import ModelError
-from mobile_demo.quiet import quiet_stderr
-from mobile_demo.runtime import new_interpreter
-from training.songs import DataError
+from pocketgenre.errors import ModelError
+from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.training.data.songs import DataError
 
 
 def op_names(tflite: bytes) -> list[str]:
     """The operations of a TFLite file, in order."""
     # Without delegates, which would stand in for the operations that they take over.
-    with quiet_stderr():
+    with suppress_stderr():
         interpreter = Interpreter(
             model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
         )
@@ -32,6 +32,6 @@ def check_builtin_ops(tflite: bytes) -> None:
     if foreign:
         raise DataError(f"The network needs operations that phones lack: {', '.join(foreign)}.")
     try:
-        new_interpreter(tflite)
+        create_interpreter(tflite)
     except ModelError as error:
         raise DataError(f"The file was converted, but can't be run: {error}") from error

@@ -15,13 +15,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mobile_demo import __version__
-from server.gate import Gate, Places
-from server.phone import PATH as PHONE_PATH
-from server.phone import PhonePage
-from server.problems import Problem, ProblemDetails
-from server.routes import router
-from server.service import Service
+from pocketgenre import __version__
+from pocketgenre.server.middleware import Gate, UploadSlots
+from pocketgenre.server.phone_page import PATH as PHONE_PATH
+from pocketgenre.server.phone_page import PhonePage
+from pocketgenre.server.problems import Problem, ProblemDetails
+from pocketgenre.server.routes import router
+from pocketgenre.server.service import Service
 
 PAGE = Path(__file__).parent / "page"
 
@@ -59,7 +59,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _from_framework)
     _document_problems(app)
-    places = Places(settings.workers + settings.limits.waiting, lambda: service.pool.wait)
+    places = UploadSlots(settings.workers + settings.limits.waiting, lambda: service.pool.wait)
     app.add_middleware(Gate, settings=settings, metrics=service.metrics, places=places)
     if settings.origins:
         app.add_middleware(

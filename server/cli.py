@@ -10,19 +10,19 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from mobile_demo.cli.console import Debug, run, say
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.scanner.pool import usable_cores
-from mobile_demo.shipped import DEFAULT_MODEL
-from server.app import create_app
-from server.models import open_shelf
-from server.patience import PatientProtocol
-from server.phone import BUILT, PATH
-from server.pool import Pool
-from server.service import Service
-from server.settings import TOKEN_VARIABLE, Limits, Settings
-from server.telemetry import Metrics, set_up_logging
-from server.work import Desk
+from pocketgenre.cli.console import Debug, print_status, run
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import usable_cores
+from pocketgenre.models.pretrained import DEFAULT_MODEL
+from pocketgenre.server.app import create_app
+from pocketgenre.server.model_registry import open_registry
+from pocketgenre.server.phone_page import BUILT, PATH
+from pocketgenre.server.pool import Pool
+from pocketgenre.server.service import Service
+from pocketgenre.server.settings import TOKEN_VARIABLE, Limits, Settings
+from pocketgenre.server.tasks import TaskRunner
+from pocketgenre.server.telemetry import Metrics, set_up_logging
+from pocketgenre.server.timeouts import PatientProtocol
 
 _REACH, _COST = "Who may ask", "What a request may cost"
 _MOST_CONNECTIONS = 512
@@ -145,10 +145,10 @@ def serve_classifier(
     count = usable_cores() if workers is None else workers
     page = phone or (BUILT if (BUILT / "index.html").is_file() else None)
     settings = Settings(host, port, count, token or None, tuple(allow_origin or ()), limits, page)
-    shelf = open_shelf(model, models)
+    shelf = open_registry(model, models)
     with _bound(settings) as bound:
         contents = {name: (one.content, one.card) for name, one in shelf.by_name.items()}
-        pool = Pool(Desk(contents, shelf.default), count)
+        pool = Pool(TaskRunner(contents, shelf.default), count)
         app = create_app(Service(settings, shelf, pool, Metrics()))
         pool.start()
         set_up_logging(log.value)
@@ -163,13 +163,13 @@ def serve_classifier(
             limit_concurrency=_MOST_CONNECTIONS,
         )
         address = _address(bound)
-        say(f"Serving {shelf.default} at {address} with {count} workers; Ctrl-C ends it.")
+        print_status(f"Serving {shelf.default} at {address} with {count} workers; Ctrl-C ends it.")
         if settings.phone:
-            say(f"The phone page is at {address}{PATH}")
+            print_status(f"The phone page is at {address}{PATH}")
         try:
             uvicorn.Server(config).run(sockets=[bound])
         except KeyboardInterrupt:
-            say("Ended.")
+            print_status("Ended.")
 
 
 def _bound(settings: Settings) -> socket.socket:

@@ -12,18 +12,18 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol
 
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.scanner.pool import Death, Worker
-from mobile_demo.scanner.worker import SetUp
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import Worker, WorkerCrash
+from pocketgenre.jobs.worker_process import JobSetup
 
 _GRACE_SECONDS = 5.0  # beyond a job's time: then the process can't even end itself
 _START_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0  # before another try to start a process
 
-OVERDUE = Death(-signal.SIGALRM)
+OVERDUE = WorkerCrash(-signal.SIGALRM)
 """A process that was ended because its job's time was over."""
 
-KILLED = Death(-signal.SIGKILL)
+KILLED = WorkerCrash(-signal.SIGKILL)
 """A process that was ended from outside: the system was out of memory, or a person did it."""
 
 
@@ -44,7 +44,7 @@ class Pool:
     count : how many workers
     """
 
-    def __init__(self, set_up: SetUp, count: int) -> None:
+    def __init__(self, set_up: JobSetup, count: int) -> None:
         self._set_up = set_up
         self._waiting: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
         self._ready = [threading.Event() for _ in range(count)]
@@ -92,7 +92,7 @@ class Pool:
         return self._pace * self.waiting / len(self._threads)
 
     def submit(self, job: Job) -> Future[Any]:
-        """The answer to come: what the worker says, or the :class:`Death` it died.
+        """The answer to come: what the worker says, or the :class:`WorkerCrash` it died.
 
         To cancel it takes a job from the queue that has not begun.
         """
@@ -168,5 +168,5 @@ class Pool:
         with self._counting:
             self.busy -= 1
             self._pace += (time.monotonic() - begun - self._pace) / 8
-            self.deaths += isinstance(answer, Death)
+            self.deaths += isinstance(answer, WorkerCrash)
         return answer

@@ -7,8 +7,10 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 
-from mobile_demo.scanner.label import Thresholds
-from server.answers import (
+from pocketgenre.library.label import Thresholds
+from pocketgenre.server.parity.comparison import Compare
+from pocketgenre.server.problems import Problem, documented
+from pocketgenre.server.schemas import (
     Classification,
     Failure,
     Features,
@@ -20,11 +22,9 @@ from server.answers import (
     Segments,
     Song,
 )
-from server.parity import Compare
-from server.problems import Problem, documented
-from server.service import Service
-from server.uploads import Upload, received
-from server.work import Classify, Compute, Dissect, Listening, Recording
+from pocketgenre.server.service import Service
+from pocketgenre.server.tasks import Classify, Compute, Dissect, Listening, Recording
+from pocketgenre.server.uploads import Upload, received
 
 router = APIRouter()
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from mobile_demo.scanner.pool import Death
-from server.models import Exported, Shelf
-from server.pool import KILLED, OVERDUE, Pool
-from server.problems import Problem
-from server.settings import Settings
-from server.telemetry import Metrics, log
-from server.work import Refusal, Task
+from pocketgenre.jobs.pool import WorkerCrash
+from pocketgenre.server.model_registry import Exported, ModelRegistry
+from pocketgenre.server.pool import KILLED, OVERDUE, Pool
+from pocketgenre.server.problems import Problem
+from pocketgenre.server.settings import Settings
+from pocketgenre.server.tasks import Refusal, Task
+from pocketgenre.server.telemetry import Metrics, log
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Service:
     """A server's parts."""
 
     settings: Settings
-    shelf: Shelf
+    shelf: ModelRegistry
     pool: Pool
     metrics: Metrics
 
@@ -81,7 +81,7 @@ class Service:
         return answer
 
     def _outcome(self, answer: Any, task: Task, request_id: str) -> Any:
-        if isinstance(answer, Death):
+        if isinstance(answer, WorkerCrash):
             answer = _post_mortem(answer, task)
             fields = {"request": request_id, "code": answer.code}
             log.warning("worker lost", extra={"fields": fields})
@@ -96,7 +96,7 @@ class Service:
         return answer
 
 
-def _post_mortem(death: Death, task: Task) -> Problem:
+def _post_mortem(death: WorkerCrash, task: Task) -> Problem:
     if death == OVERDUE:
         return Problem("out-of-time", f"It was given up after {task.seconds:g} s.")
     if death == KILLED:

@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mobile_demo.errors import PocketGenreError
+from pocketgenre.errors import PocketGenreError
 
 TOKEN_VARIABLE = "POCKETGENRE_TOKEN"  # noqa: S105  # the variable's name
 """Environment variable with the token, so that it needn't stand in a command line."""

@@ -10,8 +10,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from mobile_demo.text import printable
-from server.problems import Problem
+from pocketgenre.server.problems import Problem
+from pocketgenre.text import printable
 
 _LONGEST_NAME = 200
 _MOST_FIELDS = 16

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.synthetic import write_audio, write_synthetic_library
+from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
 
 REPOSITORY = Path(__file__).parents[1]
 GTZAN = REPOSITORY.parent / "shared" / "data" / "gtzan"
@@ -64,10 +64,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = [sys.executable, "-m", module, *map(str, arguments)]
         subprocess.run(command, check=True)
 
-    run("training.cli.prepare_dataset", folder / "audio", "--out", folder / "data")
-    run("training.cli.train_model", folder / "data", "--out", folder / "run", "--folds", 2,
+    run("pocketgenre.training.cli.prepare_dataset", folder / "audio", "--out", folder / "data")
+    run("pocketgenre.training.cli.train_model", folder / "data", "--out", folder / "run", "--folds", 2,
         "--epochs", 60, "--learning-rate", 0.001, "--batch-size", 8)  # fmt: skip
-    run("export.cli", folder / "run", "--out", folder / "model.tflite", "--representative", 30)
+    run(
+        "pocketgenre.export.cli",
+        folder / "run",
+        "--out",
+        folder / "model.tflite",
+        "--representative",
+        30,
+    )
     return folder
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.runs import Run
 from tests.conftest import Command
-from training.runs import Run
-from training.songs import DataError
 
 pytestmark = pytest.mark.slow
 
-PREPARE = "training.cli.prepare_dataset"
-TRAIN = "training.cli.train_model"
-SCAN = "mobile_demo.cli.scan_library"
+PREPARE = "pocketgenre.training.cli.prepare_dataset"
+TRAIN = "pocketgenre.training.cli.train_model"
+SCAN = "pocketgenre.cli.scan_library"
 
 
 def succeed(result) -> None:

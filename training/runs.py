@@ -23,10 +23,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_demo.errors import ModelError
-from mobile_demo.frontend import FrontEnd
-from training.dataset import Dataset
-from training.songs import DataError
+from pocketgenre.errors import ModelError
+from pocketgenre.features.config import FeatureConfig
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.songs import DataError
 
 RUN_FORMAT = 1
 
@@ -37,8 +37,8 @@ class TrainingConfig:
 
     Attributes
     ----------
-    model : a key of :data:`training.networks.NETWORKS`, ``musicnn`` or ``residual``
-    protocol : a key of :data:`training.splits.PROTOCOLS`
+    model : a key of :data:`pocketgenre.training.models.networks.NETWORKS`, ``musicnn`` or ``residual``
+    protocol : a key of :data:`pocketgenre.training.data.splits.PROTOCOLS`
     folds : 0 for one split, else the number of parts of a cross-validation, after which
         the network that is kept is trained on everything
     validation : share that is judged on, where folds is 0
@@ -83,7 +83,7 @@ class Run:
     dataset : folder of the data set
     dataset_sha256 : its digest; empty in runs of older versions
     labels : genres in the order of the outputs
-    front_end : what the features were computed with
+    feature_config : what the features were computed with
     normalization : mean and variance of each coefficient, as in the network
     """
 
@@ -91,7 +91,7 @@ class Run:
     config: TrainingConfig
     dataset: Path
     labels: tuple[str, ...]
-    front_end: FrontEnd
+    feature_config: FeatureConfig
     normalization: dict[str, list[float]]
     versions: dict[str, str]
     command: str
@@ -101,7 +101,8 @@ class Run:
         """The content of ``run.json``."""
         values = {"format": RUN_FORMAT, **asdict(self)}
         del values["folder"]
-        values["front_end"] = self.front_end.to_dict()
+        values["feature_config"] = self.feature_config.to_dict()
+        values = {"front_end" if key == "feature_config" else key: values[key] for key in values}
         values["dataset"] = str(self.dataset)
         return json.dumps(values, indent=2) + "\n"
 
@@ -125,7 +126,7 @@ class Run:
             if values.pop("format") != RUN_FORMAT:
                 raise DataError(f"{folder} is a run of another version; train it again.")
             values["config"] = TrainingConfig.from_dict(values["config"])
-            values["front_end"] = FrontEnd.from_dict(values["front_end"])
+            values["feature_config"] = FeatureConfig.from_dict(values.pop("front_end"))
             values["labels"] = tuple(values["labels"])
             values["dataset"] = Path(values["dataset"])
             run = cls(folder=folder, **values)
@@ -155,7 +156,7 @@ class Run:
             ) from error
         return metrics
 
-    def heldout(self) -> list["HeldOut"]:
+    def heldout(self) -> list["HeldOutPredictions"]:
         """Each fold's model and the segments it was judged on; one where there are no folds.
 
         Raises
@@ -173,12 +174,14 @@ class Run:
         for number in np.unique(fold):
             model = "model.keras" if not self.config.folds else f"fold-{number}/model.keras"
             mine = fold == number
-            parts.append(HeldOut(self.folder / model, segments[mine], probabilities[mine]))
+            parts.append(
+                HeldOutPredictions(self.folder / model, segments[mine], probabilities[mine])
+            )
         return parts
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutPredictions:
     """What one trained network said of segments that it was not trained on.
 
     Attributes

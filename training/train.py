@@ -14,25 +14,25 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mobile_demo.files import write_atomically
-from mobile_demo.frontend import LOG_MEL, STANDARD
-from training.checkpoints import History, save_network
-from training.dataset import Dataset
-from training.fit import coefficient_moments, fit_network, predict
-from training.metrics import judge
-from training.networks import PRETRAINED
-from training.runs import HeldOut, Run, TrainingConfig
-from training.songs import DataError
-from training.splits import (
+from pocketgenre.atomic_write import write_atomic
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.data.splits import (
     PROTOCOLS,
     Split,
-    hold_back,
+    hold_out_validation,
     leave_out_songs,
     require_all_genres,
     split_segments,
     without_parts,
 )
-from training.strategy import Placement
+from pocketgenre.training.evaluation.metrics import compute_metrics
+from pocketgenre.training.models.checkpoints import History, save_network
+from pocketgenre.training.models.keras_trainer import coefficient_moments, fit_network, predict
+from pocketgenre.training.models.networks import MUSICNN
+from pocketgenre.training.models.strategy import Placement
+from pocketgenre.training.runs import HeldOutPredictions, Run, TrainingConfig
 
 _FINEST_SHARE = 20  # --validation is taken as the nearest fraction with at most this below
 _KEPT = "model"  # the one network of a run without folds, and the one kept of a run with them
@@ -42,7 +42,7 @@ OnEpoch = Callable[[str, History], None]
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TrainingContext:
     """What every training of a run needs.
 
     Attributes
@@ -108,7 +108,7 @@ def train_run(
         config=config,
         dataset=dataset.folder.resolve(),
         labels=dataset.labels,
-        front_end=dataset.front_end,
+        feature_config=dataset.feature_config,
         normalization={"mean": mean.tolist(), "variance": variance.tolist()},
         versions={
             "tensorflow": tf.__version__,
@@ -120,7 +120,7 @@ def train_run(
         dataset_sha256=dataset.digest,
     )
     unfinished = out.with_name(out.name + ".unfinished")
-    workshop = Workshop(config, dataset, unfinished, placement, on_epoch, tensorboard)
+    workshop = TrainingContext(config, dataset, unfinished, placement, on_epoch, tensorboard)
     if placement.is_chief:
         _claim(unfinished, run)
     heldout = [_train_and_ask(workshop, name, split) for name, split in splits.items()]
@@ -133,8 +133,8 @@ def train_run(
 
 def _require_front_end(config: TrainingConfig, dataset: Dataset) -> None:
     """The published networks are made for the standard front end, musicnn for its own."""
-    made_for = LOG_MEL if config.model == PRETRAINED else STANDARD
-    found, wanted = dataset.front_end.to_dict(), made_for.to_dict()
+    made_for = LOG_MEL_CONFIG if config.model == MUSICNN else MFCC_CONFIG
+    found, wanted = dataset.feature_config.to_dict(), made_for.to_dict()
     others = [
         f"{name} {found.get(name)}, not {wanted[name]}"
         for name in wanted
@@ -155,7 +155,7 @@ def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
     if config.folds:
         plan = {f"fold-{number}": split for number, split in enumerate(splits, start=1)}
         everything = np.arange(len(dataset.segment_songs))
-        plan[_KEPT] = Split(everything, judge=everything[:0], watch=everything[:0])
+        plan[_KEPT] = Split(everything, test=everything[:0], validation=everything[:0])
     else:
         plan = {_KEPT: without_parts(splits, share.numerator)}
     for name, split in plan.items():
@@ -167,7 +167,7 @@ def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
     if not config.early_stopping:
         return plan
     return {
-        name: hold_back(dataset, split, config.protocol, config.seed)
+        name: hold_out_validation(dataset, split, config.protocol, config.seed)
         for name, split in plan.items()
     }
 
@@ -186,7 +186,7 @@ def _claim(unfinished: Path, run: Run) -> None:
     if unfinished.exists():
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
-    write_atomically(marker, content)
+    write_atomic(marker, content)
 
 
 def _begins(marker: bytes, run: Run) -> bool:
@@ -199,21 +199,21 @@ def _begins(marker: bytes, run: Run) -> bool:
         return False
 
 
-def _train_and_ask(workshop: Workshop, name: str, split: Split) -> HeldOut:
+def _train_and_ask(workshop: TrainingContext, name: str, split: Split) -> HeldOutPredictions:
     """Train one network unless it is there already, and ask it about what it is judged on."""
     folder = workshop.folder if name == _KEPT else workshop.folder / name
     model_file = folder / "model.keras"
     if not model_file.exists():
         _train_one(workshop, name, split, folder)
-    if not len(split.judge) or not workshop.placement.is_chief:
+    if not len(split.test) or not workshop.placement.is_chief:
         nobody = np.empty((0, len(workshop.dataset.labels)), np.float32)
-        return HeldOut(model_file, split.judge[:0], nobody)
+        return HeldOutPredictions(model_file, split.test[:0], nobody)
     # Loaded anew: outside of a strategy's scope, and exactly what is on disk.
     model = keras.models.load_model(model_file)
-    return HeldOut(model_file, split.judge, predict(model, workshop.dataset, split.judge))
+    return HeldOutPredictions(model_file, split.test, predict(model, workshop.dataset, split.test))
 
 
-def _train_one(workshop: Workshop, name: str, split: Split, folder: Path) -> None:
+def _train_one(workshop: TrainingContext, name: str, split: Split, folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     with workshop.placement.scratch(checkpoints) as scratch:
         model, history = fit_network(
@@ -227,13 +227,13 @@ def _train_one(workshop: Workshop, name: str, split: Split, folder: Path) -> Non
             workshop.folder / "logs" / name if workshop.tensorboard else None,
         )
         finished = folder if workshop.placement.is_chief else scratch
-        write_atomically(finished / "history.json", _json(history))
+        write_atomic(finished / "history.json", _json(history))
         save_network(model, finished / "model.keras")
     if workshop.placement.is_chief:
         shutil.rmtree(checkpoints)
 
 
-def _save_judgement(workshop: Workshop, heldout: list[HeldOut]) -> None:
+def _save_judgement(workshop: TrainingContext, heldout: list[HeldOutPredictions]) -> None:
     config, dataset, folder = workshop.config, workshop.dataset, workshop.folder
     segments = np.concatenate([part.segments for part in heldout])
     probabilities = np.concatenate([part.probabilities for part in heldout])
@@ -243,18 +243,19 @@ def _save_judgement(workshop: Workshop, heldout: list[HeldOut]) -> None:
         "protocol": config.protocol,
         "protocol_meaning": PROTOCOLS[config.protocol],
         "folds": config.folds,
-        **judge(dataset, segments, probabilities).to_dict(),
+        **compute_metrics(dataset, segments, probabilities).to_dict(),
         "by_fold": [
-            judge(dataset, part.segments, part.probabilities).to_dict() for part in heldout
+            compute_metrics(dataset, part.segments, part.probabilities).to_dict()
+            for part in heldout
         ],
     }
     if config.leave_out:
         metrics["without_left_out"] = _judge_rest(workshop, segments, probabilities)
-    write_atomically(folder / "metrics.json", _json(metrics))
+    write_atomic(folder / "metrics.json", _json(metrics))
 
 
 def _judge_rest(
-    workshop: Workshop, segments: NDArray[np.int64], probabilities: NDArray[np.float32]
+    workshop: TrainingContext, segments: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> dict[str, Any] | None:
     """Metrics of the songs that were not left out of the training; None where there are none."""
     dataset = workshop.dataset
@@ -262,7 +263,11 @@ def _judge_rest(
         i for i, song in enumerate(dataset.songs) if song.name in set(workshop.config.leave_out)
     }
     rest = ~np.isin(dataset.segment_songs[segments], list(left_out))
-    return judge(dataset, segments[rest], probabilities[rest]).to_dict() if rest.any() else None
+    return (
+        compute_metrics(dataset, segments[rest], probabilities[rest]).to_dict()
+        if rest.any()
+        else None
+    )
 
 
 def _json(values: object) -> bytes:

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from mobile_demo.card import card_path
-from mobile_demo.synthetic import write_synthetic_library
+from pocketgenre.demo.synthetic import write_synthetic_library
+from pocketgenre.models.model_card import card_path
 
 FEW_STEPS = 0.03
 REPOSITORY = Path(__file__).parents[2]
 _ALONE = ("--workers", "0", "--catalog", ":memory:")  # an emulated process can't start others
 WORK = REPOSITORY / ".venv" / "arm64" / "root" / "work"
-MODELS = sorted((REPOSITORY / "mobile_demo" / "models").glob("*.tflite"))
+MODELS = sorted((REPOSITORY / "pocketgenre" / "models").glob("*.tflite"))
 
 
 def main(models: list[Path]) -> int:
@@ -31,15 +31,15 @@ def main(models: list[Path]) -> int:
     failures = 0
     for environment in ("scan", "tflite-runtime"):
         names = [model.name for model in models]
-        here = _here(environment, "mobile_demo.probe", *names)
-        there = _there(environment, "mobile_demo.probe", *names)
+        here = _here(environment, "pocketgenre.models.runtime_benchmark", *names)
+        there = _there(environment, "pocketgenre.models.runtime_benchmark", *names)
         for ours, theirs in zip(here, there, strict=True):
             difference = np.abs(np.subtract(ours["answers"], theirs["answers"])).max()
             same = bool(difference <= FEW_STEPS)
             failures += not same
             verdict = "alike" if same else "DIFFERENT"
             print(f"{ours['runtime']}  {ours['model']}: {verdict}, within {difference:.1e}")
-        scan = ("mobile_demo.cli.scan_library", "library", "--format", "json", *_ALONE)
+        scan = ("pocketgenre.cli.scan_library", "library", "--format", "json", *_ALONE)
         ours, theirs = _here(environment, *scan), _there(environment, *scan)
         same = [_told(song) for song in ours] == [_told(song) for song in theirs]
         failures += not same
@@ -49,10 +49,10 @@ def main(models: list[Path]) -> int:
 
 
 def _lay_out(models: list[Path]) -> None:
-    for name in ("mobile_demo", "library"):
+    for name in ("pocketgenre", "library"):
         shutil.rmtree(WORK / name, ignore_errors=True)
-    package = REPOSITORY / "mobile_demo"
-    shutil.copytree(package, WORK / "mobile_demo", ignore=shutil.ignore_patterns("web"))
+    not_needed = shutil.ignore_patterns("training", "export", "server", "demo", "cluster")
+    shutil.copytree(REPOSITORY / "pocketgenre", WORK / "pocketgenre", ignore=not_needed)
     for model in models:
         for path in (model, card_path(model)):
             shutil.copy(path, WORK / path.name)

@@ -12,20 +12,20 @@ import pytest
 from distributed import Client, LocalCluster
 from fsspec.implementations.memory import MemoryFileSystem
 
-from cluster.addresses import Bucket, fetched, list_address
-from cluster.engine import open_cluster
-from cluster.parquet import write_parquet
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.scanner.catalog import Catalog
-from mobile_demo.scanner.changes import Wanted
-from mobile_demo.scanner.engine import listen, look, settle
-from mobile_demo.scanner.finding import as_written, is_address, list_songs, local_path
-from mobile_demo.scanner.labelled import genres_of
-from mobile_demo.scanner.results import song_fields
+from pocketgenre.cluster.dask_executor import open_cluster
+from pocketgenre.cluster.fsspec_files import FsspecStore, fetched, list_address
+from pocketgenre.cluster.parquet import write_parquet
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.discovery import display_address, is_address, list_songs, local_path
+from pocketgenre.library.labelled import genres_of
+from pocketgenre.library.library_diff import Wanted
+from pocketgenre.library.scan import listen, look, settle
+from pocketgenre.library.serialize import song_fields
 from tests.conftest import Command
-from tests.mobile_demo.scanner.conftest import names
-from tests.mobile_demo.scanner.ears import listener
-from tests.mobile_demo.scanner.songs import failed_song, labelled, song
+from tests.library.conftest import names
+from tests.library.fake_models import listener
+from tests.library.songs import failed_song, labelled, song
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_songs_are_listed_by_their_endings_and_hidden_ones_passed_over(store) ->
             list_address(Path(address))
 
 
-class Shelf(MemoryFileSystem):
+class ModelRegistry(MemoryFileSystem):
     """A store that is listed folder by folder, as most file systems of fsspec are."""
 
     protocol = "shelf"
@@ -81,7 +81,7 @@ class Shelf(MemoryFileSystem):
         return entries
 
 
-fsspec.register_implementation("shelf", Shelf)
+fsspec.register_implementation("shelf", ModelRegistry)
 
 
 def test_a_name_with_colons_is_a_name(store, tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_an_address_is_no_path_and_file_is_a_path() -> None:
 
 def test_an_address_is_named_as_it_was_typed(store) -> None:
     for address in ("s3://bucket/x", "memory://nothing", "file:///music/a"):
-        assert as_written(Path(address)) == as_written(address) == address
+        assert display_address(Path(address)) == display_address(address) == address
     for path in ("/music/a", "s3"):
-        assert as_written(Path(path)) == path
+        assert display_address(Path(path)) == path
     with pytest.raises(PocketGenreError, match=r"^s3://bucket/x is an address; with --cluster,"):
         list_songs(Path("s3://bucket/x"))
     with pytest.raises(PocketGenreError, match=r"^shelf://music/nothing cannot be listed"):
@@ -127,7 +127,7 @@ def test_an_address_that_cannot_be_opened_is_refused_before_the_scan(
     run_command: Command, library: Path
 ) -> None:
     out = ["--format", "parquet", "--out", "nothing://bucket/songs.parquet"]
-    result = run_command("mobile_demo.cli.scan_library", library, *out)
+    result = run_command("pocketgenre.cli.scan_library", library, *out)
     assert result.returncode == 1
     assert "nothing:// cannot be opened: Protocol not known" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -148,7 +148,7 @@ def test_a_fetched_song_has_no_name_that_could_stay_behind(store, tmp_path: Path
 def test_a_song_that_is_too_large_is_not_fetched(
     store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.addresses._MOST_BYTES", 3 << 20)
+    monkeypatch.setattr("pocketgenre.cluster.fsspec_files._MOST_BYTES", 3 << 20)
     store.pipe("/music/a.mp3", bytes((3 << 20) + 1))
     with (
         pytest.raises(OSError, match="larger than"),
@@ -160,16 +160,16 @@ def test_a_song_that_is_too_large_is_not_fetched(
 def test_a_scan_of_an_address_hears_what_a_scan_of_its_copy_hears(
     store, here: str, library: Path, tmp_path: Path
 ) -> None:
-    from mobile_demo.card import read_model
-    from mobile_demo.scanner.worker import ModelEar
-    from mobile_demo.shipped import SHIPPED
+    from pocketgenre.jobs.worker_process import ModelEar
+    from pocketgenre.models.model_card import read_model
+    from pocketgenre.models.pretrained import PRETRAINED
 
     for path in library.iterdir():
         store.pipe(f"/music/{path.name}", path.read_bytes())
     store.pipe("/music/text.mp3", b"not music" * 100)
     (tmp_path / "copy").mkdir()
     store.get("/music", f"{tmp_path}/copy", recursive=True)
-    content, card = read_model(SHIPPED["standard"])
+    content, card = read_model(PRETRAINED["standard"])
     tables = []
     with open_cluster(here) as engine, Catalog(tmp_path / "c.sqlite", create=True) as catalog:
         how = listener(engine=engine, open_ear=ModelEar(content, card))
@@ -204,7 +204,7 @@ def test_a_song_that_does_not_come_is_tried_again_by_the_next_scan(
 
 
 def test_a_bucket_keeps_files_as_a_folder_does(store) -> None:
-    bucket = Bucket(Path("memory://data"))
+    bucket = FsspecStore(Path("memory://data"))
     with bucket.create("parts/a") as file:
         file.write(b"1234")
     with suppress(KeyboardInterrupt), bucket.create("parts/b") as file:
@@ -251,11 +251,11 @@ def test_a_scan_writes_parquet_and_so_does_the_catalogue(
 ) -> None:
     catalog = ["--catalog", tmp_path / "c.sqlite", "--format", "parquet", "--out"]
     result = run_command(
-        "mobile_demo.cli.scan_library", library, *catalog, tmp_path / "scan.parquet"
+        "pocketgenre.cli.scan_library", library, *catalog, tmp_path / "scan.parquet"
     )
     assert result.returncode == 0, result.stderr
-    options = [*catalog, tmp_path / "export.parquet", "--folder", library]
-    assert run_command("mobile_demo.cli.export_catalog", *options).returncode == 0
+    options = [*catalog, tmp_path / "pocketgenre.export.parquet", "--folder", library]
+    assert run_command("pocketgenre.cli.export_catalog", *options).returncode == 0
     scan, export = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("scan", "export"))
     assert scan.equals(export)
     assert scan.num_rows == 5

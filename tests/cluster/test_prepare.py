@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketgenre.training.data.dataset import load_dataset
 from tests.cluster.conftest import Cluster
 from tests.conftest import REPOSITORY, Command, until, write_genres
-from training.dataset import load_dataset
 
-PREPARE = "training.cli.prepare_dataset"
+PREPARE = "pocketgenre.training.cli.prepare_dataset"
 
 
 @pytest.fixture(scope="module")

@@ -13,19 +13,19 @@ import psutil
 import pytest
 from distributed import Client
 
-from cluster.engine import open_cluster
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.plugins import plug_in
-from mobile_demo.scanner.catalog import Catalog
-from mobile_demo.scanner.engine import listen
-from mobile_demo.scanner.finding import list_songs
+from pocketgenre.cluster.dask_executor import open_cluster
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.discovery import list_songs
+from pocketgenre.library.scan import listen
+from pocketgenre.plugins import load_plugin
 from tests.cluster.conftest import WORKERS, Cluster
-from tests.cluster.ears import MortalEar
+from tests.cluster.fake_models import MortalEar
 from tests.conftest import Command, until, write_tone
-from tests.mobile_demo.scanner.conftest import names, write
-from tests.mobile_demo.scanner.ears import DeafEar, listener, verdict
+from tests.library.conftest import names, write
+from tests.library.fake_models import DeafEar, listener, verdict
 
-SCAN = "mobile_demo.cli.scan_library"
+SCAN = "pocketgenre.cli.scan_library"
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_interrupted_it_takes_its_jobs_back_and_leaves_nothing_on_the_workers(
 def _listening() -> list[list[str]]:
     """Command lines of a worker's own processes that listen."""
     lines = [child.cmdline() for child in psutil.Process().children()]
-    return [line for line in lines if "mobile_demo.scanner.worker" in line]
+    return [line for line in lines if "pocketgenre.jobs.worker_process" in line]
 
 
 def test_an_ear_that_cannot_be_opened_is_an_error_of_the_scan(
@@ -243,4 +243,4 @@ def test_a_mistake_is_answered_in_one_sentence(
 
 def test_without_its_packages_the_option_says_what_to_install() -> None:
     with pytest.raises(PocketGenreError, match=r"--cluster needs .* pip install 'pocketgenre\["):
-        plug_in("pocketgenre.engines", "not installed", "--cluster")
+        load_plugin("pocketgenre.engines", "not installed", "--cluster")

@@ -4,18 +4,18 @@ import keras
 import numpy as np
 import pytest
 
-from export.convert import convert
-from export.form import Form, family
-from export.graph import front_graph
-from export.judge import GraphFeatures
-from export.operations import op_names
-from export.surgery import SIGNATURE
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.frontend import STANDARD
-from mobile_demo.runtime import new_interpreter
-from training.features import librosa_mfcc
-from training.networks import NETWORKS, build_network
-from training.songs import DataError
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.export.convert import convert
+from pocketgenre.export.evaluate_files import GraphFeatures
+from pocketgenre.export.feature_graph import front_graph
+from pocketgenre.export.flatbuffer import SIGNATURE
+from pocketgenre.export.operations import op_names
+from pocketgenre.export.variants import Form, family
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.training.data.librosa_features import librosa_mfcc
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.models.networks import NETWORKS, build_network
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ INT8_BOUND = 0.1
 def samples() -> np.ndarray:
     """Chords with some noise, float32 [shape=(20, segment_samples)]."""
     rng = np.random.default_rng(0)
-    seconds = np.arange(STANDARD.segment_samples) / STANDARD.sample_rate
+    seconds = np.arange(MFCC_CONFIG.segment_samples) / MFCC_CONFIG.sample_rate
     chords = []
     for _ in range(20):
         tones = [np.sin(2 * np.pi * hz * seconds) for hz in rng.uniform(80, 4000, 4)]
@@ -49,7 +49,7 @@ def networks(features: np.ndarray) -> dict[str, keras.Model]:
 
 
 def answers(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
-    interpreter = new_interpreter(tflite)
+    interpreter = create_interpreter(tflite)
     index = interpreter.get_input_details()[0]["index"]
     rows = []
     for segment in inputs:
@@ -64,7 +64,7 @@ def answers(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
 def test_every_network_exports_to_int8(
     name: str, kind: str, networks: dict, samples: np.ndarray, features: np.ndarray
 ) -> None:
-    tflite = convert(networks[name], STANDARD, features, Form(kind))
+    tflite = convert(networks[name], MFCC_CONFIG, features, Form(kind))
     ops = op_names(tflite)
     assert not {op for op in ops if op.startswith("Flex") or op in ("CUSTOM", "WHILE")}
     expected = networks[name].predict(features, verbose=0)
@@ -76,8 +76,8 @@ def test_every_network_exports_to_int8(
 def test_the_cnn_exports_to_every_form(
     form: Form, networks: dict, samples: np.ndarray, features: np.ndarray
 ) -> None:
-    tflite = convert(networks["cnn"], STANDARD, features, form)
-    interpreter = new_interpreter(tflite)
+    tflite = convert(networks["cnn"], MFCC_CONFIG, features, form)
+    interpreter = create_interpreter(tflite)
     end = np.int8 if form.io == "int8" else np.float32
     assert interpreter.get_input_details()[0]["dtype"] is end
     assert interpreter.get_output_details()[0]["dtype"] is end
@@ -92,7 +92,7 @@ def test_int8_is_smaller_than_float16_is_smaller_than_float32(
     networks: dict, features: np.ndarray
 ) -> None:
     sizes = [
-        len(convert(networks["ann"], STANDARD, features, Form("mfcc", quantization)))
+        len(convert(networks["ann"], MFCC_CONFIG, features, Form("mfcc", quantization)))
         for quantization in ("int8", "float16", "float32")
     ]
     assert sizes[0] < 0.6 * sizes[1] < 0.6 * sizes[2]
@@ -102,17 +102,17 @@ def test_the_network_of_a_waveform_file_is_that_of_the_mfcc_file(
     networks: dict, samples: np.ndarray, features: np.ndarray
 ) -> None:
     by_features, by_samples = (
-        convert(networks["cnn"], STANDARD, features, Form(kind)) for kind in ("mfcc", "waveform")
+        convert(networks["cnn"], MFCC_CONFIG, features, Form(kind)) for kind in ("mfcc", "waveform")
     )
     zeros = np.zeros(13, np.float32)
-    front = GraphFeatures(front_graph("waveform", STANDARD, zeros, zeros + 1))
+    front = GraphFeatures(front_graph("waveform", MFCC_CONFIG, zeros, zeros + 1))
     in_graph = np.stack([front(segment) for segment in samples])
     difference = np.abs(answers(by_samples, samples) - answers(by_features, in_graph))
     assert difference.max() <= 1 / 128  # the standardisation rounds once more in between
 
 
 def test_the_lstm_is_one_fused_operation_a_layer(networks: dict, features: np.ndarray) -> None:
-    ops = op_names(convert(networks["lstm"], STANDARD, features))
+    ops = op_names(convert(networks["lstm"], MFCC_CONFIG, features))
     assert ops.count("UNIDIRECTIONAL_SEQUENCE_LSTM") == 2
     assert len(ops) < 20
 
@@ -121,7 +121,7 @@ def test_the_lstm_is_one_fused_operation_a_layer(networks: dict, features: np.nd
 def test_the_lstm_forgets_between_segments(
     quantization: str, networks: dict, features: np.ndarray
 ) -> None:
-    tflite = convert(networks["lstm"], STANDARD, features, Form("mfcc", quantization))
+    tflite = convert(networks["lstm"], MFCC_CONFIG, features, Form("mfcc", quantization))
     loud = features * 3
     alone = answers(tflite, features[:1])
     after_others = answers(tflite, np.concatenate([loud, features[:1]]))[-1:]
@@ -132,7 +132,7 @@ def test_a_form_that_an_operation_lacks_is_an_error_that_names_it(
     networks: dict, features: np.ndarray
 ) -> None:
     with pytest.raises(DataError, match=r"int16x8.*UNIDIRECTIONAL_SEQUENCE_LSTM"):
-        convert(networks["lstm"], STANDARD, features, Form("mfcc", "int16x8"))
+        convert(networks["lstm"], MFCC_CONFIG, features, Form("mfcc", "int16x8"))
 
 
 class Determinant(keras.layers.Layer):
@@ -148,16 +148,18 @@ def test_an_operation_that_tflite_lacks_is_an_error_that_names_it(features: np.n
     head = keras.layers.Dense(3, activation="softmax")
     model = keras.Sequential([keras.Input((130, 13)), standardize, Determinant(), head])
     with pytest.raises(DataError, match="MatrixDeterminant"):
-        convert(model, STANDARD, features)
+        convert(model, MFCC_CONFIG, features)
 
 
 def test_the_same_network_gives_the_same_bytes(networks: dict, features: np.ndarray) -> None:
-    one, two = (convert(networks["cnn"], STANDARD, features) for _ in range(2))
+    one, two = (convert(networks["cnn"], MFCC_CONFIG, features) for _ in range(2))
     assert one == two
 
 
 def test_the_ends_have_names(networks: dict, features: np.ndarray) -> None:
-    interpreter = new_interpreter(convert(networks["ann"], STANDARD, features, Form("waveform")))
+    interpreter = create_interpreter(
+        convert(networks["ann"], MFCC_CONFIG, features, Form("waveform"))
+    )
     signature = interpreter.get_signature_list()[SIGNATURE]
     assert signature == {"inputs": ["waveform"], "outputs": ["probabilities"]}
 

@@ -8,23 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.calibration import calibration_segments
-from export.export import Exporter
-from export.form import family
-from export.probes import require_runtime
-from mobile_demo.card import read_model
-from mobile_demo.classifier import Classifier
-from mobile_demo.runtime import new_interpreter
+from pocketgenre.classifier import Classifier
+from pocketgenre.export.measurements import require_runtime
+from pocketgenre.export.pipeline import Exporter
+from pocketgenre.export.representative_data import calibration_segments
+from pocketgenre.export.variants import family
+from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.models.model_card import read_model
+from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.evaluation.metrics import compute_metrics
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
-from training.dataset import load_dataset
-from training.metrics import judge
-from training.songs import DataError
 
 pytestmark = pytest.mark.slow
 
-EXPORT = "export.cli"
-SCAN = "mobile_demo.cli.scan_library"
+EXPORT = "pocketgenre.export.cli"
+SCAN = "pocketgenre.cli.scan_library"
 
 
 def succeed(result) -> None:
@@ -39,7 +39,7 @@ def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(work
     assert report["ops"][-3:] == ["DEQUANTIZE", "ADD", "SOFTMAX"]
     assert "float32" in (workshop / "model.report.md").read_text()
     model, card = read_model(workshop / "model.tflite")
-    interpreter = new_interpreter(model, delegates=False)  # XNNPACK would hide the operations
+    interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
     assert interpreter.get_input_details()[0]["dtype"] is np.float32
     assert interpreter.get_output_details()[0]["dtype"] is np.float32
     types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
@@ -60,7 +60,7 @@ def test_int8_at_both_ends_leaves_the_standardisation_to_the_caller(
     out = workshop / "int8.tflite"
     succeed(run_command(EXPORT, workshop / "run", "--out", out, "--io", "int8"))
     model, card = read_model(out)
-    interpreter = new_interpreter(model, delegates=False)  # XNNPACK would hide the operations
+    interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
     assert interpreter.get_input_details()[0]["dtype"] is np.int8
     assert interpreter.get_output_details()[0]["dtype"] is np.int8
     assert card.standardization is not None
@@ -82,7 +82,9 @@ def test_a_broken_parity_is_an_error_and_leaves_no_model(
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
     np.savez(workshop / "tampered" / "heldout.npz", **saved)
-    said = judge(load_dataset(workshop / "data"), saved["segment"], saved["probabilities"])
+    said = compute_metrics(
+        load_dataset(workshop / "data"), saved["segment"], saved["probabilities"]
+    )
     (workshop / "tampered" / "metrics.json").write_text(json.dumps(said.to_dict()))
     out = workshop / "tampered.tflite"
     result = run_command(EXPORT, workshop / "tampered", "--out", out)
@@ -163,7 +165,7 @@ def test_calibration_segments_are_drawn_evenly_by_genre(workshop: Path) -> None:
         (["{folder}/run", "--out", "{folder}/x.tflite", "--other-python", "/no/python"],
          "/no/python cannot be started"),
         (["{folder}/run", "--out", "{folder}/x.tflite", "--other-python", "/bin/true"],
-         "/bin/true is no Python that has mobile_demo and a TFLite runtime"),
+         "/bin/true is no Python that has pocketgenre and a TFLite runtime"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_in_one_sentence(
@@ -179,10 +181,10 @@ def test_a_mistake_is_answered_in_one_sentence(
 def test_only_a_python_with_a_runtime_is_asked(tmp_path: Path) -> None:
     require_runtime(Path(sys.executable))
     bare = tmp_path / "python"
-    bare.write_text('#!/bin/sh\necho "No module named mobile_demo" >&2; exit 1\n')
+    bare.write_text('#!/bin/sh\necho "No module named pocketgenre" >&2; exit 1\n')
     bare.chmod(0o755)
     with pytest.raises(
-        DataError, match=r"\(No module named mobile_demo\); install pocketgenre and"
+        DataError, match=r"\(No module named pocketgenre\); install pocketgenre and"
     ):
         require_runtime(bare)
 
@@ -203,7 +205,7 @@ def test_a_data_set_of_other_genres_is_an_error(
 ) -> None:
     shutil.copytree(workshop / "audio", tmp_path / "audio")
     (tmp_path / "audio" / "bass").rename(tmp_path / "audio" / "tuba")
-    succeed(run_command("training.cli.prepare_dataset", tmp_path / "audio", "--out",
+    succeed(run_command("pocketgenre.training.cli.prepare_dataset", tmp_path / "audio", "--out",
                         tmp_path / "data"))  # fmt: skip
     arguments = ["--dataset", tmp_path / "data", "--out", tmp_path / "x.tflite"]
     result = run_command(EXPORT, workshop / "run", *arguments)

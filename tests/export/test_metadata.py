@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.decoding import stream_mono
-from mobile_demo.shipped import SHIPPED_WAVEFORM
+from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.classifier import Classifier
+from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
 from tests.conftest import GENRES, REPOSITORY
 
 PYTHON = REPOSITORY / ".venv" / "mediapipe" / "bin" / "python"
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_labels_are_in_a_zip_archive_behind_the_model() -> None:
-    model = SHIPPED_WAVEFORM["standard"].read_bytes()
+    model = PRETRAINED_WAVEFORM["standard"].read_bytes()
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         assert archive.namelist() == ["labels.txt"]
         assert archive.read("labels.txt").decode().split() == list(GENRES)
@@ -43,11 +43,11 @@ def ask_mediapipe(model: Path, songs: dict[str, np.ndarray], folder: Path) -> di
 
 def compare(songs: list[Path], folder: Path) -> None:
     """Same labels for every whole segment of every song, and nearly the same probabilities."""
-    classifier = Classifier.load(SHIPPED_WAVEFORM["standard"])
+    classifier = Classifier.load(PRETRAINED_WAVEFORM["standard"])
     samples = {str(n): np.concatenate(list(stream_mono(p, RATE))) for n, p in enumerate(songs)}
-    answers = ask_mediapipe(SHIPPED_WAVEFORM["standard"], samples, folder)
+    answers = ask_mediapipe(PRETRAINED_WAVEFORM["standard"], samples, folder)
     for name, song in samples.items():
-        size = classifier.card.front_end.segment_samples
+        size = classifier.card.feature_config.segment_samples
         whole = len(song) // size
         if not whole:
             continue

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_demo.decoding import stream_mono
+from pocketgenre.audio.decoding import stream_mono
 from tests.server.serving import Serving
 
 

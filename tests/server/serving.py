@@ -17,8 +17,8 @@ import httpx
 import numpy as np
 import psutil
 
-from mobile_demo.synthetic import write_audio, write_synthetic_library
-from mobile_demo.text import printable
+from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
+from pocketgenre.text import printable
 from tests.conftest import REPOSITORY, tone
 
 _ADDRESS = re.compile(r"Serving \S+ at (http://\S+) with")
@@ -81,7 +81,7 @@ class Serving:
 @contextmanager
 def serving(log: Path, *options: object, **variables: str) -> Iterator[Serving]:
     """Start ``serve-classifier`` on a free port; end it as Ctrl-C does."""
-    command = [sys.executable, "-m", "server.cli", "--port", "0", *map(str, options)]
+    command = [sys.executable, "-m", "pocketgenre.server.cli", "--port", "0", *map(str, options)]
     with open(log, "w") as file:
         process = subprocess.Popen(
             command, stderr=file, cwd=REPOSITORY, env=os.environ | variables, process_group=0

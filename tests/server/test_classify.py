@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.classifier import Classifier
-from mobile_demo.decoding import stream_mono
-from mobile_demo.features import segment_features
-from mobile_demo.segments import cut_segments
-from mobile_demo.shipped import SHIPPED, SHIPPED_WAVEFORM
+from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.audio.segments import cut_segments
+from pocketgenre.classifier import Classifier
+from pocketgenre.features.log_mel import compute_features
+from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
 from tests.conftest import Command, write_tone
-from tests.mobile_demo.scanner.broken import write_odd_library
+from tests.library.broken import write_odd_library
 from tests.server.serving import Serving
 
-SCAN = "mobile_demo.cli.scan_library"
+SCAN = "pocketgenre.cli.scan_library"
 
 
 def scanned(run_command: Command, folder: Path, *options: str) -> dict[str, dict]:
@@ -102,7 +102,7 @@ def test_segments_are_the_classifiers_own(server: Serving, songs: Path) -> None:
     song = songs / "Broken beat.mp3"
     response = server.post("/v1/classify/segments", song, params={"outline": True})
     answer = response.raise_for_status().json()
-    expected = Classifier.load(SHIPPED["best"]).segment_probabilities(song)
+    expected = Classifier.load(PRETRAINED["best"]).segment_probabilities(song)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-3)
     assert answer["seconds_per_segment"] == 3.0
     outline = answer["outline"]
@@ -132,14 +132,14 @@ def test_features_are_those_that_the_device_computes(
     server: Serving, songs: Path, model: str
 ) -> None:
     song = songs / "Slow pad.wav"
-    front_end = Classifier.load({**SHIPPED, "standard_waveform": SHIPPED_WAVEFORM["standard"]}[
+    feature_config = Classifier.load({**PRETRAINED, "standard_waveform": PRETRAINED_WAVEFORM["standard"]}[
         model
-    ]).card.front_end  # fmt: skip
-    segments = cut_segments(stream_mono(song, front_end.sample_rate), front_end)
-    expected = np.stack([segment_features(segment, front_end) for segment in segments])
+    ]).card.feature_config  # fmt: skip
+    segments = cut_segments(stream_mono(song, feature_config.sample_rate), feature_config)
+    expected = np.stack([compute_features(segment, feature_config) for segment in segments])
     answer = server.post("/v1/features", song, params={"model": model}).raise_for_status().json()
-    assert answer["shape"] == list(expected.shape) == [2, *front_end.shape]
-    assert answer["front_end"] == front_end.to_dict()
+    assert answer["shape"] == list(expected.shape) == [2, *feature_config.shape]
+    assert answer["front_end"] == feature_config.to_dict()
     np.testing.assert_allclose(answer["features"], expected, atol=1e-5)
 
 
@@ -150,7 +150,7 @@ def test_features_as_npy_are_exact(server: Serving, songs: Path, tmp_path: Path)
     (tmp_path / "features.npy").write_bytes(content)
     segments = list(cut_segments(stream_mono(song, 22_050)))
     table = np.load(tmp_path / "features.npy", allow_pickle=False)
-    np.testing.assert_array_equal(table, segment_features(segments[1])[np.newaxis])
+    np.testing.assert_array_equal(table, compute_features(segments[1])[np.newaxis])
 
 
 def test_a_segment_that_there_is_not(server: Serving, songs: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mobile_demo.card import read_model
-from mobile_demo.scanner.pool import work_through
-from mobile_demo.scanner.worker import Hearing, Job, ModelEar
-from mobile_demo.shipped import SHIPPED
-from mobile_demo.synthetic import write_synthetic_library
+from pocketgenre.demo.synthetic import write_synthetic_library
+from pocketgenre.jobs.pool import work_through
+from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
+from pocketgenre.models.model_card import read_model
+from pocketgenre.models.pretrained import PRETRAINED
 from tests.server.load import Load, press
 from tests.server.serving import Serving, serving
 
@@ -39,8 +39,8 @@ def for_seconds(server: Serving, songs: list[Path], seconds: float) -> Load:
 def scanners_pace(songs: list[Path], count: int) -> float:
     """Songs a second of the scanner's workers, from the first one's answer to the last one's."""
     jobs = (Job(str(songs[n % len(songs)]), 0, 120.0) for n in range(count))
-    ear = ModelEar(*read_model(SHIPPED["best"]))
-    with closing(work_through(jobs, Hearing(ear), WORKERS, lambda: False)) as answers:
+    ear = ModelEar(*read_model(PRETRAINED["best"]))
+    with closing(work_through(jobs, InferenceSetup(ear), WORKERS, lambda: False)) as answers:
         next(answers)
         started = time.monotonic()
         heard = sum(1 for _, answer in answers if answer.error is None)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mobile_demo.synthetic import write_synthetic_library
-from server.answers import ModelDescription, Models, Segments, Song
-from server.examples import DESCRIPTION, MODELS, SEGMENTS, SONG
-from server.problems import KINDS
+from pocketgenre.demo.synthetic import write_synthetic_library
+from pocketgenre.server.examples import DESCRIPTION, MODELS, SEGMENTS, SONG
+from pocketgenre.server.problems import KINDS
+from pocketgenre.server.schemas import ModelDescription, Models, Segments, Song
 from tests.conftest import REPOSITORY
 from tests.server.serving import Serving
 

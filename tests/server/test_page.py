@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mobile_demo.synthetic import write_audio
+from pocketgenre.demo.synthetic import write_audio
 from tests.browser import CHROMIUM, start_browser
 from tests.conftest import tone
 from tests.server.serving import Serving, serving

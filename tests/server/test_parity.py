@@ -11,17 +11,17 @@ import librosa
 import numpy as np
 import pytest
 
-from mobile_demo.decoding import stream_mono
-from mobile_demo.features import segment_features
-from mobile_demo.frontend import LOG_MEL, STANDARD
-from mobile_demo.mfcc import mfcc
-from mobile_demo.segments import cut_segments
-from mobile_demo.synthetic import write_audio
-from server.recipe import OURS, Recipe, compute
+from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.audio.segments import cut_segments
+from pocketgenre.demo.synthetic import write_audio
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
+from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features.mfcc import mfcc
+from pocketgenre.server.parity.reference_features import OURS, Recipe, compute
 from tests.server.porting import as_npy, ask, samples_of
 from tests.server.serving import Serving
 
-RATE, SIZE = 44_100, STANDARD.segment_samples
+RATE, SIZE = 44_100, MFCC_CONFIG.segment_samples
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def in_parts(samples: np.ndarray, spectrogram: dict, decibel: dict) -> np.ndarra
     return librosa.feature.mfcc(S=librosa.power_to_db(mel, **decibel), n_mfcc=13).T
 
 
-@pytest.mark.parametrize("front_end", [STANDARD, LOG_MEL], ids=["mfcc", "log-mel"])
-def test_the_recipe_that_mistakes_are_made_from_is_ours(song: Path, front_end) -> None:
-    for segment in cut_segments(stream_mono(song, front_end.sample_rate), front_end):
-        ours = segment_features(segment, front_end)
-        np.testing.assert_allclose(compute(segment, front_end, OURS), ours, atol=2e-3)
+@pytest.mark.parametrize("feature_config", [MFCC_CONFIG, LOG_MEL_CONFIG], ids=["mfcc", "log-mel"])
+def test_the_recipe_that_mistakes_are_made_from_is_ours(song: Path, feature_config) -> None:
+    for segment in cut_segments(stream_mono(song, feature_config.sample_rate), feature_config):
+        ours = compute_features(segment, feature_config)
+        np.testing.assert_allclose(compute(segment, feature_config, OURS), ours, atol=2e-3)
 
 
 def test_features_that_are_right(server: Serving, song: Path) -> None:
@@ -211,7 +211,7 @@ def test_mistakes_with_mel_bands_are_named(server: Serving, song: Path, mistake:
         power=1.0 if recipe.spectrum == "magnitude" else 2.0,
         pad_mode="reflect" if recipe.padding == "reflect" else "constant",
     )
-    level = LOG_MEL.level / mel.mean() if recipe.levelled else 10_000
+    level = LOG_MEL_CONFIG.level / mel.mean() if recipe.levelled else 10_000
     device = np.log1p(level * mel.T) / (1 if recipe.logarithm == "natural" else np.log(10))
     answer = ask(server, song, as_npy(device), first=1, model="best")
     assert answer["kind"] == "log-mel"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_demo.frontend import STANDARD
-from training.dataset import Dataset, load_dataset, save_dataset, save_index
-from training.metrics import judge
-from training.runs import Run, TrainingConfig
-from training.shards import Shard, write_manifest
-from training.songs import LabelledSong
-from training.splits import PROTOCOLS
-from training.stores import Folder
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.training.data.dataset import Dataset, load_dataset, save_dataset, save_index
+from pocketgenre.training.data.shard_format import Shard, write_manifest
+from pocketgenre.training.data.songs import LabelledSong
+from pocketgenre.training.data.splits import PROTOCOLS
+from pocketgenre.training.data.storage import Folder
+from pocketgenre.training.evaluation.metrics import compute_metrics
+from pocketgenre.training.runs import Run, TrainingConfig
 
 
 def fabricate_dataset(
@@ -31,13 +31,13 @@ def fabricate_dataset(
     for shift, (genre, counts) in enumerate(genres.items()):
         for number, count in enumerate(counts):
             part = folder / f"{len(parts)}.part.npy"
-            features = rng.normal(size=(count, *STANDARD.shape)).astype(np.float32)
+            features = rng.normal(size=(count, *MFCC_CONFIG.shape)).astype(np.float32)
             features[:, :, 2] += difference * shift
             np.save(part, features)
             parts.append(part)
             name = f"{genre}/{number}"
             songs.append(LabelledSong(name, Path(f"{name}.wav"), genre, group=len(songs)))
-    return save_dataset(folder, folder / "audio", STANDARD, songs, parts)
+    return save_dataset(folder, folder / "audio", MFCC_CONFIG, songs, parts)
 
 
 def three_genres(folder: Path, difference: float = 0.7) -> Dataset:
@@ -60,7 +60,9 @@ def in_shards(dataset: Dataset, folder: Path, songs_each: int) -> Dataset:
         digest = hashlib.sha256(content).hexdigest()
         shards.append(replace(shard, size=len(content), sha256=digest))
     write_manifest(shards, store)
-    save_index(store, dataset.audio, dataset.front_end, dataset.songs, counts.tolist(), len(shards))
+    save_index(
+        store, dataset.audio, dataset.feature_config, dataset.songs, counts.tolist(), len(shards)
+    )
     return load_dataset(folder)
 
 
@@ -81,7 +83,7 @@ def fabricate_run(
         config=TrainingConfig(folds=count, **{"epochs": 3, **config}),
         dataset=dataset.folder.resolve(),
         labels=dataset.labels,
-        front_end=dataset.front_end,
+        feature_config=dataset.feature_config,
         normalization={"mean": [0.0] * 13, "variance": [1.0] * 13},
         versions={},
         command="train-model",
@@ -93,7 +95,7 @@ def fabricate_run(
     np.savez(folder / "heldout.npz", fold=folds[order], segment=order, probabilities=table[order])
     metrics = {
         "protocol_meaning": PROTOCOLS[run.config.protocol],
-        **judge(dataset, np.arange(len(table)), table).to_dict(),
+        **compute_metrics(dataset, np.arange(len(table)), table).to_dict(),
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     history = {"accuracy": [0.4, 0.6, 0.8], "loss": [2.0, 1.0, 0.5]}

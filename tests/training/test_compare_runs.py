@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.evaluation.published import PUBLISHED_VALIDATION_ACCURACY
+from pocketgenre.training.evaluation.run_comparison import (
+    compare,
+    comparison_page,
+    count_parameters,
+)
+from pocketgenre.training.runs import Run
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
-from training.compare import compare, comparison_page, count_parameters
-from training.dataset import Dataset
-from training.published import PUBLISHED_VALIDATION_ACCURACY
-from training.runs import Run
-from training.songs import DataError
 
-COMPARE = "training.cli.compare_runs"
+COMPARE = "pocketgenre.training.cli.compare_runs"
 RIGHT = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]]
 ONE_WRONG = [[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]]
 
@@ -145,7 +149,7 @@ def test_weights_that_unpack_to_more_than_any_network_has_are_not_unpacked(
 def test_parameters_are_counted_as_keras_counts_them(tmp_path: Path) -> None:
     import keras
 
-    from training.networks import build_network
+    from pocketgenre.training.models.networks import build_network
 
     network = build_network("cnn", (130, 13), 10, np.zeros(13), np.ones(13))
     network.compile("adam", "sparse_categorical_crossentropy")

@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.data.splits import PROTOCOLS
+from pocketgenre.training.evaluation.evaluation import evaluate_heldout, evaluate_on
+from pocketgenre.training.evaluation.evaluation_page import full_page
+from pocketgenre.training.evaluation.figures import calibration_of, figures_of, worst_songs
+from pocketgenre.training.evaluation.label_issues import find_mislabelled
+from pocketgenre.training.plots.curves import plot_curves
+from pocketgenre.training.runs import Run
 from tests.conftest import REPOSITORY, Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
-from training.dataset import Dataset
-from training.evaluate import evaluate_heldout, evaluate_on
-from training.evaluation_page import full_page
-from training.figures import calibration_of, figures_of, worst_songs
-from training.mislabelled import find_mislabelled
-from training.plots.curves import plot_curves
-from training.runs import Run
-from training.songs import DataError
-from training.splits import PROTOCOLS
 
-EVALUATE = "training.cli.evaluate_model"
+EVALUATE = "pocketgenre.training.cli.evaluate_model"
 WRITTEN = {"evaluation.json", "evaluation.md", "confusion.png", "reliability.png", "curves.png"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -166,7 +166,7 @@ def test_the_pictures_of_a_split_that_leaks_say_so_in_their_titles(
 ) -> None:
     from matplotlib.figure import Figure
 
-    from training.plots.evaluation import plot_confusion, plot_reliability
+    from pocketgenre.training.plots.evaluation import plot_confusion, plot_reliability
 
     titles = []
     monkeypatch.setattr(Figure, "suptitle", lambda self, text: titles.append(text))
@@ -190,7 +190,7 @@ def test_curves_show_validation_where_it_was_recorded(tmp_path: Path, data: Data
 def test_held_out_predictions_are_judged_without_tensorflow(run: Run) -> None:
     script = (
         "import sys\n"
-        "from training.cli.evaluate_model import main\n"
+        "from pocketgenre.training.cli.evaluate_model import main\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
@@ -207,7 +207,7 @@ def test_another_data_set_must_have_the_runs_genres_and_front_end(
     head = json.loads((data.folder / "dataset.json").read_text())
     head["front_end"]["n_mels"] = 64
     (data.folder / "dataset.json").write_text(json.dumps(head))
-    from training.dataset import load_dataset
+    from pocketgenre.training.data.dataset import load_dataset
 
     with pytest.raises(DataError, match="another front end"):
         evaluate_on(run, load_dataset(data.folder))
@@ -250,12 +250,12 @@ def test_a_run_without_its_figures_is_an_error(run: Run, data: Dataset, content:
     (run.folder / "metrics.json").write_text(content)
     for judge in (evaluate_heldout, lambda run, data: find_mislabelled([run], data)):
         with pytest.raises(DataError, match=r"metrics\.json (is damaged|holds)"):
-            judge(run, data)
+            compute_metrics(run, data)
 
 
 @pytest.mark.slow
 def test_a_network_of_which_a_byte_is_wrong_is_an_error(tmp_path: Path) -> None:
-    from training.checkpoints import load_network
+    from pocketgenre.training.models.checkpoints import load_network
 
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
@@ -272,7 +272,7 @@ def test_a_data_set_is_judged_by_the_network_that_was_kept(
 ) -> None:
     import keras
 
-    from training.networks import build_network
+    from pocketgenre.training.models.networks import build_network
 
     result = run_command(EVALUATE, run.folder, data.folder)
     assert result.returncode == 1

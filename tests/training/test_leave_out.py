@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.splits import split_segments
+from pocketgenre.training.runs import Run
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
-from training.dataset import Dataset
-from training.runs import Run
-from training.splits import split_segments
 
-TRAIN = "training.cli.train_model"
+TRAIN = "pocketgenre.training.cli.train_model"
 OPTIONS = ["--model", "ann", "--epochs", 2, "--early-stopping", 1]
 
 
@@ -29,9 +29,7 @@ def test_songs_left_out_teach_nothing_and_are_judged_all_the_same(
     dataset: Dataset, tmp_path: Path, run_command: Command
 ) -> None:
     split = split_segments(dataset, "songs", 5, seed=1)[0]
-    judged, learned = (
-        np.unique(dataset.segment_songs[part]) for part in (split.judge, split.train)
-    )
+    judged, learned = (np.unique(dataset.segment_songs[part]) for part in (split.test, split.train))
     names = tuple(sorted(dataset.songs[songs[0]].name for songs in (judged, learned)))
     (tmp_path / "names.txt").write_text("\n".join(names))
     options = [*OPTIONS, "--leave-out", tmp_path / "names.txt"]

@@ -11,12 +11,12 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
+from pocketgenre.training.models.musicnn.linear_head import fit_head
+from pocketgenre.training.models.musicnn.tower import build_tower
 from tests.conftest import REPOSITORY, Command
 from tests.training.fabricated import fabricate_dataset
-from training.musicnn.checkpoint import TOWERS, Checkpoint
-from training.musicnn.classifier import fit_head
-from training.musicnn.tower import build_tower
-from training.songs import DataError
 
 pytestmark = pytest.mark.slow
 
@@ -177,7 +177,9 @@ def test_the_head_says_what_the_logistic_regression_says_of_two_genres_or_more(
             said.append(self.predict_proba(x))
             return self
 
-    monkeypatch.setattr("training.musicnn.classifier.LogisticRegression", Overheard)
+    monkeypatch.setattr(
+        "pocketgenre.training.models.musicnn.linear_head.LogisticRegression", Overheard
+    )
     kernel, bias = fit_head(features, data, np.arange(len(features)))
     assert kernel.shape == (5, len(genres))
     assert bias.shape == (len(genres),)
@@ -194,12 +196,24 @@ def test_it_is_trained_judged_and_exported_like_any_network(
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    prepare = ["training.cli.prepare_dataset", workshop / "audio", "--features", "log-mel"]
+    prepare = [
+        "pocketgenre.training.cli.prepare_dataset",
+        workshop / "audio",
+        "--features",
+        "log-mel",
+    ]
     succeed(*prepare, "--out", data)
-    train = ["training.cli.train_model", data, "--model", "musicnn", "--pretrained", package]
+    train = [
+        "pocketgenre.training.cli.train_model",
+        data,
+        "--model",
+        "musicnn",
+        "--pretrained",
+        package,
+    ]
     succeed(*train, "--folds", 2, "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
-    succeed("export.cli", run, "--quantization", "float32", "--out", model)
-    scan = ["mobile_demo.cli.scan_library", workshop / "audio", "--format", "json"]
+    succeed("pocketgenre.export.cli", run, "--quantization", "float32", "--out", model)
+    scan = ["pocketgenre.cli.scan_library", workshop / "audio", "--format", "json"]
     songs = json.loads(succeed(*scan, "--model", model))
     assert sum(song["genre"] == song["path"].split("/")[0] for song in songs) >= 15

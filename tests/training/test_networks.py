@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mobile_demo.errors import PocketGenreError
-from training.networks import NETWORKS, STANDARDIZE, build_network
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.training.models.networks import NETWORKS, STANDARDIZE, build_network
 
 MEAN, VARIANCE = np.zeros(13, np.float32), np.ones(13, np.float32)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.frontend import STANDARD
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.plots.dataset import plot_class_balance, plot_song
 from tests.conftest import Command, tone, write_tone
 from tests.training.fabricated import fabricate_dataset
-from training.dataset import Dataset
-from training.plots.dataset import plot_class_balance, plot_song
 
-PLOT = "training.cli.plot_dataset"
+PLOT = "pocketgenre.training.cli.plot_dataset"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -48,7 +48,7 @@ def test_axes_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         save(figure, *arguments, **options)
 
     monkeypatch.setattr(Figure, "savefig", spy)
-    plot_song(tone(440.0, 6.0)[:, 0], STANDARD, "a tone", tmp_path / "tone.png")
+    plot_song(tone(440.0, 6.0)[:, 0], MFCC_CONFIG, "a tone", tmp_path / "tone.png")
     titles = [title for title in seen if title]
     assert [title.partition(" (")[0] for title in titles] == [
         "Waveform",
@@ -70,7 +70,7 @@ def test_silence_can_be_drawn_and_the_same_music_gives_the_same_bytes(
     data: Dataset, tmp_path: Path
 ) -> None:
     for name in ("a.png", "b.png"):
-        plot_song(np.zeros(3 * 22_050, np.float32), STANDARD, "silence", tmp_path / name)
+        plot_song(np.zeros(3 * 22_050, np.float32), MFCC_CONFIG, "silence", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     for name in ("c.png", "d.png"):
         plot_class_balance(data, tmp_path / name)

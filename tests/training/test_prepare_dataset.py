@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.frontend import LOG_MEL, STANDARD
-from mobile_demo.scanner.engines import ThisMachine
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
+from pocketgenre.jobs.executors import LocalExecutor
+from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.data.feature_files import find_files, prepare_songs
+from pocketgenre.training.data.librosa_features import librosa_log_mel, librosa_mfcc, song_segments
+from pocketgenre.training.data.songs import DataError, songs_from_folders
+from pocketgenre.training.data.storage import Folder
 from tests.conftest import Command, tone, write_genres, write_tone
 from tests.training.fabricated import fabricate_dataset
-from training.dataset import load_dataset
-from training.features import librosa_log_mel, librosa_mfcc, song_segments
-from training.prepare import find_files, prepare_songs
-from training.songs import DataError, songs_from_folders
-from training.stores import Folder
 
-PREPARE = "training.cli.prepare_dataset"
+PREPARE = "pocketgenre.training.cli.prepare_dataset"
 ROUNDING = 1e-4
 """Matrix products are added up otherwise where they may use several threads."""
 
@@ -39,7 +39,7 @@ def test_it_holds_librosas_features_of_every_segment(
     assert "6 songs, 12 segments" in result.stderr
     data = load_dataset(tmp_path / "data")
     assert data.labels == ("bass", "flute", "noise")
-    assert data.front_end == STANDARD
+    assert data.feature_config == MFCC_CONFIG
     assert data.features.shape == (12, 130, 13)
     second = song_segments(audio / data.songs[0].path)[1]
     np.testing.assert_allclose(data.features[1], librosa_mfcc(second), rtol=0, atol=ROUNDING)
@@ -52,12 +52,12 @@ def test_it_holds_log_mel_bands_if_asked_to(
     result = run_command(PREPARE, audio, "--out", tmp_path / "data", "--features", "log-mel")
     assert result.returncode == 0, result.stderr
     data = load_dataset(tmp_path / "data")
-    assert data.front_end == LOG_MEL
+    assert data.feature_config == LOG_MEL_CONFIG
     assert data.features.shape == (12, 188, 96)
-    first = song_segments(audio / data.songs[0].path, LOG_MEL)[0]
+    first = song_segments(audio / data.songs[0].path, LOG_MEL_CONFIG)[0]
     np.testing.assert_allclose(data.features[0], librosa_log_mel(first), rtol=0, atol=ROUNDING)
     arguments = [tmp_path / "data", "--out", tmp_path / "run", "--epochs", 1]
-    refused = run_command("training.cli.train_model", *arguments)
+    refused = run_command("pocketgenre.training.cli.train_model", *arguments)
     assert refused.returncode == 1
     assert "another front end (" in refused.stderr
 
@@ -154,10 +154,10 @@ def test_a_song_that_kills_its_worker_costs_itself(
     audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     songs = songs_from_folders(audio)
-    monkeypatch.setattr("training.prepare._Computing", lambda *_: Mortal())
-    engine = ThisMachine(2)
+    monkeypatch.setattr("pocketgenre.training.data.feature_files._Computing", lambda *_: Mortal())
+    engine = LocalExecutor(2)
     files = find_files(songs, audio, engine)
-    prepared = list(prepare_songs(files, Folder(tmp_path), STANDARD, engine))
+    prepared = list(prepare_songs(files, Folder(tmp_path), MFCC_CONFIG, engine))
     left_out = {item.song.name: item.error for item in prepared if item.error}
     reason = "it crashes its decoder (exit status 3)"
     assert left_out == {f"{genre}/1.wav": reason for genre in ("bass", "flute", "noise")}

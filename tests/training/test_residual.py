@@ -15,20 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mobile_demo.features import segment_features
-from mobile_demo.frontend import STANDARD
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.features.log_mel import compute_features
+from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.data.librosa_features import song_segments
+from pocketgenre.training.data.mel_spectra import load_spectra
+from pocketgenre.training.data.mfcc_songs import MfccSongs, read_mfcc_songs
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.data.splits import Split
+from pocketgenre.training.models.residual.augmentation import Excerpt, decibels_to_mfcc, mix_up
+from pocketgenre.training.models.residual.network import STRIDE, training_network, whole_network
+from pocketgenre.training.models.residual.segment_sampler import SegmentSampler
 from tests.conftest import REPOSITORY, Command, tone, until, write_genres
-from training.dataset import Dataset, load_dataset
-from training.features import song_segments
-from training.mfcc_songs import MfccSongs, read_mfcc_songs
-from training.residual.augment import Stretch, decibels_to_mfcc, mix_up
-from training.residual.lessons import Lessons
-from training.residual.network import STRIDE, training_network, whole_network
-from training.songs import DataError
-from training.spectra import load_spectra
-from training.splits import Split
 
-PREPARE, TRAIN = "training.cli.prepare_dataset", "training.cli.train_model"
+PREPARE, TRAIN = "pocketgenre.training.cli.prepare_dataset", "pocketgenre.training.cli.train_model"
 THIRD = ("--validation", 0.34)
 NO_MEAN = np.zeros(13, np.float32)
 
@@ -78,17 +78,17 @@ def test_the_whole_network_averages_the_logits_of_three_views_and_all_members() 
 
 
 def test_the_mfcc_of_a_spectrum_are_those_of_the_device() -> None:
-    samples = tone(440.0, 3.0)[: STANDARD.segment_samples, 0]
+    samples = tone(440.0, 3.0)[: MFCC_CONFIG.segment_samples, 0]
     decibels = spectrum_of(samples).astype(np.float32)
-    assert decibels.min() < decibels.max() - STANDARD.top_db  # the dynamic range is limited too
-    mfcc = decibels_to_mfcc(decibels[np.newaxis], STANDARD)[0]
-    np.testing.assert_allclose(mfcc, segment_features(samples), atol=0.3)  # float16 decibels
+    assert decibels.min() < decibels.max() - MFCC_CONFIG.top_db  # the dynamic range is limited too
+    mfcc = decibels_to_mfcc(decibels[np.newaxis], MFCC_CONFIG)[0]
+    np.testing.assert_allclose(mfcc, compute_features(samples), atol=0.3)  # float16 decibels
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_a_record_played_at_another_speed_moves_a_tone_by_no_more_than_a_tenth(seed: int) -> None:
-    stretch = Stretch(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
-    cut = stretch.cut(STANDARD, np.random.default_rng(seed))
+    stretch = Excerpt(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
+    cut = stretch.cut(MFCC_CONFIG, np.random.default_rng(seed))
     assert cut.shape == (44, 128)
     centres = librosa.mel_frequencies(130, fmax=11_025)[1:-1]
     heard = centres[cut.mean(axis=0).argmax()]
@@ -110,7 +110,7 @@ def test_mixed_targets_are_shares_of_one(features: np.ndarray, seed: int) -> Non
 
 def test_the_batches_of_an_epoch_depend_on_seed_and_number_alone(dataset: Dataset) -> None:
     everything = np.arange(len(dataset.segment_songs))
-    lessons = Lessons.of(dataset, Split(everything, everything[:0], everything[:0]), NO_MEAN)
+    lessons = SegmentSampler.of(dataset, Split(everything, everything[:0], everything[:0]), NO_MEAN)
 
     def batches(first_epoch: int) -> list[np.ndarray]:
         found = lessons.batches(8, 2, (7,), first_epoch).take(4)
@@ -124,7 +124,7 @@ def test_the_batches_of_an_epoch_depend_on_seed_and_number_alone(dataset: Datase
 def test_only_what_is_to_be_learned_from_is_cut(dataset: Dataset) -> None:
     first_of_each = np.flatnonzero(np.diff(dataset.segment_songs, prepend=-1))
     rest = np.setdiff1d(np.arange(len(dataset.segment_songs)), first_of_each)
-    lessons = Lessons.of(dataset, Split(rest, first_of_each, rest[:0]), NO_MEAN)
+    lessons = SegmentSampler.of(dataset, Split(rest, first_of_each, rest[:0]), NO_MEAN)
     for stretches, spectrum in zip(lessons.stretches, load_spectra(dataset), strict=True):
         (stretch,) = stretches
         assert len(stretch.decibels) == len(spectrum) - 130  # the second segment begins at 129.2
@@ -157,7 +157,7 @@ def test_songs_known_by_their_mfcc_are_left_out_where_kin_is_judged(
     assert more.strangers(np.array([groups["Band 1"]])).tolist() == [0, 2]
     judged = np.flatnonzero(data.song_groups[data.segment_songs] == groups["Band 1"])
     rest = np.setdiff1d(np.arange(len(data.segment_songs)), judged)
-    lessons = Lessons.of(data, Split(rest, judged, judged), NO_MEAN)
+    lessons = SegmentSampler.of(data, Split(rest, judged, judged), NO_MEAN)
     assert lessons.mfcc_targets.tolist() == [data.labels.index("bass"), data.labels.index("noise")]
 
     again = run_command(PREPARE, audio, "--out", tmp_path / "data")
@@ -192,7 +192,7 @@ def test_mfcc_of_songs_that_do_not_fit_together_are_an_error(
     read_mfcc_songs(file, dataset, []).save(tmp_path)
     everything = np.arange(len(dataset.segment_songs))
     with pytest.raises(DataError, match="5 frames"):
-        Lessons.of(
+        SegmentSampler.of(
             replace(dataset, folder=tmp_path),
             Split(everything, everything[:0], everything[:0]),
             NO_MEAN,

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobile_demo.frontend import LOG_MEL, STANDARD, FrontEnd
-from mobile_demo.synthetic import write_audio
-from tests.conftest import Command, tone
-from tests.training.fabricated import fabricate_run
-from training.conditions import (
+from pocketgenre.demo.synthetic import write_audio
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
+from pocketgenre.training.data.dataset import Dataset, save_dataset
+from pocketgenre.training.data.librosa_features import song_features
+from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.evaluation.perturbations import (
     CONDITIONS,
     as_it_is,
     band_limited,
@@ -20,12 +21,11 @@ from training.conditions import (
     through_low_rate_mp3,
     through_mp3,
 )
-from training.dataset import Dataset, save_dataset
-from training.features import song_features
-from training.runs import Run
-from training.songs import DataError, LabelledSong
+from pocketgenre.training.runs import Run
+from tests.conftest import Command, tone
+from tests.training.fabricated import fabricate_run
 
-EVALUATE = "training.cli.evaluate_model"
+EVALUATE = "pocketgenre.training.cli.evaluate_model"
 NAMES = [condition.name for condition in CONDITIONS]
 
 
@@ -102,7 +102,7 @@ def test_the_song_as_it_is_comes_first_and_no_change_touches_the_samples_given()
     np.testing.assert_array_equal(samples, before)
 
 
-def loud_and_soft(folder: Path, front_end: FrontEnd = STANDARD) -> Dataset:
+def loud_and_soft(folder: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Dataset:
     """Two genres that loudness alone tells apart, with the audio: 12 s, 6 s and a 2 s clip."""
     songs, parts = [], []
     (folder / "data").mkdir(parents=True)
@@ -113,23 +113,23 @@ def loud_and_soft(folder: Path, front_end: FrontEnd = STANDARD) -> Dataset:
             samples = amplitude * noise(seconds)[:, np.newaxis]
             write_audio(folder / "audio" / path, samples, 22_050, subtype="FLOAT")
             part = folder / "data" / f"{genre}{number}.npy"
-            np.save(part, song_features(folder / "audio" / path, front_end))
+            np.save(part, song_features(folder / "audio" / path, feature_config))
             parts.append(part)
             songs.append(LabelledSong(f"{genre}/{number}", path, genre, group=len(songs)))
-    return save_dataset(folder / "data", folder / "audio", front_end, songs, parts)
+    return save_dataset(folder / "data", folder / "audio", feature_config, songs, parts)
 
 
 def save_loudness_meter(file: Path, dataset: Dataset) -> None:
     """A network that calls a segment by the mean of its first coefficient."""
     import keras
 
-    inputs = keras.Input(dataset.front_end.shape)
+    inputs = keras.Input(dataset.feature_config.shape)
     mean = keras.layers.GlobalAveragePooling1D()(inputs)
     outputs = keras.layers.Dense(2, activation="softmax")
     network = keras.Model(inputs, outputs(mean))
     means = dataset.features.mean(axis=1)
     loud, soft = (means[dataset.segment_targets == genre, 0] for genre in (0, 1))
-    kernel = np.zeros((dataset.front_end.n_coefficients, 2))
+    kernel = np.zeros((dataset.feature_config.n_coefficients, 2))
     slope = 20 / (loud.mean() - soft.mean())
     kernel[0] = slope, -slope
     # The border lies a little below the loud songs: turned down, they are called soft.
@@ -194,9 +194,9 @@ def save_contrary(file: Path) -> None:
 def test_a_run_without_folds_and_of_log_mel_features_is_judged_on_its_judged_part(
     tmp_path: Path,
 ) -> None:
-    from training.robustness import judge_robustness
+    from pocketgenre.training.evaluation.robustness import judge_robustness
 
-    dataset = loud_and_soft(tmp_path, LOG_MEL)
+    dataset = loud_and_soft(tmp_path, LOG_MEL_CONFIG)
     run = fabricate_run(tmp_path / "run", dataset, np.eye(2)[dataset.segment_targets].tolist())
     save_loudness_meter(run.folder / "model.keras", dataset)
     judged = np.flatnonzero(np.isin(dataset.segment_songs, [0, 3]))  # one song of each genre
@@ -220,7 +220,7 @@ def test_audio_that_is_gone_or_has_changed_is_answered_in_one_sentence(
 ) -> None:
     dataset = loud_and_soft(tmp_path)
     run = meter_run(tmp_path / "run", dataset)
-    from training.robustness import judge_robustness
+    from pocketgenre.training.evaluation.robustness import judge_robustness
 
     file = dataset.audio / "loud" / "0.wav"
     write_audio(file, noise(4.0)[:, np.newaxis], 22_050)

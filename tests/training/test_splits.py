@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobile_demo.frontend import STANDARD
-from training.dataset import Dataset
-from training.groups import group_songs
-from training.metrics import judge
-from training.songs import DataError, LabelledSong
-from training.splits import (
+from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.groups import group_songs
+from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.data.splits import (
     Split,
-    hold_back,
+    hold_out_validation,
     leave_out_songs,
     require_all_genres,
     split_segments,
     without_parts,
 )
+from pocketgenre.training.evaluation.metrics import compute_metrics
 
 
 def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
@@ -30,7 +30,7 @@ def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
         for i, artist in enumerate(names)
     ]
     counts = np.full(len(songs), segments, dtype=np.int64)
-    return Dataset(Path(), Path(), STANDARD, tuple(group_songs(songs)), counts)
+    return Dataset(Path(), Path(), MFCC_CONFIG, tuple(group_songs(songs)), counts)
 
 
 artists = st.lists(st.sampled_from(["", "A", "B", "C", "D"]), min_size=8, max_size=20)
@@ -46,10 +46,10 @@ def test_songs_protocol_never_parts_a_group_and_judges_all_once(jazz, rock, fold
         return
     groups = data.song_groups[data.segment_songs]
     for split in splits:
-        assert not set(groups[split.train]) & set(groups[split.judge])
-        assert not set(data.segment_songs[split.train]) & set(data.segment_songs[split.judge])
-        assert len(split.train) + len(split.judge) == len(data.segment_songs)
-    judged = np.sort(np.concatenate([split.judge for split in splits]))
+        assert not set(groups[split.train]) & set(groups[split.test])
+        assert not set(data.segment_songs[split.train]) & set(data.segment_songs[split.test])
+        assert len(split.train) + len(split.test) == len(data.segment_songs)
+    judged = np.sort(np.concatenate([split.test for split in splits]))
     np.testing.assert_array_equal(judged, np.arange(len(data.segment_songs)))
 
 
@@ -57,13 +57,13 @@ def test_the_published_protocol_leaks_songs_as_it_says() -> None:
     data = dataset({"jazz": [""] * 20, "rock": [""] * 20}, segments=10)
     split = split_segments(data, "segments", 5, seed=1)[0]
     songs = data.segment_songs
-    assert set(songs[split.judge]) <= set(songs[split.train])
-    assert len(set(songs[split.train]) & set(songs[split.judge])) > 30
+    assert set(songs[split.test]) <= set(songs[split.train])
+    assert len(set(songs[split.train]) & set(songs[split.test])) > 30
 
 
 def test_the_same_seed_splits_alike_and_another_otherwise() -> None:
     data = dataset({"jazz": [""] * 20, "rock": [""] * 20})
-    one, again, other = (split_segments(data, "songs", 5, seed)[0].judge for seed in (1, 1, 2))
+    one, again, other = (split_segments(data, "songs", 5, seed)[0].test for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
@@ -86,7 +86,7 @@ def test_songs_left_out_are_judged_but_not_learned_from_and_nothing_else_changes
     left_out = [i for i, song in enumerate(data.songs) if song.name in names]
     for split in split_segments(data, "songs", 5, seed=1):
         without = leave_out_songs(data, split, names)
-        np.testing.assert_array_equal(without.judge, split.judge)
+        np.testing.assert_array_equal(without.test, split.test)
         gone = np.setdiff1d(split.train, without.train)
         expected = split.train[np.isin(data.segment_songs[split.train], left_out)]
         np.testing.assert_array_equal(gone, expected)
@@ -107,7 +107,7 @@ def test_metrics_count_segments_and_votes() -> None:
     probabilities = np.eye(2)[truth].astype(np.float32)
     probabilities[0] = [0.0, 1.0]  # one segment of the first song: the vote stands
     probabilities[3:5] = [0.0, 1.0]  # two of the second: the vote falls
-    metrics = judge(data, np.arange(12), probabilities)
+    metrics = compute_metrics(data, np.arange(12), probabilities)
     assert metrics.segment_accuracy == pytest.approx(9 / 12)
     assert metrics.song_accuracy == pytest.approx(3 / 4)
     assert metrics.song_mean_recall == pytest.approx((1 / 2 + 1) / 2)
@@ -116,8 +116,8 @@ def test_metrics_count_segments_and_votes() -> None:
 def test_a_share_of_two_fifths_is_judged_by_what_the_other_three_teach() -> None:
     data = dataset({"jazz": [""] * 20, "rock": [""] * 20})
     split = without_parts(split_segments(data, "songs", 5, seed=1), 2)
-    assert len(split.judge) == 2 / 5 * len(data.segment_songs)
-    both = np.sort(np.concatenate([split.train, split.judge]))
+    assert len(split.test) == 2 / 5 * len(data.segment_songs)
+    both = np.sort(np.concatenate([split.train, split.test]))
     np.testing.assert_array_equal(both, np.arange(len(data.segment_songs)))
 
 
@@ -127,12 +127,14 @@ def test_what_is_held_back_is_never_all_of_a_genre(rare: list[str], seed: int) -
     data = dataset({"jazz": [""] * 20, "rare": rare, "rock": [""] * 20})
     everything = np.arange(len(data.segment_songs))
     try:
-        split = hold_back(data, Split(everything, everything[:0], everything[:0]), "songs", seed)
+        split = hold_out_validation(
+            data, Split(everything, everything[:0], everything[:0]), "songs", seed
+        )
     except DataError as error:
         assert len(set(rare)) == 1 or "too few songs" in str(error)  # noqa: PT017
         return
     assert set(data.segment_targets[split.train]) == {0, 1, 2}
-    assert not set(split.train) & set(split.watch)
+    assert not set(split.train) & set(split.validation)
 
 
 def test_a_split_that_teaches_nothing_of_a_genre_is_an_error() -> None:

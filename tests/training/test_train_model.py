@@ -13,14 +13,14 @@ import keras
 import numpy as np
 import pytest
 
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.splits import hold_out_validation, split_segments
+from pocketgenre.training.models.checkpoints import best_epoch, has_lost_patience
+from pocketgenre.training.runs import Run
 from tests.conftest import REPOSITORY, Command
 from tests.training.fabricated import in_shards, three_genres
-from training.checkpoints import best_epoch, has_lost_patience
-from training.dataset import Dataset
-from training.runs import Run
-from training.splits import hold_back, split_segments
 
-TRAIN = "training.cli.train_model"
+TRAIN = "pocketgenre.training.cli.train_model"
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +88,11 @@ def test_early_stopping_keeps_the_best_epoch_and_never_looks_at_the_judged_songs
     assert epochs < 60
     assert best_epoch(history) == epochs - 1 - 3
     assert list((tmp_path / "run" / "logs").rglob("events.out.tfevents.*"))
-    split = hold_back(dataset, split_segments(dataset, "songs", 5, 1)[0], "songs", 1)
+    split = hold_out_validation(dataset, split_segments(dataset, "songs", 5, 1)[0], "songs", 1)
     groups = dataset.song_groups[dataset.segment_songs]
-    for one, other in (("train", "judge"), ("train", "watch"), ("watch", "judge")):
+    for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         assert not set(groups[getattr(split, one)]) & set(groups[getattr(split, other)])
-    assert len(split.watch)
+    assert len(split.validation)
 
 
 def test_patience_counts_epochs_since_the_best() -> None:
@@ -148,7 +148,7 @@ two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 original = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: original(["CPU:0", "CPU:1"])
-from training.cli.train_model import main
+from pocketgenre.training.cli.train_model import main
 main()
 """
 

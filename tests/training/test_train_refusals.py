@@ -8,14 +8,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mobile_demo.errors import PocketGenreError
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.training.cli.train_model import train_model
+from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.runs import Run, TrainingConfig
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_run, three_genres
-from training.cli.train_model import train_model
-from training.dataset import Dataset, load_dataset
-from training.runs import Run, TrainingConfig
 
-TRAIN = "training.cli.train_model"
+TRAIN = "pocketgenre.training.cli.train_model"
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, run, say
-from mobile_demo.files import write_atomically
-from training.compare import compare, comparison_page
-from training.runs import Run
+from pocketgenre.atomic_write import write_atomic
+from pocketgenre.cli.console import Debug, print_status, run
+from pocketgenre.training.evaluation.run_comparison import compare, comparison_page
+from pocketgenre.training.runs import Run
 
 
 def compare_runs(
@@ -29,20 +29,18 @@ def compare_runs(
       compare-runs runs/cnn-seed1 runs/cnn-seed2 runs/lstm --out comparison
     """
     comparison = compare([Run.load(folder) for folder in run_folders])
-    from training.plots.comparison import plot_comparison
+    from pocketgenre.training.plots.comparison import plot_comparison
 
     for warning in comparison.warnings:
-        say(f"Warning: {warning}")
+        print_status(f"Warning: {warning}")
     out.mkdir(parents=True, exist_ok=True)
     page = comparison_page(comparison)
     plot_comparison(comparison, out / "comparison.png")
-    write_atomically(
-        out / "comparison.md", f"{page}\n![Runs side by side](comparison.png)\n".encode()
-    )
+    write_atomic(out / "comparison.md", f"{page}\n![Runs side by side](comparison.png)\n".encode())
     content = json.dumps(comparison.to_dict(), indent=2) + "\n"
-    write_atomically(out / "comparison.json", content.encode())
+    write_atomic(out / "comparison.json", content.encode())
     print(page)
-    say(f"The table and a picture are in {out / 'comparison.md'}.")
+    print_status(f"The table and a picture are in {out / 'comparison.md'}.")
 
 
 def main() -> None:

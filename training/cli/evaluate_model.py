@@ -6,19 +6,19 @@ from typing import Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, progress, run, say
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.files import write_atomically
-from mobile_demo.quiet import quiet_stderr
-from training.dataset import load_dataset
-from training.evaluate import (
+from pocketgenre.atomic_write import write_atomic
+from pocketgenre.cli.console import Debug, print_status, progress, run
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.evaluation.evaluation import (
     Evaluation,
     evaluate_heldout,
     evaluate_on,
     require_unheard_songs,
 )
-from training.evaluation_page import full_page, summary_page
-from training.runs import Run
+from pocketgenre.training.evaluation.evaluation_page import full_page, summary_page
+from pocketgenre.training.runs import Run
 
 
 def evaluate_model(
@@ -71,47 +71,47 @@ def evaluate_model(
         require_unheard_songs(source)
     out = out or run_folder / "evaluation"
     if dataset:
-        say("Starting TensorFlow.")
+        print_status("Starting TensorFlow.")
         evaluation = evaluate_on(source, load_dataset(dataset))
     else:
         evaluation = evaluate_heldout(source, load_dataset(source.dataset))
     for warning in evaluation.warnings:
-        say(f"Warning: {warning}")
+        print_status(f"Warning: {warning}")
     out.mkdir(parents=True, exist_ok=True)
     _write(evaluation, source, out)
     print(summary_page(evaluation))
-    say(f"The whole evaluation is in {out / 'evaluation.md'}.")
+    print_status(f"The whole evaluation is in {out / 'evaluation.md'}.")
     if robustness:
         _judge_robustness(source, evaluation.songs.judged, out)
 
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
-    from training.plots.curves import plot_curves
-    from training.plots.evaluation import plot_confusion, plot_reliability
+    from pocketgenre.training.plots.curves import plot_curves
+    from pocketgenre.training.plots.evaluation import plot_confusion, plot_reliability
 
     plot_confusion(evaluation, out / "confusion.png")
     plot_reliability(evaluation, out / "reliability.png")
     plot_curves(source, out / "curves.png", evaluation.warnings)
-    write_atomically(out / "evaluation.md", full_page(evaluation).encode())
+    write_atomic(out / "evaluation.md", full_page(evaluation).encode())
     content = json.dumps(evaluation.to_dict(), indent=2) + "\n"
-    write_atomically(out / "evaluation.json", content.encode())
+    write_atomic(out / "evaluation.json", content.encode())
 
 
 def _judge_robustness(source: Run, songs: int, out: Path) -> None:
-    say("Starting TensorFlow.")
-    with quiet_stderr():
-        from training.robustness import judge_robustness, robustness_page
+    print_status("Starting TensorFlow.")
+    with suppress_stderr():
+        from pocketgenre.training.evaluation.robustness import judge_robustness, robustness_page
 
     data = load_dataset(source.dataset)
     with progress() as bar:
         task = bar.add_task("Judging changed songs", total=songs)
         figures = judge_robustness(source, data, lambda: bar.advance(task))
     page = robustness_page(figures)
-    write_atomically(out / "robustness.md", page.encode())
+    write_atomic(out / "robustness.md", page.encode())
     content = json.dumps(figures.to_dict(), indent=2) + "\n"
-    write_atomically(out / "robustness.json", content.encode())
+    write_atomic(out / "robustness.json", content.encode())
     print(page)
-    say(f"The table is in {out / 'robustness.md'}.")
+    print_status(f"The table is in {out / 'robustness.md'}.")
 
 
 def main() -> None:

@@ -5,11 +5,16 @@ from typing import Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, run, say
-from mobile_demo.files import write_atomically
-from training.dataset import load_dataset
-from training.mislabelled import Suspicions, find_mislabelled, suspects_csv, suspects_table
-from training.runs import Run
+from pocketgenre.atomic_write import write_atomic
+from pocketgenre.cli.console import Debug, print_status, run
+from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.evaluation.label_issues import (
+    LabelIssues,
+    find_mislabelled,
+    suspects_csv,
+    suspects_table,
+)
+from pocketgenre.training.runs import Run
 
 
 def find_mislabelled_songs(
@@ -39,14 +44,14 @@ def find_mislabelled_songs(
     runs = [Run.load(folder) for folder in run_folders]
     suspicions = find_mislabelled(runs, load_dataset(runs[0].dataset))
     if out:
-        write_atomically(out, suspects_csv(suspicions.suspects))
-        say(f"Wrote {out}.")
+        write_atomic(out, suspects_csv(suspicions.suspects))
+        print_status(f"Wrote {out}.")
     if suspicions.suspects:
         print(suspects_table(suspicions.suspects))
-    say(_summary(suspicions))
+    print_status(_summary(suspicions))
 
 
-def _summary(suspicions: Suspicions) -> str:
+def _summary(suspicions: LabelIssues) -> str:
     suspected, rest = len(suspicions.suspects), suspicions.accuracy_of_rest
     if not suspected:
         return f"None of {suspicions.songs} songs is suspected."

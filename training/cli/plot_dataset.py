@@ -8,10 +8,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mobile_demo.cli.console import Debug, printable, progress, run, say
-from mobile_demo.errors import AudioError
-from training.dataset import Dataset, load_dataset
-from training.songs import DataError, LabelledSong
+from pocketgenre.cli.console import Debug, print_status, printable, progress, run
+from pocketgenre.errors import AudioError
+from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.data.songs import DataError, LabelledSong
 
 EXCERPT_SECONDS = 30
 """No more of a song is drawn: GTZAN's clips have this length, and more would be a blur."""
@@ -35,7 +35,7 @@ def plot_dataset(
       plot-dataset data/gtzan --out pictures
     """
     data = load_dataset(dataset)
-    from training.plots.dataset import plot_class_balance, plot_song
+    from pocketgenre.training.plots.dataset import plot_class_balance, plot_song
 
     out.mkdir(parents=True, exist_ok=True)
     plot_class_balance(data, out / "class-balance.png")
@@ -45,25 +45,27 @@ def plot_dataset(
             song = next(song for song in data.songs if song.genre == genre)
             plot_song(
                 _excerpt(data, song),
-                data.front_end,
+                data.feature_config,
                 printable(f"{genre}: {song.name}"),
                 out / f"song-{quote(genre, safe='')}.png",
             )
             bar.advance(task)
-    say(f"{out}: class-balance.png and a picture of a song of each of {len(data.labels)} genres.")
+    print_status(
+        f"{out}: class-balance.png and a picture of a song of each of {len(data.labels)} genres."
+    )
 
 
 def _excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
-    from training.features import song_segments
+    from pocketgenre.training.data.librosa_features import song_segments
 
     path = data.audio / song.path
     try:
-        segments = song_segments(path, data.front_end)
+        segments = song_segments(path, data.feature_config)
     except AudioError as error:
         raise DataError(
             f"The data set's audio is needed, but {printable(str(path))}: {error}."
         ) from error
-    return segments.reshape(-1)[: EXCERPT_SECONDS * data.front_end.sample_rate]
+    return segments.reshape(-1)[: EXCERPT_SECONDS * data.feature_config.sample_rate]
 
 
 def main() -> None:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, run
-from mobile_demo.cli.options import Cluster
-from mobile_demo.frontend import FRONT_ENDS
-from mobile_demo.scanner.engines import open_engine
-from mobile_demo.scanner.finding import is_address, local_path
-from training.cli.making import Making
-from training.songs import DataError
-from training.stores import open_store
+from pocketgenre.cli.console import Debug, run
+from pocketgenre.cli.options import Cluster
+from pocketgenre.features.config import FEATURE_CONFIGS
+from pocketgenre.jobs.executors import open_executor
+from pocketgenre.library.discovery import is_address, local_path
+from pocketgenre.training.data.dataset_builder import DatasetBuilder
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.data.storage import open_store
 
 _SONGS_A_SHARD = 256
 
@@ -93,7 +93,7 @@ def prepare_dataset(
 
     - `prepare-dataset s3://bucket/music --out s3://bucket/data --cluster tcp://scheduler:8786`
     """
-    front_end = FRONT_ENDS[features.value]
+    feature_config = FEATURE_CONFIGS[features.value]
     if (spectra or mfcc_songs) and features is not Features.mfcc:
         raise DataError("--spectra and --mfcc-songs are for the features mfcc.")
     if cluster and workers is not None:
@@ -104,8 +104,8 @@ def prepare_dataset(
         raise DataError("--spectra and --mfcc-songs need a data set in one piece, without shards.")
     if is_address(out) and not in_shards:
         raise DataError(f"{out} is an address; with --cluster a data set is written to it.")
-    with open_engine(cluster, workers) as engine:
-        making = Making(audio, open_store(out), front_end, engine)
+    with open_executor(cluster, workers) as engine:
+        making = DatasetBuilder(audio, open_store(out), feature_config, engine)
         songs = making.songs(index)
         if in_shards:
             making.in_shards(songs, shards or _SONGS_A_SHARD)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobile_demo.cli.console import Debug, progress, run, say, stderr
-from mobile_demo.errors import PocketGenreError
-from mobile_demo.quiet import quiet_stderr
-from training.dataset import Dataset, load_dataset
-from training.runs import Run, TrainingConfig
-from training.songs import read_song_names
+from pocketgenre.cli.console import Debug, print_status, progress, run, stderr
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.data.songs import read_song_names
+from pocketgenre.training.runs import Run, TrainingConfig
 
 if TYPE_CHECKING:
-    from training.strategy import Placement
+    from pocketgenre.training.models.strategy import Placement
 
 DEFAULT = TrainingConfig()
 USUAL = {"residual": TrainingConfig(batch_size=100, learning_rate=2e-3)}
@@ -117,24 +117,24 @@ def train_model(
 
     - `train-model data/gtzan --model all --out runs/all`
     """
-    say("Starting TensorFlow.")
-    with quiet_stderr():
-        from training.networks import NETWORKS, PRETRAINED, RESIDUAL
-        from training.splits import PROTOCOLS
-        from training.strategy import place
+    print_status("Starting TensorFlow.")
+    with suppress_stderr():
+        from pocketgenre.training.data.splits import PROTOCOLS
+        from pocketgenre.training.models.networks import MUSICNN, NETWORKS, RESIDUAL
+        from pocketgenre.training.models.strategy import place
 
         placement = place(strategy)
 
     if list_networks:
         for name, network in NETWORKS.items():
             print(f"{name:16} {(network.__doc__ or '').splitlines()[0]}")
-        print(f"{PRETRAINED:16} A linear classifier on what the pre-trained musicnn hears.")
+        print(f"{MUSICNN:16} A linear classifier on what the pre-trained musicnn hears.")
         print(f"{RESIDUAL:16} Residual convolutions over time, on augmented music.")
         return
     if dataset is None or out is None:
         raise PocketGenreError("Name the data set, and with --out a folder for the run.")
     for value, choices, name in (
-        (model, [*NETWORKS, PRETRAINED, RESIDUAL, ALL], "--model"),
+        (model, [*NETWORKS, MUSICNN, RESIDUAL, ALL], "--model"),
         (protocol or DEFAULT.protocol, PROTOCOLS, "--protocol"),
     ):
         if value not in choices:
@@ -174,7 +174,7 @@ def train_model(
                     f"{folder} is a run of another configuration or data set; name another --out."
                 )
             runs.append(folder)
-    say(f"Compare them: compare-runs {' '.join(map(str, runs))} --out {out}")
+    print_status(f"Compare them: compare-runs {' '.join(map(str, runs))} --out {out}")
 
 
 def _refuse_useless(context: typer.Context, model: str) -> None:
@@ -192,8 +192,8 @@ def _is_this_one(run: Run, config: TrainingConfig, data: Dataset) -> bool:
 def _train(
     config: TrainingConfig, data: Dataset, out: Path, placement: "Placement", tensorboard: bool
 ) -> None:
-    from training.splits import PROTOCOLS
-    from training.train import train_run
+    from pocketgenre.training.data.splits import PROTOCOLS
+    from pocketgenre.training.train import train_run
 
     networks = config.folds + 1 if config.folds else 1
     with progress() as bar:
@@ -213,14 +213,14 @@ def _train(
     if finished is None:
         return
     figures = finished.metrics()
-    say(
+    print_status(
         f"{out}: {figures['song_accuracy']:.1%} of {figures['songs']} songs right by vote,"
         f" mean recall {figures['song_mean_recall']:.1%},"
         f" {figures['segment_accuracy']:.1%} of {figures['segments']} segments"
         f" ({PROTOCOLS[config.protocol]})."
     )
     if rest := figures.get("without_left_out"):
-        say(
+        print_status(
             f"Without the songs left out of the training: {rest['song_accuracy']:.1%} of"
             f" {rest['songs']}, mean recall {rest['song_mean_recall']:.1%}."
         )
@@ -238,7 +238,7 @@ def _epoch_reporter(
         figures = f"loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.1%}"
         update(f"{config.model} {name}: {figures}", number * epochs + epoch)
         if not stderr.is_terminal and epoch % max(1, epochs // 5) == 0:
-            say(f"{config.model} {name}: epoch {epoch} of {epochs}, {figures}")
+            print_status(f"{config.model} {name}: epoch {epoch} of {epochs}, {figures}")
 
     return report
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from training.compare import Comparison
-from training.evaluation_page import FIGURES
-from training.plots.picture import add_title, picture
+from pocketgenre.training.evaluation.evaluation_page import FIGURES
+from pocketgenre.training.evaluation.run_comparison import Comparison
+from pocketgenre.training.plots.picture import add_title, picture
 
 _FILLS = (("0.25", ""), ("0.6", "//"), ("0.85", ".."), ("1.0", "xx"))  # grey and hatching
 _HEIGHT = 0.19  # of a bar, of 1 for a run

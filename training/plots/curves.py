@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from training.plots.picture import add_title, picture
-from training.runs import Run
-from training.songs import DataError
+from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.plots.picture import add_title, picture
+from pocketgenre.training.runs import Run
 
 History = dict[str, list[float]]
 

@@ -9,55 +9,63 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from mobile_demo.frontend import FrontEnd
-from training.dataset import Dataset
-from training.features import librosa_mfcc
-from training.plots.picture import GREYS, add_title, picture
+from pocketgenre.features.config import FeatureConfig
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.librosa_features import librosa_mfcc
+from pocketgenre.training.plots.picture import GREYS, add_title, picture
 
 
-def plot_song(samples: NDArray[np.float32], front_end: FrontEnd, title: str, path: Path) -> None:
+def plot_song(
+    samples: NDArray[np.float32], feature_config: FeatureConfig, title: str, path: Path
+) -> None:
     """Draw waveform, spectrogram, mel spectrogram and MFCC of some music over the same time.
 
     Parameters
     ----------
     samples : float32 [shape=(n,)], at the front end's sample rate
-    front_end : the parameters of all four
+    feature_config : the parameters of all four
     title : of the picture
     path : the picture
     """
     show = partial(
         librosa.display.specshow,
-        sr=front_end.sample_rate,
-        hop_length=front_end.hop_length,
+        sr=feature_config.sample_rate,
+        hop_length=feature_config.hop_length,
         x_axis="s",
     )
-    power = np.abs(librosa.stft(samples, n_fft=front_end.n_fft, hop_length=front_end.hop_length))
+    power = np.abs(
+        librosa.stft(samples, n_fft=feature_config.n_fft, hop_length=feature_config.hop_length)
+    )
     power **= 2
-    mel = librosa.feature.melspectrogram(S=power, sr=front_end.sample_rate, n_mels=front_end.n_mels)
+    mel = librosa.feature.melspectrogram(
+        S=power, sr=feature_config.sample_rate, n_mels=feature_config.n_mels
+    )
     # As the networks hear them: c0, the loudness, spans hundreds and would hide the others.
-    standardised = StandardScaler().fit_transform(librosa_mfcc(samples, front_end)).T
-    seconds = len(samples) / front_end.sample_rate
+    standardised = StandardScaler().fit_transform(librosa_mfcc(samples, feature_config)).T
+    seconds = len(samples) / feature_config.sample_rate
     with picture(path, 10, 11) as figure:
         add_title(figure, title)
         grid = figure.subplots(4, 2, sharex="col", width_ratios=[40, 1])
         (wave, no_bar), (hertz, hertz_bar), (mels, mels_bar), (mfcc, mfcc_bar) = grid
         no_bar.set_axis_off()
-        librosa.display.waveshow(samples, sr=front_end.sample_rate, axis="s", ax=wave, color="0.3")
+        librosa.display.waveshow(
+            samples, sr=feature_config.sample_rate, axis="s", ax=wave, color="0.3"
+        )
         wave.set(title="Waveform", ylabel="amplitude", xlabel="", xlim=(0, seconds))
         for axes, bar, image, y_axis, name in (
             (hertz, hertz_bar, power, "hz", "Spectrogram"),
-            (mels, mels_bar, mel, "mel", f"Mel spectrogram ({front_end.n_mels} bands)"),
+            (mels, mels_bar, mel, "mel", f"Mel spectrogram ({feature_config.n_mels} bands)"),
         ):
-            decibel = librosa.power_to_db(image, ref=np.max, top_db=front_end.top_db)
+            decibel = librosa.power_to_db(image, ref=np.max, top_db=feature_config.top_db)
             drawn = show(decibel, y_axis=y_axis, ax=axes, cmap=GREYS)
             axes.set(title=name, ylabel="frequency (Hz)", xlabel="")
             figure.colorbar(drawn, cax=bar, label="dB below the loudest")
         drawn = show(standardised, ax=mfcc, cmap="cividis", vmin=-3, vmax=3)
         mfcc.set(
-            title=f"MFCC ({front_end.n_mfcc} coefficients, each standardised over the excerpt)",
+            title=f"MFCC ({feature_config.n_mfcc} coefficients, each standardised over the excerpt)",
             ylabel="coefficient",
             xlabel="time (seconds)",
-            yticks=range(0, front_end.n_mfcc, 2),
+            yticks=range(0, feature_config.n_mfcc, 2),
         )
         figure.colorbar(drawn, cax=mfcc_bar, label="standard deviations", extend="both")
 
@@ -77,6 +85,6 @@ def plot_class_balance(dataset: Dataset, path: Path) -> None:
             axes.bar_label(bars, padding=3)
             axes.set(xlabel=unit, title=f"{counts.sum():,} {unit}")
             axes.margins(x=0.12)
-        right.set_xlabel(f"segments of {dataset.front_end.segment_seconds:g} s")
+        right.set_xlabel(f"segments of {dataset.feature_config.segment_seconds:g} s")
         left.set_yticks(rows, dataset.labels)
         left.invert_yaxis()

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from training.evaluate import Evaluation
-from training.figures import CALIBRATION_BINS, Level
-from training.plots.picture import GREYS, add_title, picture
+from pocketgenre.training.evaluation.evaluation import Evaluation
+from pocketgenre.training.evaluation.figures import CALIBRATION_BINS, Level
+from pocketgenre.training.plots.picture import GREYS, add_title, picture
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:

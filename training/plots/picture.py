@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from mobile_demo.files import write_atomically
+from pocketgenre.atomic_write import write_atomic
 
 GREYS = "gray_r"
 """Colour map of what has a beginning at zero: nothing is white."""
@@ -45,7 +45,7 @@ def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
         yield figure
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=120, metadata={"Software": None})
-    write_atomically(path, content.getvalue())
+    write_atomic(path, content.getvalue())
 
 
 def add_title(figure: Figure, title: str, warnings: Sequence[str] = ()) -> None:

@@ -1,8 +1,8 @@
 /** The models that the page comes with; the Python package ships the same files. */
-import bestCard from "../../models/best_waveform.json";
-import bestUrl from "../../models/best_waveform.tflite?url";
-import standardCard from "../../models/standard_waveform.json";
-import standardUrl from "../../models/standard_waveform.tflite?url";
+import bestCard from "../../../pocketgenre/models/best_waveform.json";
+import bestUrl from "../../../pocketgenre/models/best_waveform.tflite?url";
+import standardCard from "../../../pocketgenre/models/standard_waveform.json";
+import standardUrl from "../../../pocketgenre/models/standard_waveform.tflite?url";
 import type { ModelCard } from "./rules/card.ts";
 
 export type ModelName = "best" | "standard";

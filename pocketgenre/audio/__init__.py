@@ -1,0 +1,1 @@
+"""Decode songs to mono samples, and cut them into segments."""

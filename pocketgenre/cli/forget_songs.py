@@ -1,0 +1,69 @@
+"""``forget-songs``: remove songs from the catalogue; the files stay."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from pocketgenre.cli.console import Debug, print_status, printable, run
+from pocketgenre.cli.options import CatalogFile, DryRun, Folder, absolute, catalog_file
+from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.queries import Selection, select_songs
+from pocketgenre.library.song import State
+
+
+def forget_songs(
+    folder: Folder = None,
+    vanished: Annotated[
+        bool, typer.Option("--vanished", help="Those that are no longer where they were.")
+    ] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Those that could not be labelled.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All songs.")] = False,
+    catalog: CatalogFile = None,
+    dry_run: DryRun = False,
+    debug: Debug = False,
+) -> None:
+    """Remove songs from the catalogue, never a file; the next scan would hear them again.
+
+    Say which: --vanished, --failed or --all, and --folder for those of one folder.
+
+    For example:
+
+    - `forget-songs --vanished --dry-run`
+
+    - `forget-songs --all --folder ~/Music/old`
+    """
+    states: list[State] = []
+    if vanished or everything:
+        states.append("vanished")
+    if failed or everything:
+        states.append("failed")
+    if everything:
+        states.append("labelled")
+    if not states:
+        raise typer.BadParameter("say which songs: --vanished, --failed or --all.")
+    below = absolute(folder)
+    with Catalog(catalog_file(catalog)) as opened:
+        paths = [
+            os.fsdecode(row.path)
+            for state in states
+            for row in select_songs(opened, Selection(state, folder=below))
+        ]
+        if dry_run:
+            for path in paths:
+                print(printable(path))
+            print_status(f"{len(paths)} songs would be forgotten.")
+            return
+        opened.forget(paths)
+    print_status(f"{len(paths)} songs are forgotten.")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run(forget_songs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""``list-songs``: what the catalogue knows, filtered, at once."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pocketgenre.cli.console import Debug, print_status, printable, run
+from pocketgenre.cli.options import (
+    CatalogFile,
+    Folder,
+    MinConfidence,
+    MinMargin,
+    Vote,
+    VoteRule,
+    absolute,
+    catalog_file,
+)
+from pocketgenre.cli.output_checks import check_output, protected_files
+from pocketgenre.cli.song_output import write_content
+from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
+from pocketgenre.library.queries import Row, Selection, select_songs
+from pocketgenre.library.song import State
+
+
+class ListFormat(StrEnum):
+    """How the list is written."""
+
+    table = "table"
+    paths = "paths"
+    json = "json"
+    csv = "csv"
+
+
+def list_songs(
+    genre: Annotated[
+        list[str] | None,
+        typer.Option(help="Only songs of this genre; may be given several times."),
+    ] = None,
+    folder: Folder = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Those that could not be labelled, with the reason.")
+    ] = False,
+    vanished: Annotated[
+        bool, typer.Option("--vanished", help="Those that are no longer where they were.")
+    ] = False,
+    vote: Vote = VoteRule.majority,
+    min_confidence: MinConfidence = 0.0,
+    min_margin: MinMargin = -1.0,
+    format: Annotated[
+        ListFormat,
+        typer.Option(help="table to read; paths: names alone, a line each; or data."),
+    ] = ListFormat.table,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+    ] = None,
+    catalog: CatalogFile = None,
+    debug: Debug = False,
+) -> None:
+    """List the songs that scan-library has labelled, without listening to them again.
+
+    The columns of the table: genre, confidence, margin, path. The exit status is 0, even for an
+    empty list.
+
+    For example:
+
+    - `list-songs --genre jazz --min-confidence 0.8`
+
+    - `list-songs --failed`
+    """
+    if failed and vanished:
+        raise typer.BadParameter("--failed and --vanished are two lists; ask for one.")
+    thresholds = Thresholds(min_confidence, min_margin)
+    if failed and (genre or thresholds != NO_THRESHOLDS):
+        raise typer.BadParameter(
+            "--failed lists songs without a label; leave out --genre, --min-confidence and"
+            " --min-margin."
+        )
+    if out:
+        check_output(out, protected_files(catalog_file(catalog)))
+    state: State = "failed" if failed else "vanished" if vanished else "labelled"
+    wanted = Selection(state, vote.rule, tuple(genre or ()), absolute(folder), thresholds)
+    with Catalog(catalog_file(catalog)) as opened:
+        rows = select_songs(opened, wanted)
+    write_content(_WRITERS[format](rows), out)
+    print_status(f"{len(rows)} song{'' if len(rows) == 1 else 's'}.")
+
+
+def _table(rows: Sequence[Row]) -> bytes:
+    return _encode("".join(f"{_line(row)}\n" for row in rows))
+
+
+def _line(row: Row) -> str:
+    name = printable(os.fsdecode(row.path))
+    if row.genre is None:
+        return f"{name}: {printable(row.error or '')}"
+    return f"{printable(row.genre):<12}{row.confidence:>5.0%}{row.margin:>7.2f}  {name}"
+
+
+def _paths(rows: Sequence[Row]) -> bytes:
+    return b"".join(row.path + b"\n" for row in rows)
+
+
+def _json(rows: Sequence[Row]) -> bytes:
+    return _encode(json.dumps([_fields(row) for row in rows], indent=2, ensure_ascii=False) + "\n")
+
+
+def _csv(rows: Sequence[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, Row._fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(_fields, rows))
+    return _encode(text.getvalue())
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    rounded = {
+        name: None if (value := getattr(row, name)) is None else round(value, 4)
+        for name in ("confidence", "probability", "margin")
+    }
+    return row._asdict() | {"path": os.fsdecode(row.path)} | rounded
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+_WRITERS = {
+    ListFormat.table: _table,
+    ListFormat.paths: _paths,
+    ListFormat.json: _json,
+    ListFormat.csv: _csv,
+}
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run(list_songs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Compute the features of audio segments in NumPy."""

@@ -1,0 +1,55 @@
+"""Which format a file is of, by its content, and how that holds a genre."""
+
+from pathlib import Path
+
+import mutagen
+from mutagen.aiff import AIFF
+from mutagen.flac import FLAC
+from mutagen.mp3 import MP3
+from mutagen.mp4 import MP4
+from mutagen.oggflac import OggFLAC
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
+
+from pocketgenre.library.tags.genre_tag import GenreFormat, GenreTag, TagError
+from pocketgenre.library.tags.id3 import Id3, Id3InAiff, Id3InWav
+from pocketgenre.library.tags.mp4 import Mp4
+from pocketgenre.library.tags.vorbis import VorbisComment
+
+_FORMATS: dict[type[mutagen.FileType], GenreFormat] = {
+    MP3: Id3(),
+    WAVE: Id3InWav(),
+    AIFF: Id3InAiff(),
+    MP4: Mp4(),
+    FLAC: VorbisComment(FLAC),
+    OggFLAC: VorbisComment(OggFLAC),
+    OggOpus: VorbisComment(OggOpus),
+    OggVorbis: VorbisComment(OggVorbis),
+}
+
+
+def read_genre(path: Path) -> tuple[GenreFormat, GenreTag]:
+    """What a file holds of its genre, and how to write it.
+
+    Raises
+    ------
+    TagError
+        its format holds no genre that we can write, or its tags are damaged.
+    OSError
+        it can't be read.
+    """
+    try:
+        # A plain look: the name would weigh more than the content.
+        with open(path, "rb") as file:
+            audio = mutagen.File(file, options=list(_FORMATS))
+        if audio is None:
+            raise TagError("no genre can be written into files of its format")
+        written = _FORMATS[type(audio)]
+        return written, written.read(path)
+    except (TagError, MemoryError):
+        raise
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of foreign code
+        raise TagError(f"its tags can't be read: {error or type(error).__name__}") from error

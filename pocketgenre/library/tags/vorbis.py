@@ -1,0 +1,64 @@
+"""A genre in Vorbis comments: Ogg Vorbis, Opus, FLAC, and FLAC in Ogg."""
+
+from pathlib import Path
+from typing import Any
+
+from mutagen.flac import FLAC
+from mutagen.oggflac import OggFLAC
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+
+from pocketgenre.library.tags.genre_tag import GenreTag, TagError
+
+_KEY = "genre"  # in any case, as the format has it
+
+
+class VorbisComment:
+    """The comments named GENRE, each a value of its own.
+
+    Parameters
+    ----------
+    container : the format that they stand in
+    """
+
+    def __init__(
+        self, container: type[FLAC] | type[OggFLAC] | type[OggOpus] | type[OggVorbis]
+    ) -> None:
+        self._container = container
+
+    def read(self, path: Path) -> GenreTag:  # noqa: D102
+        comments = self._load(path).tags or []
+        return GenreTag(
+            "vorbis", tuple(f"{k}={v}".encode() for k, v in comments if k.lower() == _KEY)
+        )
+
+    def named(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
+        return GenreTag(tag.kind, (f"GENRE={genre}".encode(),))
+
+    def text(self, tag: GenreTag) -> tuple[str, ...]:  # noqa: D102
+        values = [value.decode().partition("=")[2].strip() for value in tag.values]
+        return tuple(value for value in values if value)
+
+    def write(self, path: Path, tag: GenreTag) -> None:  # noqa: D102
+        audio = self._load(path)
+        if audio.tags is None:
+            audio.add_tags()
+        others = [comment for comment in audio.tags if comment[0].lower() != _KEY]
+        genres = [tuple(value.decode().split("=", 1)) for value in tag.values]
+        audio.tags[:] = others + genres
+        audio.save(str(path))
+
+    def _load(self, path: Path) -> Any:
+        audio = self._container(str(path))
+        if audio.tags is not None:
+            _check_lossless(audio.tags)
+        return audio
+
+
+def _check_lossless(tags: Any) -> None:
+    """Refuse comments that mutagen can't give back as they were: it replaces what isn't UTF-8."""
+    framing = tags._size != len(tags.write(framing=False))  # one bit, which takes a byte
+    whole = tags._size == len(tags.write(framing=framing))
+    texts = [tags.vendor, *(text for comment in tags for text in comment)]
+    if not whole or any("\ufffd" in text for text in texts) or any("?" in key for key, _ in tags):
+        raise TagError("its tags hold text that isn't UTF-8 and would not survive being written")

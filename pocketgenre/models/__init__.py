@@ -1,0 +1,1 @@
+"""Hold the pretrained models, and load and run TFLite files."""

@@ -1,0 +1,154 @@
+"""The model card: a JSON file beside the ``.tflite`` that says what it is and expects."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pocketgenre.errors import ModelError
+from pocketgenre.features.config import FeatureConfig
+
+CARD_FORMAT = 1
+_LARGEST_MODEL = 256 << 20  # bytes; the published networks have 0.05 to 4 MB
+_LARGEST_CARD = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a program must know to use a model file, and a person to trust it.
+
+    Attributes
+    ----------
+    name : the network's name, for people
+    labels : genres in the order of the network's outputs
+    feature_config : how a segment's features are computed
+    input : what the file takes: the front end's features (``mfcc``, ``log-mel``), or the
+        samples themselves (``waveform``)
+    sha256 : of the model file, in hexadecimal
+    standardization : None where the file standardises the features itself; otherwise the
+        ``mean`` and ``deviation`` of each coefficient, to be applied before quantizing
+    training : how it was trained (data, command, seed, epochs ...)
+    accuracy : what it reached, and on what
+    licence : SPDX identifier
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    feature_config: FeatureConfig
+    sha256: str
+    input: Literal["mfcc", "log-mel", "waveform"] = "mfcc"
+    standardization: dict[str, list[float]] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    accuracy: dict[str, Any] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
+
+    def __post_init__(self) -> None:
+        names = self.labels
+        if not names or len(set(names)) != len(names) or not all(map(_is_label, names)):
+            raise ModelError("A model card needs a list of different genre names as its labels.")
+        kinds = (self.feature_config.features, "waveform")
+        if self.input not in kinds:
+            raise ModelError(f"The model's input is {' or '.join(kinds)}, not {self.input!r}.")
+
+    def to_json(self) -> str:
+        """The card as readable JSON, ending in a newline."""
+        values = {"format": CARD_FORMAT, **asdict(self)}
+        values["feature_config"] = self.feature_config.to_dict()
+        # The key that cards have had from the first format on.
+        values = {"front_end" if key == "feature_config" else key: values[key] for key in values}
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ModelError
+            it is not such a card.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"The model card is not JSON: {error}") from error
+        if not isinstance(values, dict) or values.get("format") != CARD_FORMAT:
+            raise ModelError(f"The model card is not of format {CARD_FORMAT}.")
+        try:
+            return cls(
+                name=str(values["name"]),
+                labels=_labels(values["labels"]),
+                feature_config=FeatureConfig.from_dict(values["front_end"]),
+                sha256=str(values["sha256"]),
+                input=values.get("input", "mfcc"),
+                standardization=_standardization(values.get("standardization")),
+                training=dict(values.get("training", {})),
+                accuracy=dict(values.get("accuracy", {})),
+                licence=str(values.get("licence", "")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"The model card is incomplete or malformed: {error}") from error
+
+
+def card_path(model_path: Path) -> Path:
+    """Where the card of a model file stands: the same name, ending in ``.json``."""
+    return model_path.with_suffix(".json")
+
+
+def model_hash(model: bytes) -> str:
+    """SHA-256 of a model file's content, in hexadecimal."""
+    return hashlib.sha256(model).hexdigest()
+
+
+def read_model(model_path: Path) -> tuple[bytes, ModelCard]:
+    """Read a TFLite file and its card, and check that they belong together.
+
+    Raises
+    ------
+    ModelError
+        a file is missing, too large, not TFLite, or not the one that the card describes.
+    """
+    model = _read_bounded(model_path, _LARGEST_MODEL, "model")
+    if model[4:8] != b"TFL3":
+        raise ModelError(f"{model_path} is not a TFLite model; export-tflite writes one.")
+    beside = card_path(model_path)
+    text = _read_bounded(beside, _LARGEST_CARD, "model card").decode("utf-8", "replace")
+    try:
+        card = ModelCard.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{beside}: {error}") from error
+    if card.sha256 != model_hash(model):
+        raise ModelError(
+            f"{beside} describes another file than {model_path.name} (the hashes differ);"
+            " export the model again, or put the right card beside it."
+        )
+    return model, card
+
+
+def _read_bounded(path: Path, limit: int, what: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no {what} at {path}; export-tflite writes one.") from error
+    except OSError as error:
+        raise ModelError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+    if len(content) > limit:
+        raise ModelError(f"The {what} {path} is larger than {limit >> 20} MB.")
+    return content
+
+
+def _labels(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("labels must be a list")
+    return tuple(values)
+
+
+def _standardization(values: Any) -> dict[str, list[float]] | None:
+    if values is None:
+        return None
+    return {name: [float(x) for x in values[name]] for name in ("mean", "deviation")}
+
+
+def _is_label(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable()

@@ -1,0 +1,139 @@
+"""How a model runs here: its time, its memory and its answers.
+
+``python -m pocketgenre.models.runtime_benchmark MODEL...`` prints JSON, so that two machines or two runtimes can
+be held against each other. The inputs are made of whole numbers alone, and so the same
+everywhere, bit for bit.
+"""
+
+import json
+import platform
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgenre.classifier import Classifier
+from pocketgenre.features.config import FeatureConfig
+from pocketgenre.models.interpreter import create_interpreter, runtime_version
+from pocketgenre.models.model_card import read_model
+
+_SEGMENTS = 32
+_LEAST_SECONDS = 0.3
+_THREADS = (1, 2)
+
+
+@dataclass(frozen=True)
+class RuntimeBenchmark:
+    """What was seen of a model on this machine.
+
+    Attributes
+    ----------
+    model : the file's name
+    runtime, machine : that ran it, with its version; processor architecture
+    milliseconds : median time of one segment by number of threads
+    arena : bytes of all tensors that the runtime's own kernels write to
+    answers : probabilities of each probing segment
+    """
+
+    model: str
+    runtime: str
+    machine: str
+    milliseconds: dict[int, float]
+    arena: int
+    answers: list[list[float]]
+
+
+def probe(model_path: Path) -> RuntimeBenchmark:
+    """Run a model on the probing segments.
+
+    Raises
+    ------
+    ModelError
+        the file, its card or the runtime is missing or broken.
+    """
+    model, card = read_model(model_path)
+    inputs = benchmark_inputs(card.feature_config, card.input)
+    answers = Classifier(model, card).predict(inputs)
+    return RuntimeBenchmark(
+        model=model_path.name,
+        runtime=runtime_version(),
+        machine=platform.machine(),
+        milliseconds={threads: _milliseconds(model, threads) for threads in _THREADS},
+        arena=_arena(model),
+        answers=answers.tolist(),
+    )
+
+
+def benchmark_inputs(feature_config: FeatureConfig, kind: str) -> NDArray[np.float32]:
+    """Segments of noise of different loudness and tilt, or features of such a size.
+
+    Returns
+    -------
+    float32 [shape=(segments, frames, coefficients)],
+        [shape=(segments, segment_samples)] for ``waveform``
+    """
+    rng = np.random.default_rng(20_261)
+    if kind == "waveform":
+        noise = rng.integers(-(2**15), 2**15, (_SEGMENTS, feature_config.segment_samples))
+        smooth = np.arange(_SEGMENTS)[:, np.newaxis] % 3
+        noise = np.where(smooth, noise + smooth * np.roll(noise, 1, axis=1), noise)
+        shift = 2.0 ** -(17 + np.arange(_SEGMENTS) % 8)
+        samples: NDArray[np.float32] = (noise * shift[:, np.newaxis]).astype(np.float32)
+        return samples
+    if kind == "log-mel":
+        level = rng.integers(0, 2048, (_SEGMENTS, 1, feature_config.n_mels))
+        levels = level + rng.integers(0, 2048, (_SEGMENTS, *feature_config.shape))
+        return (levels / 2**10).astype(np.float32)
+    spread = np.array([640, 320] + [160] * (feature_config.n_mfcc - 2))[: feature_config.n_mfcc]
+    values = rng.integers(-1024, 1025, (_SEGMENTS, *feature_config.shape)) * spread
+    drift = rng.integers(-1024, 1025, (_SEGMENTS, 1, feature_config.n_mfcc)) * spread
+    features: NDArray[np.float32] = ((values + drift) / 2**13).astype(np.float32)
+    return features
+
+
+def _milliseconds(model: bytes, threads: int) -> float:
+    interpreter = create_interpreter(model, threads)
+    details = interpreter.get_input_details()[0]
+    interpreter.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
+    interpreter.invoke()
+    times: list[float] = []
+    while sum(times) < _LEAST_SECONDS:
+        start = time.perf_counter()
+        interpreter.invoke()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times) * 1e3, 4)
+
+
+def _arena(model: bytes) -> int:
+    # Without delegates: XNNPACK's memory can't be looked into.
+    interpreter = create_interpreter(model, delegates=False)
+    written = {int(details["index"]) for details in interpreter.get_input_details()}
+    for op in interpreter._get_ops_details():
+        written |= {int(index) for index in op["outputs"]}
+    spans: list[tuple[int, int]] = []
+    for index in written:
+        try:
+            tensor = interpreter.tensor(index)()
+        except ValueError:  # never allocated
+            continue
+        start = tensor.__array_interface__["data"][0]
+        spans.append((start, start + tensor.nbytes))
+    total, reached = 0, 0  # tensors share memory when one is no longer needed
+    for start, end in sorted(spans):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def main() -> None:
+    """Print a list of probes as JSON."""
+    probes = [asdict(probe(Path(path))) for path in sys.argv[1:]]
+    json.dump(probes, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A song small enough to be drawn: its waveform and its features in a thousand columns."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgenre.features.config import FeatureConfig
+from pocketgenre.features.log_mel import compute_features
+from pocketgenre.server.schemas import Outline
+
+FloatArray = NDArray[np.float32]
+
+_COLUMNS_PER_SEGMENT = 30
+_MOST_COLUMNS = 1_000
+
+
+class OutlineBuilder:
+    """Draws segments while they pass."""
+
+    def __init__(self, feature_config: FeatureConfig) -> None:
+        self._front_end = feature_config
+        self._lowest: list[FloatArray] = []
+        self._highest: list[FloatArray] = []
+        self._features: list[FloatArray] = []
+
+    def watch(self, segments: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        """The same segments.
+
+        Parameters
+        ----------
+        segments : iterable of float32 [shape=(segment_samples,)]
+        """
+        for segment in segments:
+            columns = np.array_split(segment, _COLUMNS_PER_SEGMENT)
+            self._lowest.append(np.array([column.min() for column in columns]))
+            self._highest.append(np.array([column.max() for column in columns]))
+            frames = compute_features(segment, self._front_end)
+            parts = np.array_split(frames, _COLUMNS_PER_SEGMENT)
+            self._features.append(np.stack([part.mean(axis=0) for part in parts]))
+            yield segment
+
+    def outline(self) -> Outline:
+        """What was drawn so far, in at most a thousand columns."""
+        lowest, highest = np.concatenate(self._lowest), np.concatenate(self._highest)
+        features = np.concatenate(self._features)
+        together = -(-len(lowest) // _MOST_COLUMNS)
+        starts = np.arange(0, len(lowest), together)
+        sums = np.add.reduceat(features, starts, axis=0)
+        means = sums / np.diff([*starts, len(lowest)])[:, np.newaxis]
+        seconds = self._front_end.segment_seconds / _COLUMNS_PER_SEGMENT
+        return Outline(
+            seconds_per_column=together * seconds,
+            lowest=_rounded(np.minimum.reduceat(lowest, starts)),
+            highest=_rounded(np.maximum.reduceat(highest, starts)),
+            kind=self._front_end.features,
+            features=_rounded(means),
+        )
+
+
+def _rounded(values: NDArray[np.floating]) -> Any:
+    return np.round(values.astype(float), 3).tolist()

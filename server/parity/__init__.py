@@ -1,0 +1,1 @@
+"""Compare the features of a device with the reference, and explain differences."""

@@ -1,0 +1,124 @@
+"""LiteRT and its predecessor give the same labels.
+
+``make test`` sets up the second environment: NumPy 1, tflite-runtime and the decoders.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketgenre.errors import ModelError
+from pocketgenre.models.interpreter import RUNTIME_VARIABLE, create_interpreter
+from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
+from tests.conftest import REPOSITORY, Command
+
+OLD = REPOSITORY / ".venv" / "tflite-runtime" / "bin" / "python"
+SCAN = ["-m", "pocketgenre.cli.scan_library"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def old_python() -> Path:
+    if not OLD.exists():
+        pytest.skip("the tflite-runtime environment is not set up: make test does it")
+    return OLD
+
+
+def test_the_old_environment_has_numpy_1_and_no_litert(old_python: Path) -> None:
+    code = (
+        "import importlib.util as u, numpy, pocketgenre.models.interpreter as r;"
+        "print(numpy.__version__.split('.')[0], u.find_spec('ai_edge_litert'),"
+        "r._find_runtime().__name__)"
+    )
+    output = subprocess.check_output([old_python, "-c", code], text=True, cwd=REPOSITORY)
+    assert output.split() == ["1", "None", "tflite_runtime.interpreter"]
+
+
+def probe_with(python: Path | str) -> dict:
+    command = [
+        python,
+        "-m",
+        "pocketgenre.models.runtime_benchmark",
+        PRETRAINED["standard"],
+        PRETRAINED_WAVEFORM["standard"],
+    ]
+    output = subprocess.check_output(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    return json.loads(output)
+
+
+def test_on_the_same_segments_both_give_the_same_labels(old_python: Path) -> None:
+    for new, old in zip(probe_with(sys.executable), probe_with(old_python), strict=True):
+        assert new["runtime"].startswith("ai-edge-litert ")
+        assert old["runtime"].startswith("tflite-runtime ")
+        labels = np.argmax(new["answers"], axis=1)
+        assert len(set(labels)) > 1
+        np.testing.assert_array_equal(labels, np.argmax(old["answers"], axis=1))
+
+
+def test_their_probabilities_differ_by_rounding_alone(old_python: Path) -> None:
+    for new, old in zip(probe_with(sys.executable), probe_with(old_python), strict=True):
+        np.testing.assert_allclose(new["answers"], old["answers"], atol=0.05)
+
+
+def scan_with(python: Path | str, folder: Path) -> list[dict]:
+    output = subprocess.check_output(
+        [python, *SCAN, folder, "--format", "json", "--catalog", ":memory:"],
+        cwd=REPOSITORY,
+        stderr=subprocess.DEVNULL,
+    )
+    return json.loads(output)
+
+
+def tied_winners(votes: dict[str, int]) -> set[str]:
+    return {genre for genre, count in votes.items() if count == max(votes.values())}
+
+
+def assert_same_labels(old: list[dict], new: list[dict]) -> None:
+    assert [song["path"] for song in old] == [song["path"] for song in new]
+    for before, after in zip(old, new, strict=True):
+        # Where the segments' vote is a tie, the last digits of their probabilities decide it.
+        assert before["genre"] in tied_winners(after["votes"])
+        assert after["genre"] in tied_winners(before["votes"])
+    assert [song["segments"] for song in old] == [song["segments"] for song in new]
+    # The last digits of features differ between NumPy 1 and 2, so a tie may fall otherwise.
+    agreeing = sum(
+        min(a["votes"][g], b["votes"][g]) for a, b in zip(old, new, strict=True) for g in a["votes"]
+    )
+    assert agreeing >= 0.99 * sum(song["segments"] for song in new)
+
+
+def test_both_label_a_mixed_library_alike(
+    old_python: Path, library: Path, run_command: Command
+) -> None:
+    new = json.loads(
+        run_command("pocketgenre.cli.scan_library", library, "--format", "json").stdout
+    )
+    assert len(new) == 5
+    assert_same_labels(scan_with(old_python, library), new)
+
+
+def test_both_label_real_songs_alike(
+    old_python: Path, gtzan: Path, tmp_path: Path, run_command: Command
+) -> None:
+    for genre in sorted((gtzan / "audio").iterdir()):
+        for song in sorted(genre.iterdir())[:8]:
+            (tmp_path / song.name).symlink_to(song)
+    new = json.loads(
+        run_command("pocketgenre.cli.scan_library", tmp_path, "--format", "json").stdout
+    )
+    assert len(new) == 80
+    assert_same_labels(scan_with(old_python, tmp_path), new)
+
+
+def test_a_runtime_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUNTIME_VARIABLE, "tflite-runtime")
+    with pytest.raises(ModelError, match="pip install tflite-runtime"):
+        create_interpreter(b"")
+    monkeypatch.setenv(RUNTIME_VARIABLE, "my-runtime")
+    with pytest.raises(ModelError, match="must be one of"):
+        create_interpreter(b"")

@@ -1,0 +1,1 @@
+"""Read labelled songs, and prepare and split data sets."""

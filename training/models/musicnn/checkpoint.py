@@ -1,0 +1,113 @@
+"""The weights of musicnn's checkpoints, each batch normalisation as a factor and an offset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pocketgenre.training.data.songs import DataError
+
+FloatArray = NDArray[np.float32]
+
+TOWERS = ("MSD_musicnn", "MTT_musicnn")
+"""Trained on the Million Song Dataset and on MagnaTagATune; folders of the package."""
+
+FRONT = ("timbral 0.4", "timbral 0.7", "temporal 128", "temporal 64", "temporal 32")
+"""The five convolutions side by side: kernels of 7 frames by 38 and 67 mel bands, and of 128,
+64 and 32 frames by one band."""
+
+_EPSILON = 1e-3  # tf.layers' default
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with ReLU, and ``factor * x + offset`` behind it.
+
+    Attributes
+    ----------
+    kernel : float32 [shape=(frames, bands, 1, channels)] or [shape=(frames, inputs, channels)]
+    bias, factor, offset : float32 [shape=(channels,)]
+    """
+
+    kernel: FloatArray
+    bias: FloatArray
+    factor: FloatArray
+    offset: FloatArray
+
+    @property
+    def over_bands(self) -> bool:
+        """Whether the kernel spans bands; then the image is not padded by bands."""
+        return bool(self.kernel.shape[1] > 1)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One of musicnn's trained networks, up to its 200 features.
+
+    Attributes
+    ----------
+    scale, shift : the first normalisation, of the log-mel bands: ``scale * x + shift``
+    front : the five convolutions side by side, in the order of :data:`FRONT`
+    middle : the three convolutions over time
+    dense : float32 [shape=(2, 753, 200)], for the maxima and the means over time, the
+        normalisation before it folded in
+    bias : float32 [shape=(200,)]
+    """
+
+    scale: float
+    shift: float
+    front: list[Convolution]
+    middle: list[Convolution]
+    dense: FloatArray
+    bias: FloatArray
+
+    @classmethod
+    def load(cls, package: Path, name: str) -> Self:
+        """Read one of :data:`TOWERS` from the unpacked package.
+
+        Raises
+        ------
+        DataError
+            it isn't there.
+        """
+        folder = package / "musicnn" / name
+        if not (folder / ".index").is_file():
+            raise DataError(
+                f"There are no weights of musicnn in {package}; `make data/musicnn` fetches them."
+            )
+        get = tf.compat.v1.train.NewCheckpointReader(f"{folder}/").get_tensor
+
+        def normalization(number: int) -> tuple[FloatArray, FloatArray]:
+            layer = "batch_normalization" + (f"_{number}" if number else "")
+            gamma, beta, mean, variance = (
+                get(f"{layer}/{part}")
+                for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            )
+            factor = gamma / np.sqrt(variance + _EPSILON)
+            return factor, beta - mean * factor
+
+        def convolution(number: int) -> Convolution:
+            layer = "conv2d" + (f"_{number}" if number else "")
+            factor, offset = normalization(number + 1)
+            return Convolution(get(f"{layer}/kernel"), get(f"{layer}/bias"), factor, offset)
+
+        scale, shift = normalization(0)
+        middle = [convolution(number) for number in (5, 6, 7)]
+        factor, offset = normalization(9)
+        kernel = get("dense/kernel")
+        # The maximum and the mean of a channel stand side by side in the flattened pooling.
+        dense = (kernel * factor[:, np.newaxis]).reshape(-1, 2, kernel.shape[1])
+        return cls(
+            scale=float(scale[0]),
+            shift=float(shift[0]),
+            front=[convolution(number) for number in range(len(FRONT))],
+            middle=[
+                Convolution(conv.kernel[:, :, 0], conv.bias, conv.factor, conv.offset)
+                for conv in middle
+            ],
+            dense=np.ascontiguousarray(dense.transpose(1, 0, 2)),
+            bias=get("dense/bias") + offset @ kernel,
+        )
