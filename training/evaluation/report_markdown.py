@@ -278,7 +278,7 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         "## Calibration",
         "",
         *_paragraph(
-            f"Segments grouped by top probability in {CALIBRATION_BINS} equal intervals."
+            f"Segments grouped by top probability into {CALIBRATION_BINS} equal intervals."
             f" Expected calibration error: {evaluation.calibration.ece:.1%}."
         ),
         markdown_table(["segments", "mean top probability", "accuracy"], rows, text_columns=0),
