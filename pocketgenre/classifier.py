@@ -14,7 +14,7 @@ from pocketgenre.audio.seeking import CannotSeekError, seek_segments, select_seg
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.errors import AudioError
 from pocketgenre.inference import InferenceJob, InferenceSetup, timeout_for
-from pocketgenre.jobs.pool import JobFailure, WorkerPool, usable_cores
+from pocketgenre.jobs.pool import JobFailure, map_jobs, usable_cores
 from pocketgenre.library.discovery import list_songs
 from pocketgenre.models.model_card import ModelCard, read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
@@ -154,7 +154,7 @@ class GenreClassifier:
         Parameters
         ----------
         folder : folder with music; ``~`` is expanded
-        workers : number of processes; by default one per core
+        workers : number of processes, by default one per core; 0 to run in this process
         on_error : called with each file that can't be classified; by default a warning is logged
 
         Yields
@@ -170,18 +170,18 @@ class GenreClassifier:
         files = list_songs(Path(folder).expanduser()).files
         jobs = [InferenceJob(file.path, self.segments, timeout_for(file.size)) for file in files]
         setup = InferenceSetup(self._content, self.card)
-        with WorkerPool(setup, usable_cores() if workers is None else workers) as pool:
-            with closing(pool.map(jobs)) as results:
-                for job, result in results:
-                    path = Path(job.path)
-                    if isinstance(result, JobFailure):
-                        (on_error or _log_error)(path, AudioError(result.reason))
-                    elif result.probabilities is None:
-                        (on_error or _log_error)(path, AudioError(result.error or "no segments"))
-                    else:
-                        table = result.probabilities.astype(np.float32)
-                        consecutive = not self.segments
-                        yield path, self._predict(table, self.label_config, consecutive)
+        count = usable_cores() if workers is None else workers
+        with closing(map_jobs(jobs, setup, count)) as results:
+            for job, result in results:
+                path = Path(job.path)
+                if isinstance(result, JobFailure):
+                    (on_error or _log_error)(path, AudioError(result.reason))
+                elif result.probabilities is None:
+                    (on_error or _log_error)(path, AudioError(result.error))
+                else:
+                    table = result.probabilities.astype(np.float32)
+                    consecutive = not self.segments
+                    yield path, self._predict(table, self.label_config, consecutive)
 
     def segment_probabilities(self, song: Song, segments: int | None = None) -> FloatArray:
         """Predict the genre probabilities of each segment of a song.

@@ -153,7 +153,7 @@ def _start_process() -> "subprocess.Popen[bytes]":
     group: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":
         group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return subprocess.Popen(  # noqa: S603  # this interpreter, our module
+    return subprocess.Popen(  # this interpreter and our module
         [sys.executable, "-P", "-m", "pocketgenre.jobs.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -6,7 +6,7 @@ Each result is stored before the next one is awaited. A scan that ends early (Ct
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocketgenre.inference import (
@@ -43,7 +43,7 @@ class ScanConfig:
     card: ModelCard
     setup: InferenceSetupProtocol
     segments: int = 0
-    executor: Executor = LocalExecutor()
+    executor: Executor = field(default_factory=LocalExecutor)
     min_timeout: float = _MIN_TIMEOUT
 
     def request(self, *, retry_failed: bool = False) -> ScanRequest:
