@@ -150,11 +150,11 @@ def loudness_run(folder: Path, dataset: Dataset) -> Run:
 
 @pytest.mark.slow
 def test_every_perturbed_song_is_evaluated_by_its_fold(
-    tmp_path: Path, run_command: Command, run_in_process: Command
+    tmp_path: Path, run_in_process: Command
 ) -> None:
     dataset = loud_and_soft(tmp_path)
     run = loudness_run(tmp_path / "run", dataset)
-    result = run_command(EVALUATE, run.folder, "--robustness")
+    result = run_in_process(EVALUATE, run.folder, "--robustness")
     assert result.returncode == 0, result.stderr
     out = run.folder / "evaluation"
     values = json.loads((out / "robustness.json").read_text())

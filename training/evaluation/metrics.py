@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
+from pocketgenre.prediction import LabelConfig, SongPrediction, VoteRule, predict_song
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.vote import VOTES, Vote
 
 CALIBRATION_BINS = 10
 WORST_SONGS = 10
@@ -23,7 +23,6 @@ METRIC_NAMES = {
 }
 """Names of the metrics in ``metrics.json``, as shown in reports and pictures."""
 
-VoteRule = Literal["majority", "probability"]
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.int64]
 
@@ -179,16 +178,9 @@ def to_stored_dict(instance: Any) -> dict[str, Any]:
     return stored
 
 
-def predict_song(
-    segment_probabilities: FloatArray, labels: Sequence[str], vote: VoteRule = "majority"
-) -> Vote:
-    """Predict a song's genre by a vote of its segments, float [shape=(segments, genres)]."""
-    return VOTES[vote](segment_probabilities, labels)
-
-
 def predict_songs(
     dataset: Dataset, segments: IntArray, probabilities: FloatArray, vote: VoteRule = "majority"
-) -> dict[int, Vote]:
+) -> dict[int, SongPrediction]:
     """Predict the genres of songs by a vote of the given segments.
 
     Parameters
@@ -206,7 +198,9 @@ def predict_songs(
     """
     owners = dataset.segment_songs[segments]
     return {
-        int(song): predict_song(probabilities[owners == song], dataset.labels, vote)
+        int(song): predict_song(
+            probabilities[owners == song], dataset.labels, LabelConfig(vote=vote)
+        )
         for song in np.unique(owners)
     }
 
@@ -343,7 +337,7 @@ def find_worst_songs(
                 true_genre=song.genre,
                 predicted_genre=prediction.genre,
                 confidence=prediction.confidence,
-                probability=prediction.probabilities[prediction.genre],
+                probability=prediction.probability,
                 votes=dict(sorted(votes.items(), key=lambda item: -item[1])),
             )
         )

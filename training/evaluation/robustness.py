@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.errors import AudioError
+from pocketgenre.prediction import predict_song
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import (
     FloatArray,
@@ -20,7 +21,6 @@ from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.evaluation.metrics import (
     compute_classification_metrics,
-    predict_song,
     to_stored_dict,
 )
 from pocketgenre.training.evaluation.perturbations import PERTURBATIONS, Perturbation
