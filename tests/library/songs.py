@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from hypothesis import strategies as st
 from mutagen.aiff import AIFF
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, COMM, ID3, TCON, TIT2, TYER
@@ -25,6 +26,13 @@ from tests.conftest import GENRES, tone
 
 PICTURE = bytes(range(256)) * 40
 MUSIC = Path("/music")
+
+NAMES = (
+    st.binary(min_size=1, max_size=60)
+    .map(lambda raw: os.fsdecode(raw.replace(b"/", b"").replace(b"\0", b"")) or "x")
+    .filter(lambda name: name not in (".", ".."))
+)
+"""Any name that a file can have: bytes without a slash or a zero."""
 
 
 def song(path: Path | str, genres: Sequence[str] = ("rock",), **options) -> LibrarySong:
