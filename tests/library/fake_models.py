@@ -22,7 +22,7 @@ GENRES = 10
 
 
 def predict_by_name(path: Path, segments: int) -> np.ndarray:
-    """Return the probabilities for a file's name, or fail as the name says."""
+    """Return the probabilities for a file's name, or fail as the name requests."""
     name = path.name
     if "segfault" in name:
         ctypes.string_at(0)
@@ -56,6 +56,26 @@ class FakeSetup:
 
     def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
         return partial(run_inference, predict_by_name)
+
+
+@dataclass(frozen=True)
+class WaitingSetup:
+    """Wait with files named ``wait`` until the folder holds a file ``continue``.
+
+    Meanwhile the folder holds a file named after the process.
+    """
+
+    folder: Path
+
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
+        return self._classify
+
+    def _classify(self, job: InferenceJob) -> InferenceResult:
+        if "wait" in Path(job.path).name:
+            (self.folder / str(os.getpid())).touch()
+            while not (self.folder / "continue").exists():
+                time.sleep(0.01)
+        return run_inference(predict_by_name, job)
 
 
 @dataclass(frozen=True)

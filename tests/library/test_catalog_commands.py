@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.library.schema import default_catalog
-from tests.conftest import GENRES, Command, write_tone
-from tests.in_process import run_in_process
+from tests.conftest import GENRES, Command, invoke, write_tone
 
 CLI = "pocketgenre.cli."
 SCAN = CLI + "scan_library"
@@ -25,9 +24,9 @@ def scan_mixed_library(library: Path, folder: Path) -> None:
     (folder / "bad.mp3").write_text("not music")
     gone = write_tone(folder / "gone.wav")
     write_tone(folder / "odd.wav", 5.0).rename(folder / os.fsdecode(b"caf\xe9 \x1b[31m.wav"))
-    assert run_in_process(SCAN, folder).returncode == 0
+    assert invoke(SCAN, folder).returncode == 0
     gone.unlink()
-    assert run_in_process(SCAN, folder).returncode == 0
+    assert invoke(SCAN, folder).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def scanned(scanned_once: tuple[Path, Path]) -> Path:
 
 
 def rows(*options: object) -> list[dict]:
-    result = run_in_process(CLI + "list_songs", "--format", "json", *options)
+    result = invoke(CLI + "list_songs", "--format", "json", *options)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
@@ -78,51 +77,51 @@ def test_list_songs_selects_songs(scanned: Path) -> None:
 
 @pytest.mark.parametrize("option", [["--genre", "rock"], ["--min-confidence", 0.1]])
 def test_failed_list_refuses_label_options(option: list) -> None:
-    result = run_in_process(CLI + "list_songs", "--failed", *option)
+    result = invoke(CLI + "list_songs", "--failed", *option)
     assert result.returncode == 2
     assert "--failed lists songs without a genre" in " ".join(result.stderr.split())
 
 
 def test_list_songs_writes_other_formats(scanned: Path) -> None:
-    table = run_in_process(CLI + "list_songs").stdout
+    table = invoke(CLI + "list_songs").stdout
     assert "Bells.m4a" in table
     assert "\x1b[31m" not in table
-    paths = run_in_process(CLI + "list_songs", "--format", "paths", errors="surrogateescape")
+    paths = invoke(CLI + "list_songs", "--format", "paths", errors="surrogateescape")
     assert len(paths.stdout.splitlines()) == 6
     assert all(Path(line).exists() for line in paths.stdout.splitlines())
-    data = run_in_process(CLI + "list_songs", "--format", "csv").stdout
+    data = invoke(CLI + "list_songs", "--format", "csv").stdout
     assert len(list(csv.DictReader(io.StringIO(data)))) == 6
 
 
 def test_statistics_count_songs(scanned: Path) -> None:
-    text = run_in_process(CLI + "show_statistics").stdout
+    text = invoke(CLI + "show_statistics").stdout
     assert "6 songs labelled" in text
     assert "1 song could not be labelled" in text
     assert "1 song vanished" in text
-    data = json.loads(run_in_process(CLI + "show_statistics", "--format", "json").stdout)
+    data = json.loads(invoke(CLI + "show_statistics", "--format", "json").stdout)
     assert sum(genre["songs"] for genre in data["genres"]) == 6
     assert (data["failed"], data["vanished"]) == (1, 1)
 
 
 def test_export_writes_what_the_scan_wrote(scanned: Path) -> None:
-    scan = run_in_process(SCAN, scanned, "--format", "json").stdout
-    assert run_in_process(CLI + "export_catalog", "--folder", scanned).stdout == scan
-    absolute = json.loads(run_in_process(CLI + "export_catalog").stdout)
+    scan = invoke(SCAN, scanned, "--format", "json").stdout
+    assert invoke(CLI + "export_catalog", "--folder", scanned).stdout == scan
+    absolute = json.loads(invoke(CLI + "export_catalog").stdout)
     assert all(Path(song["path"]).is_absolute() for song in absolute)
-    other = run_in_process(CLI + "export_catalog", "--vote", "probability", "--min-margin", 1.0)
+    other = invoke(CLI + "export_catalog", "--vote", "probability", "--min-margin", 1.0)
     assert {s["genre"] for s in json.loads(other.stdout)} == {"uncertain", None}
 
 
 def test_forget_songs_keeps_the_files(scanned: Path) -> None:
     forget = CLI + "forget_songs"
-    assert run_in_process(forget).returncode == 2
-    result = run_in_process(forget, "--vanished", "--dry-run")
+    assert invoke(forget).returncode == 2
+    result = invoke(forget, "--vanished", "--dry-run")
     assert result.stdout.strip().endswith("gone.wav")
     assert len(rows("--vanished")) == 1
-    run_in_process(forget, "--vanished")
+    invoke(forget, "--vanished")
     assert not rows("--vanished")
     before = sorted(scanned.iterdir())
-    run_in_process(forget, "--all", "--folder", scanned)
+    invoke(forget, "--all", "--folder", scanned)
     assert not rows()
     assert sorted(scanned.iterdir()) == before
 
@@ -132,11 +131,11 @@ def test_forget_songs_keeps_the_files(scanned: Path) -> None:
 )
 def test_missing_catalogue_is_one_sentence(tmp_path: Path, command: str) -> None:
     options = ["--all"] if command == "forget_songs" else []
-    result = run_in_process(CLI + command, *options)
+    result = invoke(CLI + command, *options)
     assert result.returncode == 1
     assert "scan-library creates one" in result.stderr
     (tmp_path / "text").write_text("not a catalogue" * 100)
-    result = run_in_process(CLI + command, "--catalog", tmp_path / "text", *options)
+    result = invoke(CLI + command, "--catalog", tmp_path / "text", *options)
     assert result.returncode == 1
     assert "is not a catalogue" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -165,26 +164,26 @@ def test_dry_run_is_read_only(library: Path, tmp_path: Path) -> None:
     write_tone(folder / "new.wav", 6.0)
     (folder / "Bells.m4a").rename(folder / "Chimes.m4a")
     (folder / "Slow pad.wav").unlink()
-    first = run_in_process(SCAN, folder, "--dry-run")
+    first = invoke(SCAN, folder, "--dry-run")
     assert first.returncode == 0
     kinds = {Path(line.split("  ")[-1]).name: line.split()[0] for line in first.stdout.splitlines()}
     assert kinds == {"new.wav": "classify", "Chimes.m4a": "moved", "Slow pad.wav": "vanished"}
-    assert run_in_process(SCAN, folder, "--dry-run").stdout == first.stdout
+    assert invoke(SCAN, folder, "--dry-run").stdout == first.stdout
     missing = tmp_path / "none.sqlite"
-    run_in_process(SCAN, folder, "--dry-run", "--catalog", missing)
+    invoke(SCAN, folder, "--dry-run", "--catalog", missing)
     assert not missing.exists()
 
 
 def test_thresholds_make_songs_uncertain(scanned: Path) -> None:
     options = ("--min-margin", 1.0, "--format", "json")
-    songs = json.loads(run_in_process(SCAN, scanned, *options).stdout)
+    songs = json.loads(invoke(SCAN, scanned, *options).stdout)
     assert {song["genre"] for song in songs} == {"uncertain", None}
-    assert "uncertain" in run_in_process(SCAN, scanned, "--min-margin", 1.0).stdout
+    assert "uncertain" in invoke(SCAN, scanned, "--min-margin", 1.0).stdout
 
 
 def test_scan_can_store_nothing(library: Path, tmp_path: Path) -> None:
     options = ("--catalog", ":memory:", "--workers", 1, "--format", "json")
-    result = run_in_process(SCAN, library, *options)
+    result = invoke(SCAN, library, *options)
     assert len(json.loads(result.stdout)) == 5
-    assert run_in_process(CLI + "list_songs").returncode == 1
+    assert invoke(CLI + "list_songs").returncode == 1
     assert not list(tmp_path.iterdir())

@@ -15,8 +15,7 @@ import pytest
 
 from pocketgenre.errors import CatalogError
 from pocketgenre.library.catalog import Catalog
-from tests.conftest import REPOSITORY, until, write_tone
-from tests.in_process import run_in_process
+from tests.conftest import REPOSITORY, invoke, until, write_tone
 
 SCAN = "pocketgenre.cli.scan_library"
 SONGS = 120
@@ -38,7 +37,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scan(folder: Path, file: Path) -> subprocess.CompletedProcess[str]:
     """Scan a folder to the end."""
-    return run_in_process(SCAN, folder, "--catalog", file, "--workers", 2)
+    return invoke(SCAN, folder, "--catalog", file, "--workers", 2)
 
 
 def start_scan(folder: Path, file: Path, workers: int = 2) -> "subprocess.Popen[bytes]":

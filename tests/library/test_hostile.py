@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
-from tests.in_process import run_in_process
+from tests.conftest import REPOSITORY, invoke
 from tests.library.broken import BROKEN, ODD, write_odd_library
 
 SCAN = "pocketgenre.cli.scan_library"
@@ -25,7 +24,7 @@ def odd_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("options", [(), ("--segments", "1")])
 def test_broken_files_have_their_reasons(odd_library: Path, options: tuple[str, ...]) -> None:
-    result = run_in_process(SCAN, odd_library, "--format", "json", "--workers", "2", *options)
+    result = invoke(SCAN, odd_library, "--format", "json", "--workers", "2", *options)
     assert result.returncode == 0
     errors = {song["path"]: song["error"] for song in json.loads(result.stdout)}
     assert set(errors) == {*ODD, *BROKEN}
@@ -75,12 +74,12 @@ def test_large_library_with_broken_files(library: Path, tmp_path: Path) -> None:
         folder = tmp_path / f"artist {n % 50}" / str(n)
         folder.mkdir()
         write(folder / name)
-    result = run_in_process(SCAN, tmp_path, "--format", "json")
+    result = invoke(SCAN, tmp_path, "--format", "json")
     songs = json.loads(result.stdout)
     assert len(songs) == 2_000
     assert sum(song["error"] is None for song in songs) == 1_900
     for song in songs:
         name = Path(song["path"]).name
         assert (song["error"] is not None) == (name in BROKEN)
-    again = run_in_process(SCAN, tmp_path, "--format", "json")
+    again = invoke(SCAN, tmp_path, "--format", "json")
     assert json.loads(again.stdout) == songs

@@ -22,7 +22,13 @@ from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, PRETRAINED
 from tests.conftest import tone, until, write_tone
 from tests.library.conftest import names_of, scan, write_files
-from tests.library.fake_models import ExitingSetup, FailingSetup, probabilities_of, scan_config
+from tests.library.fake_models import (
+    ExitingSetup,
+    FailingSetup,
+    WaitingSetup,
+    probabilities_of,
+    scan_config,
+)
 
 
 def children() -> list[int]:
@@ -101,23 +107,29 @@ def test_many_crashes_fail_as_many_files(music: Path, catalog: Catalog, workers:
     assert states.count("labelled") == 30
 
 
-def test_killed_worker_fails_one_file_until_rescan(music: Path, catalog: Catalog) -> None:
-    write_files(music, *(f"slow {n}.mp3" for n in range(20)))
+def test_killed_worker_fails_one_file_until_rescan(
+    music: Path, catalog: Catalog, tmp_path: Path
+) -> None:
+    write_files(music, "wait.mp3", *(f"{n}.mp3" for n in range(20)))
+    waiting = tmp_path / "waiting"
+    waiting.mkdir()
+    config = scan_config(setup=WaitingSetup(waiting))
 
-    def kill_one() -> None:
-        with Catalog(catalog.file) as watched:
-            until(lambda: list(watched.songs()))
-        os.kill(children()[0], signal.SIGKILL)
+    def kill_the_waiting_one() -> None:
+        until(lambda: list(waiting.iterdir()))
+        (process,) = waiting.iterdir()
+        os.kill(int(process.name), signal.SIGKILL)
+        (waiting / "continue").touch()
 
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=kill_the_waiting_one)
     killer.start()
-    _, scanned = scan(music, catalog)
+    _, scanned = scan(music, catalog, config)
     killer.join()
-    assert len(scanned) == 20
+    assert len(scanned) == 21
     failed = [song for song in catalog.songs() if song.state == "failed"]
     assert [song.error for song in failed] == ["its worker process was killed from outside"]
-    _, again = scan(music, catalog)
-    assert names_of(again) == [failed[0].path.name]
+    _, again = scan(music, catalog, config)
+    assert names_of(again) == [failed[0].path.name] == ["wait.mp3"]
     assert all(song.state == "labelled" for song in catalog.songs())
 
 

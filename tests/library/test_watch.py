@@ -15,8 +15,7 @@ from typing import Self
 
 import pytest
 
-from tests.conftest import REPOSITORY, until, write_tone
-from tests.in_process import run_in_process
+from tests.conftest import REPOSITORY, invoke, until, write_tone
 
 SCAN = "pocketgenre.cli.scan_library"
 
@@ -120,6 +119,6 @@ def test_watch_rewrites_the_results_file(music: Path, library: Path, tmp_path: P
 
 
 def test_watch_refuses_data_on_stdout(music: Path) -> None:
-    result = run_in_process(SCAN, music, "--watch", "--format", "json")
+    result = invoke(SCAN, music, "--watch", "--format", "json")
     assert result.returncode == 1
     assert "needs --out" in result.stderr
