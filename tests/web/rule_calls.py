@@ -1,12 +1,13 @@
-"""How the page's rules are called, and what they are given."""
+"""Types for calls of the page's rules."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Call = Callable[..., list[Any]]
+RuleCalls = Callable[..., list[Any]]
 
 
 def float32(values: np.ndarray) -> dict[str, Any]:
+    """Encode an array for a call; the function gets a Float32Array."""
     return {"float32": np.asarray(values, np.float32).ravel().tolist()}

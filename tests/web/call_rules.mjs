@@ -1,4 +1,4 @@
-// node call.mjs MODULE: calls its functions, a list of [name, arguments] on standard input.
+// node call_rules.mjs MODULE: call functions of a module, a list of [name, arguments] on stdin.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -8,16 +8,16 @@ const calls = JSON.parse(readFileSync(0, "utf8"), (_, value) => {
   if (value?.bytes) return new Uint8Array(Buffer.from(value.bytes, "base64"));
   return value;
 });
-const plain = (value) => {
+const encode = (_, value) => {
   if (value instanceof Map) return Object.fromEntries(value);
   return ArrayBuffer.isView(value) ? Array.from(value) : value;
 };
 const results = [];
-for (const [name, given] of calls) {
+for (const [name, args] of calls) {
   try {
-    results.push({ value: await module[name](...given) });
+    results.push({ value: await module[name](...args) });
   } catch (error) {
     results.push({ error: error.message });
   }
 }
-process.stdout.write(JSON.stringify(results, (_, value) => plain(value)));
+process.stdout.write(JSON.stringify(results, encode));

@@ -1,4 +1,4 @@
-"""The snippets of docs/on-device.md, run as they stand there."""
+"""The snippets of docs/on-device.md, which must give the package's prediction."""
 
 import os
 import re
@@ -8,27 +8,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from pocketgenre.classifier import Classifier
 from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
 from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
 from tests.conftest import REPOSITORY
 from tests.web.conftest import WEB
-from tests.web.phone import Site
+from tests.web.page_driver import PageServer
 
-PAGE = REPOSITORY / "docs" / "on-device.md"
+DOCUMENT = REPOSITORY / "docs" / "on-device.md"
 MEDIAPIPE = REPOSITORY / ".venv" / "mediapipe" / "bin" / "python"
 
 
-def snippet(language: str, holding: str) -> str:
-    found = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (code,) = (code for code in found if holding in code)
+def snippet(language: str, text: str) -> str:
+    """Return the only snippet in a language that contains a text."""
+    found = re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = (code for code in found if text in code)
     return code
 
 
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
-    """``song.wav``, and the models beside it."""
+    """Write ``song.wav`` and copy the model next to it."""
     (original, *_) = write_synthetic_library(tmp_path / "library", seconds=9.5)
     import soundfile
     import soxr
@@ -42,29 +44,31 @@ def song(tmp_path: Path) -> Path:
     return path
 
 
-def genre(song: Path) -> str:
+def expected_genre(song: Path) -> str:
     return Classifier.load().label(song).genre
 
 
-def test_litert_with_our_features(song: Path) -> None:
-    code = snippet("python", "compute_features")
+def test_litert_snippet(song: Path) -> None:
+    code = snippet("python", "ai_edge_litert")
     command = [sys.executable, "-c", code]
     environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"}
-    said = subprocess.check_output(command, cwd=song.parent, env=environment, text=True, timeout=60)
-    assert said.strip() == genre(song)
+    output = subprocess.check_output(
+        command, cwd=song.parent, env=environment, text=True, timeout=60
+    )
+    assert output.strip() == expected_genre(song)
 
 
-def test_mediapipe_in_python(song: Path) -> None:
+def test_mediapipe_snippet(song: Path) -> None:
     if not MEDIAPIPE.exists():
-        pytest.skip("the MediaPipe environment is not set up: make test does it")
+        pytest.skip("the MediaPipe environment is missing; make test creates it")
     command = [MEDIAPIPE, "-c", snippet("python", "AudioClassifierOptions")]
-    said = subprocess.check_output(
+    output = subprocess.check_output(
         command, cwd=song.parent, stderr=subprocess.DEVNULL, text=True, timeout=120
     )
-    assert said.strip().splitlines()[-1] == genre(song)
+    assert output.strip().splitlines()[-1] == expected_genre(song)
 
 
-def test_litert_in_a_web_page(song: Path, npm: str, browser) -> None:
+def test_web_page_snippet(song: Path, npm: str, browser: Browser) -> None:
     folder = song.parent
     (folder / "genre.js").write_text(snippet("js", "genreOf"), encoding="utf-8")
     (folder / "index.html").write_text("<!doctype html><title>genre</title>")
@@ -75,13 +79,13 @@ def test_litert_in_a_web_page(song: Path, npm: str, browser) -> None:
          "--log-level=warning", f"--outfile={folder / 'bundle.js'}"],
         cwd=WEB, check=True, env={**os.environ, "NODE_PATH": str(WEB / "node_modules")},
     )  # fmt: skip
-    with Site(folder) as site:
+    with PageServer(folder) as server:
         page = browser.new_page()
-        page.goto(site.url)
-        said = page.evaluate(
+        page.goto(server.url)
+        output = page.evaluate(
             """async () => {
               const { genreOf } = await import("./bundle.js");
               return genreOf(new File([await (await fetch("song.wav")).blob()], "song.wav"));
             }"""
         )
-    assert said == genre(song)
+    assert output == expected_genre(song)
