@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from pocketgenre.classifier import Classifier
+from pocketgenre import GenreClassifier
 from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
 from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
 from tests.conftest import REPOSITORY
@@ -45,7 +45,7 @@ def song(tmp_path: Path) -> Path:
 
 
 def expected_genre(song: Path) -> str:
-    return Classifier.load().label(song).genre
+    return GenreClassifier().classify(song).genre
 
 
 def test_litert_snippet(song: Path) -> None:

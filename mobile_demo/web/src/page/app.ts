@@ -3,7 +3,7 @@ import type { Catalog } from "../catalog.ts";
 import { errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";
 import { type ModelCard, segmentSeconds } from "../rules/model-card.ts";
-import { labelSong, type LabelledSong, type Song } from "../rules/song.ts";
+import { labelSong, type LibrarySong, type Song } from "../rules/song.ts";
 import { filesToScan, type SelectedFile } from "../scan.ts";
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
@@ -31,7 +31,7 @@ export class App {
   private readonly message = make("p", { class: "message", role: "status" });
   private readonly dialog: HTMLDialogElement;
 
-  private songs = new Map<string, LabelledSong>();
+  private songs = new Map<string, LibrarySong>();
   private corrections = new Map<string, string>();
   private selected: readonly SelectedFile[] = [];
   private redrawTimer = 0;
@@ -90,7 +90,7 @@ export class App {
     return MODELS[this.settings.model].card;
   }
 
-  private label(song: Song): LabelledSong {
+  private label(song: Song): LibrarySong {
     const { labels } = this.card;
     const corrected = this.corrections.get(song.path) ?? null;
     return labelSong(song, labels, labelConfig(this.settings), segmentSeconds(this.card), corrected);

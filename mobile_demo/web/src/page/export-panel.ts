@@ -1,7 +1,7 @@
 /** Card that saves the results as files, or passes them to the phone's share sheet. */
 import { commonRoot, makePlaylists } from "../rules/playlists.ts";
 import { toCsv, toJson } from "../rules/serialize.ts";
-import type { LabelledSong } from "../rules/song.ts";
+import type { LibrarySong } from "../rules/song.ts";
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 
@@ -19,7 +19,7 @@ export class ExportPanel {
    * @param labels returns the model's genres
    */
   constructor(
-    private readonly songs: () => readonly LabelledSong[],
+    private readonly songs: () => readonly LibrarySong[],
     private readonly labels: () => readonly string[],
   ) {
     this.element.append(

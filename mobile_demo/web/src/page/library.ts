@@ -1,6 +1,6 @@
 /** The songs by genre, with search, order and a filter; the list grows while it is scrolled. */
 import { UNCERTAIN } from "../rules/constants.ts";
-import type { LabelledSong } from "../rules/song.ts";
+import type { LibrarySong } from "../rules/song.ts";
 import { folded } from "../rules/text.ts";
 import { texts } from "../texts.ts";
 import { button, make, select, swatch } from "./dom.ts";
@@ -18,7 +18,7 @@ const SEARCH_DELAY_MS = 120;
 const CONFIDENCE_SIGN: Record<Order, number> = { name: 0, highest: -1, lowest: 1 };
 
 interface DrawnItem {
-  readonly labelled: LabelledSong;
+  readonly labelled: LibrarySong;
   readonly element: HTMLLIElement;
 }
 
@@ -33,14 +33,14 @@ export class Library {
     type: "search", autocomplete: "off", spellcheck: "false", enterkeyhint: "search",
   });
 
-  private songs: readonly LabelledSong[] = [];
+  private songs: readonly LibrarySong[] = [];
   private labels: readonly string[] = [];
   private group: string | null = null;
   private order: Order = "name";
   /** Drawn items by path; they are used again while their song stays the same. */
   private items = new Map<string, DrawnItem>();
   /** Songs that are not drawn yet, the next one last. */
-  private undrawn: LabelledSong[] = [];
+  private undrawn: LibrarySong[] = [];
   private counts = new Map<string, number>();
   /** True if the list lacks songs, because it has the focus. */
   private outdated = false;
@@ -73,7 +73,7 @@ export class Library {
   }
 
   /** The songs that match the filter and the search, which are also the exported ones. */
-  get shown(): readonly LabelledSong[] {
+  get shown(): readonly LibrarySong[] {
     const words = folded(this.search.value).split(/\s+/).filter(Boolean);
     return this.songs.filter((labelled) => {
       const text = folded(labelled.song.path);
@@ -83,7 +83,7 @@ export class Library {
   }
 
   /** @param labels the model's genres */
-  show(songs: readonly LabelledSong[], labels: readonly string[]): void {
+  show(songs: readonly LibrarySong[], labels: readonly string[]): void {
     if (labels !== this.labels) this.items.clear();
     this.songs = songs;
     this.labels = labels;
@@ -95,7 +95,7 @@ export class Library {
    *
    * @param finished true at the end of the scan, when only an open genre choice delays the list
    */
-  showScanned(songs: readonly LabelledSong[], finished: boolean): void {
+  showScanned(songs: readonly LibrarySong[], finished: boolean): void {
     const focused = document.activeElement;
     this.songs = songs;
     this.updateCounts();
@@ -132,7 +132,7 @@ export class Library {
     this.updateFilters();
   }
 
-  private redraw(shown: LabelledSong[]): void {
+  private redraw(shown: LibrarySong[]): void {
     const focused = document.activeElement;
     const drawn = this.list.querySelectorAll("li[data-path]").length;
     const focusedItem = this.list.contains(focused) ? focused?.closest<HTMLElement>("li[data-path]") : null;
@@ -211,7 +211,7 @@ export class Library {
       make("ul", { class: "songs" }));
   }
 
-  private item(labelled: LabelledSong): HTMLLIElement {
+  private item(labelled: LibrarySong): HTMLLIElement {
     const { path } = labelled.song;
     const drawn = this.items.get(path);
     if (drawn?.labelled === labelled) return drawn.element;
@@ -222,11 +222,11 @@ export class Library {
   }
 }
 
-function groupOf(labelled: LabelledSong): string {
+function groupOf(labelled: LibrarySong): string {
   return labelled.genre ?? FAILED;
 }
 
-function confidenceOf(labelled: LabelledSong): number {
+function confidenceOf(labelled: LibrarySong): number {
   return labelled.prediction?.confidence ?? 0;
 }
 
@@ -235,7 +235,7 @@ function nameOf(group: string): string {
   return group === UNCERTAIN ? texts.library.uncertain : group;
 }
 
-function countGroups(songs: readonly LabelledSong[]): Map<string, number> {
+function countGroups(songs: readonly LibrarySong[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const labelled of songs) counts.set(groupOf(labelled), (counts.get(groupOf(labelled)) ?? 0) + 1);
   return counts;

@@ -1,6 +1,6 @@
 /** A song in the list: name, confidence and timeline; its details when it is opened. */
 import type { SongPrediction } from "../rules/prediction.ts";
-import { fileName, folderName, type LabelledSong } from "../rules/song.ts";
+import { fileName, folderName, type LibrarySong } from "../rules/song.ts";
 import { texts } from "../texts.ts";
 import { button, make, select, swatch } from "./dom.ts";
 import { clock, shareChart, strip } from "./timeline-chart.ts";
@@ -22,7 +22,7 @@ export interface SongActions {
  * @param open true to show the details at once
  */
 export function songItem(
-  labelled: LabelledSong, labels: readonly string[], actions: SongActions, open: boolean,
+  labelled: LibrarySong, labels: readonly string[], actions: SongActions, open: boolean,
 ): HTMLLIElement {
   const { song, prediction } = labelled;
   const folder = folderName(song.path);
@@ -55,7 +55,7 @@ function collapsible(
   return make("li", { "data-path": path }, element);
 }
 
-function confidence({ prediction, corrected }: LabelledSong): HTMLElement | null {
+function confidence({ prediction, corrected }: LibrarySong): HTMLElement | null {
   if (corrected !== null) return make("span", { class: "confidence" }, texts.song.byYou);
   if (!prediction) return null;
   return make("span", { class: "confidence" },
@@ -85,7 +85,7 @@ function details(prediction: SongPrediction, corrected: string | null): Node[] {
 }
 
 function correctionTools(
-  { song, prediction, corrected }: LabelledSong, labels: readonly string[], actions: SongActions,
+  { song, prediction, corrected }: LibrarySong, labels: readonly string[], actions: SongActions,
 ): HTMLElement {
   const predicted = prediction?.genre ?? texts.song.noPrediction;
   const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };

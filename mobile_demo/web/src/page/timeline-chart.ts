@@ -1,7 +1,7 @@
 /** Charts of a song's genres over time. */
 import { MAX_WINDOWS } from "../rules/constants.ts";
 import type { SongPrediction } from "../rules/prediction.ts";
-import { type Part, timeline, windowBounds, windowShares } from "../rules/timeline.ts";
+import { type TimelinePart, timeline, windowBounds, windowMeans } from "../rules/timeline.ts";
 import { texts } from "../texts.ts";
 import { colour } from "./dom.ts";
 
@@ -25,7 +25,7 @@ export function strip(prediction: SongPrediction): SVGSVGElement {
 export function shareChart(prediction: SongPrediction, bottom: number): SVGSVGElement {
   const { segments, secondsPerSegment, segmentProbabilities } = prediction;
   const bounds = windowBounds(segments, secondsPerSegment, MAX_WINDOWS);
-  const windows = windowShares(segmentProbabilities, bounds);
+  const windows = windowMeans(segmentProbabilities, bounds);
   const svg = canvas("shares", windows.length, prediction);
   const others = [...prediction.labels.keys()].filter((genre) => genre !== bottom);
   const tops = windows.map(() => 1); // y coordinates, downwards
@@ -45,7 +45,7 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-function drawnParts({ segmentProbabilities, secondsPerSegment }: SongPrediction): Part[] {
+function drawnParts({ segmentProbabilities, secondsPerSegment }: SongPrediction): TimelinePart[] {
   return timeline(segmentProbabilities, secondsPerSegment, MAX_WINDOWS);
 }
 

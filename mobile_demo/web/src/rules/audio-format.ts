@@ -133,7 +133,7 @@ function readMp4(file: Reader): AudioFormat | undefined {
     const channels = file.u16be(at + 36);
     const rate = file.u16be(at + 44);
     if (PROTECTED_CODECS.includes(codec)) {
-      throw new AudioError("it is protected against copying, so it cannot be decoded");
+      throw new AudioError("it is copy-protected and cannot be decoded");
     }
     if (codec === "mp4a") return { sampleRate: decodedAacRate(rate), channels };
     if (codec === "Opus") return { sampleRate: 48_000, channels };

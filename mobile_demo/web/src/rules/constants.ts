@@ -17,16 +17,16 @@ export const MIN_SONG_SECONDS = constants.min_song_seconds;
 export const UNCERTAIN = constants.uncertain;
 
 /** Number of genres in a prediction's `top`. */
-export const TOP_COUNT = constants.top_count;
+export const TOP_GENRES = constants.top_genres;
 
 /** Length of a timeline's windows, in seconds. */
 export const WINDOW_SECONDS = constants.timeline_window_seconds;
 
 /** Lead in mean probability that another genre needs in a window to start a new part. */
-export const LEAD = constants.timeline_lead;
+export const MIN_LEAD = constants.timeline_min_lead;
 
 /** Largest number of windows in a drawing of the timeline. */
 export const MAX_WINDOWS = constants.timeline_max_windows;
 
 /** Comment in a playlist's second line, before the hash of the lines that follow. */
-export const PLAYLIST_MARK = constants.playlist_mark;
+export const PLAYLIST_HASH_PREFIX = constants.playlist_hash_prefix;

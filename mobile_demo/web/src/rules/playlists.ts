@@ -4,8 +4,8 @@
  * The second line holds a hash of the lines that follow. By it, scan-library recognises an unchanged
  * playlist, whichever of the two programs wrote it.
  */
-import { PLAYLIST_MARK } from "./constants.ts";
-import { fileName, type LabelledSong } from "./song.ts";
+import { PLAYLIST_HASH_PREFIX } from "./constants.ts";
+import { fileName, type LibrarySong } from "./song.ts";
 import { rounded } from "./rounding.ts";
 import { printable } from "./text.ts";
 
@@ -26,7 +26,7 @@ export interface Playlists {
  *
  * @param root folder for the playlists, a common first part of the songs' paths, or ""
  */
-export async function makePlaylists(songs: Iterable<LabelledSong>, root: string): Promise<Playlists> {
+export async function makePlaylists(songs: Iterable<LibrarySong>, root: string): Promise<Playlists> {
   const entries = new Map<string, string>();
   const leftOut: string[] = [];
   for (const { song, prediction, genre } of songs) {
@@ -44,7 +44,7 @@ export async function makePlaylists(songs: Iterable<LabelledSong>, root: string)
   }
   const names = fileNames(entries.keys());
   const files = new Map<string, string>();
-  for (const [genre, body] of entries) files.set(names.get(genre)!, await withMark(body));
+  for (const [genre, body] of entries) files.set(names.get(genre)!, await withHash(body));
   return { files, leftOut };
 }
 
@@ -65,7 +65,7 @@ export function fileNames(genres: Iterable<string>): Map<string, string> {
 }
 
 /** Return the folder that contains all songs, or "" if there are several or none. */
-export function commonRoot(songs: Iterable<LabelledSong>): string {
+export function commonRoot(songs: Iterable<LibrarySong>): string {
   const roots = new Set<string>();
   for (const { song } of songs) {
     const slash = song.path.indexOf("/");
@@ -74,10 +74,10 @@ export function commonRoot(songs: Iterable<LabelledSong>): string {
   return roots.size === 1 ? [...roots][0]! : "";
 }
 
-async function withMark(body: string): Promise<string> {
+async function withHash(body: string): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
-  return `${HEADER}\n${PLAYLIST_MARK}${hex.join("").slice(0, 32)}\n${body}`;
+  return `${HEADER}\n${PLAYLIST_HASH_PREFIX}${hex.join("").slice(0, 32)}\n${body}`;
 }
 
 /** Add "./" to a path that a player would read as a comment ("#...") or an address ("word:..."). */

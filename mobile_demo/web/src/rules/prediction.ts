@@ -1,5 +1,5 @@
 /** Predict a song's genre from its segments, as pocketgenre/prediction.py. */
-import { TOP_COUNT, UNCERTAIN } from "./constants.ts";
+import { TOP_GENRES, UNCERTAIN } from "./constants.ts";
 
 /** "majority": each segment has one vote; "probability": the mean probability decides. */
 export type VoteRule = "majority" | "probability";
@@ -68,7 +68,7 @@ export function predictSong(
     confidence,
     probability,
     margin,
-    top: ranked.slice(0, TOP_COUNT).map(([genre, p]) => [labels[genre]!, p] as const),
+    top: ranked.slice(0, TOP_GENRES).map(([genre, p]) => [labels[genre]!, p] as const),
     votes,
     probabilities,
     labels,

@@ -23,11 +23,11 @@ export function audibleSegments(samples: Float32Array, card: ModelCard): Float32
   const invalid = samples.findIndex((sample) => !Number.isFinite(sample));
   const valid = invalid < 0 ? samples : samples.subarray(0, invalid);
   if (invalid >= 0 && valid.length < card.front_end.segment_samples) {
-    throw new AudioError("damaged: some samples are not numbers");
+    throw new AudioError("damaged: some samples are not finite");
   }
   const segments = cutSegments(valid, card);
   // The remainder after the last segment is not classified, so sound in it does not count.
-  if (segments.every(isSilent)) throw new AudioError("there is only silence in it");
+  if (segments.every(isSilent)) throw new AudioError("it holds only silence");
   return segments;
 }
 

@@ -1,14 +1,14 @@
 /** Write labelled songs as JSON and CSV, as pocketgenre/library/serialize.py. */
-import { TOP_COUNT } from "./constants.ts";
+import { TOP_GENRES } from "./constants.ts";
 import type { SongPrediction } from "./prediction.ts";
 import { rounded } from "./rounding.ts";
-import type { LabelledSong } from "./song.ts";
+import type { LibrarySong } from "./song.ts";
 import { timeline } from "./timeline.ts";
 
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 /** Return a JSON list with one line per song: the fields of scan-library, and `corrected`. */
-export function toJson(songs: Iterable<LabelledSong>): string {
+export function toJson(songs: Iterable<LibrarySong>): string {
   const lines = Array.from(songs, (song) => JSON.stringify(songFields(song)));
   return `[\n${lines.join(",\n")}\n]\n`;
 }
@@ -21,8 +21,8 @@ export function toJson(songs: Iterable<LabelledSong>): string {
  *
  * @param labels the model's genres, which have two columns each
  */
-export function toCsv(songs: Iterable<LabelledSong>, labels: readonly string[]): string {
-  const places = Array.from({ length: TOP_COUNT }, (_, i) => i + 1);
+export function toCsv(songs: Iterable<LibrarySong>, labels: readonly string[]): string {
+  const places = Array.from({ length: TOP_GENRES }, (_, i) => i + 1);
   const header = [
     ...["path", "genre", "confidence", "probability", "margin", "segments"],
     ...places.flatMap((place) => [`top${place}`, `top${place}_probability`]),
@@ -40,7 +40,7 @@ export function toCsv(songs: Iterable<LabelledSong>, labels: readonly string[]):
         cell(row.genre),
         ...[row.confidence, row.probability, row.margin, row.segments],
         ...top,
-        ...Array<null>(2 * TOP_COUNT - top.length).fill(null),
+        ...Array<null>(2 * TOP_GENRES - top.length).fill(null),
         ...labels.map((label) => row.votes?.[label] ?? null),
         ...labels.map((label) => row.probabilities?.[label] ?? null),
         cell(row.error),
@@ -52,7 +52,7 @@ export function toCsv(songs: Iterable<LabelledSong>, labels: readonly string[]):
 }
 
 /** Return the exported fields of a song, which docs/scan-library.md describes. */
-function songFields({ song, prediction, genre, corrected }: LabelledSong) {
+function songFields({ song, prediction, genre, corrected }: LibrarySong) {
   return {
     path: song.path,
     genre,
@@ -82,7 +82,7 @@ function predictionFields(prediction: SongPrediction) {
             start: rounded(part.start, 1),
             end: rounded(part.end, 1),
             genre: labels[part.genre]!,
-            shares: byLabel(part.shares.map((share) => rounded(share, 4))),
+            shares: byLabel(part.probabilities.map((p) => rounded(p, 4))),
           })),
   };
 }

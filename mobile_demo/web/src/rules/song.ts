@@ -1,4 +1,4 @@
-/** Songs as the page stores them, and songs with their prediction and correction. */
+/** Songs as the page stores them, and as it shows them with prediction and correction. */
 import { type LabelConfig, predictSong, type SongPrediction } from "./prediction.ts";
 
 /** The result of one model for one file. Installed pages hold it in their database: keep the keys. */
@@ -19,7 +19,7 @@ export interface Song {
   readonly probabilities: Float32Array | null;
 }
 
-export interface LabelledSong {
+export interface LibrarySong {
   readonly song: Song;
   readonly prediction: SongPrediction | null;
   /** The genre that the user chose, or null. */
@@ -39,7 +39,7 @@ export function labelSong(
   config: LabelConfig,
   secondsPerSegment: number,
   corrected: string | null,
-): LabelledSong {
+): LibrarySong {
   const { probabilities: values } = song;
   const prediction =
     values && predictSong({ values, width: labels.length }, labels, config, secondsPerSegment);

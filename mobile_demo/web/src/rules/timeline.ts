@@ -1,20 +1,20 @@
 /**
- * Divide a song into parts of one genre each, as pocketgenre/library/timeline.py.
+ * Divide a song into parts of one genre each, as pocketgenre/timeline.py.
  *
  * Float32 is used wherever NumPy uses it, so that both sides decide close cases alike.
  */
-import { LEAD, WINDOW_SECONDS } from "./constants.ts";
+import { MIN_LEAD, WINDOW_SECONDS } from "./constants.ts";
 import { argmax, segmentCount, type SegmentProbabilities } from "./prediction.ts";
 
 /** A part of a song with one genre. */
-export interface Part {
+export interface TimelinePart {
   /** In seconds. */
   readonly start: number;
   readonly end: number;
   /** Index into the model's labels. */
   readonly genre: number;
   /** Mean probability of each genre. */
-  readonly shares: readonly number[];
+  readonly probabilities: readonly number[];
 }
 
 /**
@@ -34,37 +34,37 @@ export function windowBounds(segments: number, secondsPerSegment: number, maxWin
 }
 
 /** Compute the mean probability of each genre in each window. */
-export function windowShares(table: SegmentProbabilities, bounds: readonly number[]): Float32Array[] {
-  return bounds.slice(1).map((end, i) => meanRow(table, bounds[i]!, end));
+export function windowMeans(table: SegmentProbabilities, bounds: readonly number[]): Float32Array[] {
+  return bounds.slice(1).map((end, i) => segmentMean(table, bounds[i]!, end));
 }
 
 /** Return the parts of a song; a song that keeps its genre has one. */
 export function timeline(
   table: SegmentProbabilities, secondsPerSegment: number, maxWindows?: number,
-): Part[] {
+): TimelinePart[] {
   const bounds = windowBounds(segmentCount(table), secondsPerSegment, maxWindows);
-  const shares = windowShares(table, bounds);
-  let current = argmax(shares[0]!);
+  const means = windowMeans(table, bounds);
+  let current = argmax(means[0]!);
   const starts = [{ genre: current, segment: 0 }];
-  shares.forEach((row, window) => {
+  means.forEach((row, window) => {
     const best = argmax(row);
-    if (window === 0 || Math.fround(row[best]! - row[current]!) < Math.fround(LEAD)) return;
+    if (window === 0 || Math.fround(row[best]! - row[current]!) < Math.fround(MIN_LEAD)) return;
     current = best;
     starts.push({ genre: best, segment: bounds[window]! });
   });
   return starts.map(({ genre, segment }, i) => {
     const end = starts[i + 1]?.segment ?? segmentCount(table);
-    const row = meanRow(table, segment, end);
+    const row = segmentMean(table, segment, end);
     return {
       start: segment * secondsPerSegment,
       end: end * secondsPerSegment,
       genre,
-      shares: Array.from(row),
+      probabilities: Array.from(row),
     };
   });
 }
 
-function meanRow(table: SegmentProbabilities, start: number, end: number): Float32Array {
+function segmentMean(table: SegmentProbabilities, start: number, end: number): Float32Array {
   const sums = new Float32Array(table.width);
   for (let i = start * table.width; i < end * table.width; i++) {
     sums[i % table.width]! += table.values[i]!;
