@@ -4,37 +4,46 @@ from pathlib import Path
 
 import pytest
 
-from pocketgenre.demo.__main__ import demo
+from pocketgenre.demo import __main__ as demo_command
 from tests.conftest import Command, write_tone
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a"}
 
 
 @pytest.mark.parametrize("music", ["{empty}", "/no/such/folder", "~nosuchuser/Music"])
 def test_folder_without_music_scans_synthetic_songs(
-    tmp_path: Path, music: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    music: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    scanned: list[Path] = []
+
+    def record_scan(folder: Path, catalog: Path) -> None:
+        assert not catalog.is_relative_to(folder)
+        scanned.extend(folder.iterdir())
+
+    monkeypatch.setattr(demo_command, "scan_library", record_scan)
     folder = music.format(empty=tmp_path)
-    demo(folder)
-    captured = capsys.readouterr()
-    assert folder in captured.err
-    check_synthetic_scan(captured.out, captured.err)
+    demo_command.demo(folder)
+    message = capsys.readouterr().err
+    assert folder in message
+    assert "SYNTHETIC" in message
+    assert sorted(path.suffix for path in scanned) == sorted(SUFFIXES)
 
 
 def test_demo_command_without_folder(run_command: Command) -> None:
     result = run_command("pocketgenre.demo.__main__")
     assert result.returncode == 0
-    check_synthetic_scan(result.stdout, result.stderr)
-
-
-def check_synthetic_scan(stdout: str, stderr: str) -> None:
-    assert "SYNTHETIC" in stderr
-    for ending in ("wav", "flac", "ogg", "mp3", "m4a"):
-        assert f".{ending}" in stdout
-    assert "5 of 5 songs labelled" in stdout
+    assert "SYNTHETIC" in result.stderr
+    for suffix in SUFFIXES:
+        assert suffix in result.stdout
+    assert "5 of 5 songs labelled" in result.stdout
 
 
 def test_folder_with_music_is_scanned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tone(tmp_path / "my song.wav")
-    demo(str(tmp_path))
+    demo_command.demo(str(tmp_path))
     captured = capsys.readouterr()
     assert "my song.wav" in captured.out
     assert "SYNTHETIC" not in captured.err

@@ -28,38 +28,39 @@ def write_copies(folder: Path, count: int, seconds: float) -> list[Path]:
 @pytest.fixture
 def long_songs(tmp_path: Path) -> list[Path]:
     """Write twelve songs that are long enough for a test to act during one."""
-    return write_copies(tmp_path, 12, 60.0)
+    return write_copies(tmp_path, 12, 30.0)
 
 
 def test_scan_pauses_resumes_and_stops(phone: Phone, tmp_path: Path) -> None:
-    files = write_copies(tmp_path, 40, 6.5)
+    files = write_copies(tmp_path, 24, 6.5)
+    phone.start_scan(files)
     started = time.monotonic()
-    phone.start_scan(files, songs=2)
-    two_songs_ms = 1_000 * (time.monotonic() - started)
+    phone.wait_for_progress(4)
+    three_songs_ms = 1_000 * (time.monotonic() - started)
     phone.press("Pause")
     phone.page.get_by_role("heading", name="Paused").wait_for()
-    phone.page.wait_for_timeout(two_songs_ms)  # the song in progress ends
+    phone.page.wait_for_timeout(three_songs_ms)  # the song in progress ends
     paused_at = len(phone.songs())
-    phone.page.wait_for_timeout(two_songs_ms)
-    assert len(phone.songs()) == paused_at < 40
+    phone.page.wait_for_timeout(2 * three_songs_ms)
+    assert len(phone.songs()) == paused_at < 24
     phone.press("Continue")
     phone.wait_for_progress(paused_at + 1)
     phone.press("Stop")
     phone.wait_for_text("Stopped after")
     phone.page.get_by_role("button", name="more song").click()
     phone.wait_until_done()
-    assert len(phone.songs()) == 40
+    assert len(phone.songs()) == 24
 
 
 def test_killed_browser_resumes_scan(browser: Browser, server: PageServer, tmp_path: Path) -> None:
-    files = write_copies(tmp_path, 40, 6.5)
+    files = write_copies(tmp_path, 30, 6.5)
     profile = tmp_path / "profile"
     with Phone(browser, server, profile) as phone:
-        phone.start_scan(files, songs=5)
+        phone.start_scan(files, songs=4)
         kill_browser(profile)
     with Phone(browser, server, profile) as phone:
         before = phone.songs()
-        assert 5 <= len(before) < len(files)
+        assert 4 <= len(before) < len(files)
         phone.choose_files(files)
         phone.wait_for_text(f"Done: {len(files) - len(before)} songs scanned")
         assert len(phone.songs()) == len(files)
@@ -172,7 +173,7 @@ def test_screen_stays_on_during_scan(phone: Phone, long_songs: list[Path]) -> No
 @pytest.fixture
 def scanning(phone: Phone, tmp_path: Path) -> Phone:
     """Start a long scan, and wait until some songs are listed."""
-    phone.choose_files(write_copies(tmp_path, 40, 40.0))
+    phone.choose_files(write_copies(tmp_path, 48, 20.0))
     phone.page.wait_for_function(f"() => {LISTED} >= 2")
     return phone
 
