@@ -122,7 +122,7 @@ export class App {
     this.tasks.runIfIdle(async (stop) => {
       this.showMessage("");
       const selection = await select();
-      await this.loaded; // the stored songs must be known, so that they are not scanned again
+      await this.loaded; // otherwise stored songs would be scanned again
       if (stop.aborted) return this.showMessage("");
       if (!selection) return;
       const { files, unreadable, folder } = selection;
