@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.audio.segments import cut_segments
+from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.library.discovery import is_song_name
