@@ -1,1 +1,1 @@
-"""Speed as ratios: each figure against something run beside it, in one run."""
+"""Measure speed as ratios: each figure and its baseline are measured in the same run."""

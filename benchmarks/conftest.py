@@ -1,4 +1,4 @@
-"""Music for the benchmarks: the same three minutes in the formats that phones hold."""
+"""Music for the benchmarks, in the formats of phones."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ SECONDS = 60
 
 @pytest.fixture(scope="session")
 def phone_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """One minute of dense stereo sound as MP3, M4A, Ogg Vorbis and FLAC."""
+    """Write one minute of dense stereo sound as MP3, M4A, Ogg Vorbis and FLAC."""
     rng = np.random.default_rng(1)
     t = np.arange(SECONDS * RATE) / RATE
     tones = sum(np.sin(2 * np.pi * hz * t) / n for n, hz in enumerate((110, 331, 777, 2_093), 1))
-    # Brown noise, swelling: as dense for an encoder as music, where pure tones are not.
-    hiss = np.cumsum(rng.normal(size=(len(t), 2)), axis=0)
-    hiss -= np.linspace(hiss[0], hiss[-1], len(t))
-    grain = rng.normal(size=(len(t), 2)) * (0.02 + 0.1 * np.exp(-6 * (t % 0.5)))[:, np.newaxis]
-    samples = 0.1 * tones[:, np.newaxis] + 0.2 * hiss / np.abs(hiss).max() + grain
+    # Brown noise and bursts: as complex for an encoder as music, unlike pure tones.
+    noise = np.cumsum(rng.normal(size=(len(t), 2)), axis=0)
+    noise -= np.linspace(noise[0], noise[-1], len(t))
+    bursts = rng.normal(size=(len(t), 2)) * (0.02 + 0.1 * np.exp(-6 * (t % 0.5)))[:, np.newaxis]
+    samples = 0.1 * tones[:, np.newaxis] + 0.2 * noise / np.abs(noise).max() + bursts
     samples = (0.8 * samples / np.abs(samples).max()).astype(np.float32)
     folder = tmp_path_factory.mktemp("phone")
-    files = [folder / f"song.{ending}" for ending in ("mp3", "m4a", "ogg", "flac")]
+    files = [folder / f"song.{suffix}" for suffix in ("mp3", "m4a", "ogg", "flac")]
     for path in files:
         (write_aac if path.suffix == ".m4a" else write_audio)(path, samples, RATE)
     return files

@@ -1,12 +1,12 @@
-"""MFCC of one segment, beside the libraries that compute them."""
+"""Compare the MFCC of one segment with other libraries, and with the cost of the network."""
 
 import numpy as np
 import pytest
 
-from pocketgenre.classifier import Classifier
 from pocketgenre.features import compute_features
 from pocketgenre.features.mfcc import mfcc
 from pocketgenre.models.pretrained import PRETRAINED
+from pocketgenre.models.tflite_model import TFLiteModel
 
 GROUP = "MFCC of one 3 s segment"
 RATE, N_FFT, HOP, BANDS, COEFFICIENTS = 22_050, 2048, 512, 128, 13
@@ -27,7 +27,7 @@ def test_librosa(benchmark, segment: np.ndarray) -> None:
 
 
 @pytest.mark.benchmark(group=GROUP)
-def test_ours(benchmark, segment: np.ndarray) -> None:
+def test_pocketgenre(benchmark, segment: np.ndarray) -> None:
     benchmark(mfcc, segment)
 
 
@@ -44,11 +44,11 @@ def test_essentia(benchmark, segment: np.ndarray) -> None:
         numberCoefficients=COEFFICIENTS,
     )
 
-    def whole_segment() -> list[np.ndarray]:
+    def compute() -> list[np.ndarray]:
         frames = essentia.FrameGenerator(segment, frameSize=N_FFT, hopSize=HOP)
         return [coefficients(spectrum(window(frame)))[1] for frame in frames]
 
-    benchmark(whole_segment)
+    benchmark(compute)
 
 
 @pytest.mark.benchmark(group=GROUP)
@@ -60,14 +60,14 @@ def test_python_speech_features(benchmark, segment: np.ndarray) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.benchmark(group="What a segment costs")
+@pytest.mark.benchmark(group="Features and network of one segment")
 @pytest.mark.parametrize("model", PRETRAINED)
-@pytest.mark.parametrize("part", ["features", "network"])
-def test_part(benchmark, segment: np.ndarray, model: str, part: str) -> None:
-    classifier = Classifier.load(PRETRAINED[model])
-    feature_config = classifier.card.feature_config
-    samples = segment[: feature_config.segment_samples]
-    if part == "features":
-        benchmark(compute_features, samples, feature_config)
+@pytest.mark.parametrize("step", ["features", "network"])
+def test_step(benchmark, segment: np.ndarray, model: str, step: str) -> None:
+    tflite_model = TFLiteModel.load(PRETRAINED[model])
+    config = tflite_model.card.feature_config
+    samples = segment[: config.segment_samples]
+    if step == "features":
+        benchmark(compute_features, samples, config)
     else:
-        benchmark(classifier.predict, compute_features(samples, feature_config)[np.newaxis])
+        benchmark(tflite_model.predict, compute_features(samples, config)[np.newaxis])

@@ -1,4 +1,4 @@
-"""Feeding from disk against everything in memory, and the memory that it needs at two sizes."""
+"""Compare training from disk with training in memory, and its memory at two sizes."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ GENRES = ("jazz", "metal", "pop")
 
 
 def write_dataset(folder: Path, segments: int) -> Dataset:
-    """Random features, 50 segments a song."""
+    """Write random features, 50 segments per song."""
     rng = np.random.default_rng(0)
     folder.mkdir()
     songs, parts = [], []
@@ -36,7 +36,7 @@ def gtzan_sized(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write_dataset(tmp_path_factory.mktemp("features") / "data", 10_000)
 
 
-def compiled(dataset: Dataset):
+def compiled_cnn(dataset: Dataset):
     import keras
 
     from pocketgenre.training.models.networks import build_network
@@ -49,27 +49,27 @@ def compiled(dataset: Dataset):
 
 
 @pytest.mark.benchmark(group="One epoch of the CNN over 10,000 segments")
-def test_bare_fit_on_arrays_in_memory(benchmark, gtzan_sized: Dataset) -> None:
-    model = compiled(gtzan_sized)
+def test_fit_on_arrays_in_memory(benchmark, gtzan_sized: Dataset) -> None:
+    model = compiled_cnn(gtzan_sized)
     x, y = np.array(gtzan_sized.features), gtzan_sized.segment_targets
     model.fit(x, y, batch_size=32, verbose=0)
     benchmark.pedantic(lambda: model.fit(x, y, batch_size=32, verbose=0), rounds=5)
 
 
 @pytest.mark.benchmark(group="One epoch of the CNN over 10,000 segments")
-def test_fed_from_disk_with_a_checkpoint_an_epoch(
+def test_batches_from_disk_with_checkpoints(
     benchmark, gtzan_sized: Dataset, tmp_path: Path
 ) -> None:
     from pocketgenre.training.data.batches import training_batches
     from pocketgenre.training.models.checkpoints import Checkpoints
 
-    model = compiled(gtzan_sized)
-    everything = np.arange(len(gtzan_sized.segment_songs))
-    steps = -(-len(everything) // 32)
+    model = compiled_cnn(gtzan_sized)
+    segments = np.arange(len(gtzan_sized.segment_songs))
+    steps = -(-len(segments) // 32)
 
     def epoch() -> None:
         model.fit(
-            training_batches(gtzan_sized, everything, 32, seed=1),
+            training_batches(gtzan_sized, segments, 32, seed=1),
             steps_per_epoch=steps,
             callbacks=[Checkpoints(tmp_path, {}, 0, lambda _: None)],
             shuffle=False,
@@ -80,20 +80,22 @@ def test_fed_from_disk_with_a_checkpoint_an_epoch(
     benchmark.pedantic(epoch, rounds=5)
 
 
-@pytest.mark.benchmark(group="Memory of train-model, one epoch, by its features on disk")
+@pytest.mark.benchmark(
+    group="Memory: peak of train-model in one epoch, by the size of the features"
+)
 @pytest.mark.parametrize("segments", [5_000, 100_000], ids=["32 MB", "644 MB"])
 def test_train_model(benchmark, tmp_path: Path, segments: int) -> None:
-    """Anonymous memory, since mapped features are the system's cache and not ours."""
+    """Measure anonymous memory, since mapped features belong to the system's cache."""
     write_dataset(tmp_path / "data", segments)
     code = (
         "import threading, time\n"
         "peak = [0]\n"
-        "def watch():\n"
+        "def measure():\n"
         "    while True:\n"
         "        text = open('/proc/self/status').read()\n"
         "        peak[0] = max(peak[0], int(text.split('RssAnon:')[1].split()[0]))\n"
         "        time.sleep(0.05)\n"
-        "threading.Thread(target=watch, daemon=True).start()\n"
+        "threading.Thread(target=measure, daemon=True).start()\n"
         "from pocketgenre.training.cli.train_model import train_model, run\n"
         "try: run(train_model)\n"
         "finally: print(peak[0])\n"

@@ -1,4 +1,4 @@
-"""Google's YAMNet as a phone developer would use it for genres: its ten outputs, and a vote."""
+"""Classify genres with Google's YAMNet: its ten genre outputs and a majority vote."""
 
 import csv
 from pathlib import Path
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[2] / "shared" / "models"
 MODEL = FOLDER / "yamnet.tflite"
 SAMPLE_RATE = 16_000
 WINDOW = 15_600  # samples
-ROWS = {
+OUTPUTS = {
     "blues": 246,
     "classical": 232,
     "country": 224,
@@ -26,25 +26,29 @@ ROWS = {
     "reggae": 223,
     "rock": 214,
 }
-"""Genre to the position of YAMNet's class of that name."""
+"""Genre to the index of YAMNet's output of that name."""
 
 
-class Yamnet:
+class YAMNet:
     """YAMNet on LiteRT, one thread."""
 
     def __init__(self) -> None:
         self._interpreter = create_interpreter(MODEL.read_bytes())
-        given = self._interpreter.get_input_details()[0]
-        self._input, self._shape = given["index"], tuple(given["shape"])
+        details = self._interpreter.get_input_details()[0]
+        self._input, self._shape = details["index"], tuple(details["shape"])
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of the ten genres for each window, float32 [shape=(windows, 10)].
+        """Compute the scores of the ten genres for each window.
 
         Parameters
         ----------
-        samples : float32 [shape=(n,)] at 16 kHz; a shorter last window is left out, unless
-            it is the only one
+        samples : float32 [shape=(n,)]
+            mono audio at 16 kHz; a shorter last window is left out, unless it is the only one
+
+        Returns
+        -------
+        float32 [shape=(windows, 10)]
         """
         padded = np.pad(samples, (0, max(0, WINDOW - len(samples))))
         rows = []
@@ -52,26 +56,28 @@ class Yamnet:
             window = padded[start : start + WINDOW]
             self._interpreter.set_tensor(self._input, window.reshape(self._shape))
             self._interpreter.invoke()
-            rows.append(self._interpreter.get_tensor(self._output).reshape(-1)[list(ROWS.values())])
+            rows.append(
+                self._interpreter.get_tensor(self._output).reshape(-1)[list(OUTPUTS.values())]
+            )
         return np.stack(rows)
 
-    def genre(self, path: Path) -> str:
-        """The genre that most windows of a song score highest."""
+    def classify(self, path: Path) -> str:
+        """Predict the genre of a song by a majority vote of its windows."""
         samples = np.concatenate(list(stream_mono(path, SAMPLE_RATE)))
-        votes = np.bincount(self.scores(samples).argmax(axis=1), minlength=len(ROWS))
-        return list(ROWS)[int(votes.argmax())]
+        votes = np.bincount(self.scores(samples).argmax(axis=1), minlength=len(OUTPUTS))
+        return list(OUTPUTS)[int(votes.argmax())]
 
 
 def song_accuracy(gtzan: Path) -> float:
-    """Share of the songs of a GTZAN folder (``index.csv``, ``audio/``) that it labels right."""
-    yamnet = Yamnet()
+    """Compute YAMNet's accuracy on the songs of a GTZAN folder (``index.csv``, ``audio/``)."""
+    yamnet = YAMNet()
     with open(gtzan / "index.csv", newline="", encoding="utf-8") as file:
         songs = list(csv.DictReader(file))
-    right = [yamnet.genre(gtzan / song["path"]) == song["genre"] for song in songs]
-    return float(np.mean(right))
+    correct = [yamnet.classify(gtzan / song["path"]) == song["genre"] for song in songs]
+    return float(np.mean(correct))
 
 
 def to_16k(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Samples at YAMNet's rate."""
+    """Resample to YAMNet's sample rate."""
     resampled: NDArray[np.float32] = soxr.resample(samples, rate, SAMPLE_RATE)
     return resampled

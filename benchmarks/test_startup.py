@@ -1,4 +1,4 @@
-"""How long it takes until a command says something, and what it needs of the memory."""
+"""Measure the start of each command, and the memory of a scan."""
 
 import os
 import subprocess
@@ -13,8 +13,8 @@ from pocketgenre.demo.synthetic import write_audio
 from tests.conftest import REPOSITORY
 
 SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
-START = "Start of each command (--help), beside Python's own"
-FIRST = "From the command to the label of one song of 3 s, beside Python's own start"
+START = "Start of each command (--help) and of Python"
+FIRST_LABEL = "Time from the command to the label of one song of 3 s"
 
 
 def run(*command: object) -> None:
@@ -22,13 +22,13 @@ def run(*command: object) -> None:
 
 
 @pytest.mark.benchmark(group=START)
-def test_python_itself(benchmark) -> None:
+def test_python(benchmark) -> None:
     benchmark.pedantic(run, [sys.executable, "-c", "pass"], rounds=10)
 
 
 @pytest.mark.benchmark(group=START)
 @pytest.mark.parametrize("command", SCRIPTS)
-def test_help_of(benchmark, command: str) -> None:
+def test_help(benchmark, command: str) -> None:
     module = SCRIPTS[command].partition(":")[0]
     benchmark.pedantic(run, [sys.executable, "-m", module, "--help"], rounds=5, warmup_rounds=1)
 
@@ -41,26 +41,26 @@ def one_song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.benchmark(group=FIRST)
-def test_python_alone(benchmark) -> None:
+@pytest.mark.benchmark(group=FIRST_LABEL)
+def test_python_start(benchmark) -> None:
     benchmark.pedantic(run, [sys.executable, "-c", "pass"], rounds=10)
 
 
-@pytest.mark.benchmark(group=FIRST)
+@pytest.mark.benchmark(group=FIRST_LABEL)
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("model", ["standard", "best"])
-def test_scan_by(benchmark, one_song: Path, model: str, workers: int) -> None:
+def test_scan(benchmark, one_song: Path, model: str, workers: int) -> None:
     module = "pocketgenre.cli.scan_library"
     command = [sys.executable, "-m", module, one_song, "--catalog", ":memory:"]
     options = ["--model", model, "--workers", workers]
     benchmark.pedantic(run, [*command, *options], rounds=10, warmup_rounds=1)
 
 
-@pytest.mark.benchmark(group="Memory of scan-library on a minute of music, at its peak")
+@pytest.mark.benchmark(group="Memory: peak of scan-library on a minute of music")
 @pytest.mark.parametrize("model", ["standard", "best"])
-def test_scan_with(benchmark, phone_files: list[Path], model: str) -> None:
-    """In one process, which is what a worker needs and what its parent does."""
-    # Not by getrusage: its peak includes what the process was forked from.
+def test_scan_memory(benchmark, phone_files: list[Path], model: str) -> None:
+    """Scan in one process, which needs the memory of a worker and of its parent."""
+    # Not getrusage: its peak includes the process that this one was forked from.
     code = (
         "from pathlib import Path\n"
         "from pocketgenre.cli.scan_library import run, scan_library\n"

@@ -1,4 +1,4 @@
-"""A scan beside decoding alone, and beside what people write by hand."""
+"""Compare scans with decoding only, and with a script of librosa and Keras."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,22 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketgenre import GenreClassifier
 from pocketgenre.audio.decoding import stream_mono
-from pocketgenre.classifier import Classifier
 from pocketgenre.models.pretrained import PRETRAINED
 
 RATE = 22_050
-ALONE = "A minute each of MP3, M4A, Ogg Vorbis and FLAC: a scan beside decoding alone"
-SCRIPT = "A minute each of MP3, Ogg Vorbis and FLAC: a scan beside a script"
+DECODING = "Scan and decoding only: a minute each of MP3, M4A, Ogg Vorbis and FLAC"
+SCRIPT = "Scan and a script: a minute each of MP3, Ogg Vorbis and FLAC"
 
 
-def ours(path: Path) -> None:
+def pocketgenre(path: Path) -> None:
+    """Decode and resample as a scan does."""
     for _ in stream_mono(path, RATE):
         pass
 
 
 def libsndfile_and_soxr(path: Path) -> None:
-    """The whole file at once; PyAV decodes the M4A, which libsndfile doesn't read."""
+    """Decode whole files; PyAV decodes M4A, which libsndfile can't read."""
     import av
     import soundfile
     import soxr
@@ -37,7 +38,7 @@ def libsndfile_and_soxr(path: Path) -> None:
 
 
 def pyav(path: Path) -> None:
-    """PyAV for all of it, resampling too."""
+    """Decode and resample with PyAV only."""
     import av
 
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
@@ -47,31 +48,33 @@ def pyav(path: Path) -> None:
                 converted.to_ndarray()
 
 
-@pytest.mark.benchmark(group=ALONE, min_rounds=15)
-@pytest.mark.parametrize("decode", [ours, libsndfile_and_soxr, pyav], ids=lambda d: d.__name__)
+@pytest.mark.benchmark(group=DECODING, min_rounds=15)
+@pytest.mark.parametrize(
+    "decode", [pocketgenre, libsndfile_and_soxr, pyav], ids=lambda d: d.__name__
+)
 def test_decode_and_resample(
     benchmark, phone_files: list[Path], decode: Callable[[Path], None]
 ) -> None:
     benchmark(lambda: [decode(path) for path in phone_files])
 
 
-@pytest.mark.benchmark(group=ALONE, min_rounds=15)
+@pytest.mark.benchmark(group=DECODING, min_rounds=15)
 @pytest.mark.parametrize("model", PRETRAINED)
 def test_scan(benchmark, phone_files: list[Path], model: str) -> None:
-    classifier = Classifier.load(PRETRAINED[model])
-    benchmark(lambda: [classifier.label(path) for path in phone_files])
+    classifier = GenreClassifier(model)
+    benchmark(lambda: [classifier.classify(path) for path in phone_files])
 
 
 @pytest.mark.benchmark(group=SCRIPT)
-def test_librosa_and_keras_by_hand(benchmark, phone_files: list[Path]) -> None:
-    """What the published scripts do, each song's segments in one batch, Keras loaded before."""
+def test_librosa_and_keras(benchmark, phone_files: list[Path]) -> None:
+    """Classify as published scripts do; each song's segments in one batch, Keras already loaded."""
     import librosa
 
     from pocketgenre.training.models.networks import build_network
 
     network = build_network("cnn", (130, 13), 10, np.zeros(13), np.ones(13))
 
-    def label(path: Path) -> int:
+    def classify(path: Path) -> int:
         samples, _ = librosa.load(path, sr=RATE)
         segments = samples[: len(samples) // 66_150 * 66_150].reshape(-1, 66_150)
         features = [
@@ -81,14 +84,14 @@ def test_librosa_and_keras_by_hand(benchmark, phone_files: list[Path]) -> None:
         genres = network.predict(np.array(features), verbose=0).argmax(axis=1)
         return int(np.bincount(genres).argmax())
 
-    files = [path for path in phone_files if path.suffix != ".m4a"]  # which librosa can't read
-    label(files[0])
-    benchmark(lambda: [label(path) for path in files])
+    files = [path for path in phone_files if path.suffix != ".m4a"]  # librosa can't read M4A
+    classify(files[0])
+    benchmark(lambda: [classify(path) for path in files])
 
 
 @pytest.mark.benchmark(group=SCRIPT)
 @pytest.mark.parametrize("model", PRETRAINED)
-def test_scan_of_the_same(benchmark, phone_files: list[Path], model: str) -> None:
-    classifier = Classifier.load(PRETRAINED[model])
+def test_scan_without_m4a(benchmark, phone_files: list[Path], model: str) -> None:
+    classifier = GenreClassifier(model)
     files = [path for path in phone_files if path.suffix != ".m4a"]
-    benchmark(lambda: [classifier.label(path) for path in files])
+    benchmark(lambda: [classifier.classify(path) for path in files])
