@@ -1,6 +1,5 @@
 """``prepare-dataset``: compute the features of labelled music."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.storage import open_store
 
 _SONGS_PER_SHARD = 256
+_MAX_SEGMENT_SECONDS = 600
 _PARAMETERS = "Feature parameters"
 
 
@@ -96,8 +96,8 @@ def prepare_dataset(
     spectra: Annotated[
         bool,
         typer.Option(
-            "--spectra", help="Keep the mel spectra of whole songs too, for train-model --model"
-            " residual.",
+            "--spectra",
+            help="Keep the mel spectra of whole songs too, for train-model --model residual.",
         ),
     ] = False,
     mfcc_songs: Annotated[
@@ -182,13 +182,18 @@ def _feature_config(
     default = feature_kind(kind).default
     if n_mfcc is not None and "n_mfcc" not in feature_kind(kind).parameters:
         raise DataError(f"--n-mfcc requires --features mfcc; {kind} has no MFCC.")
+    config = replace(
+        default,
+        sample_rate=default.sample_rate if sample_rate is None else sample_rate,
+        n_mfcc=default.n_mfcc if n_mfcc is None else n_mfcc,
+        n_mels=default.n_mels if n_mels is None else n_mels,
+    )
     seconds = default.segment_seconds if segment_seconds is None else segment_seconds
-    if not 0 < seconds < math.inf:
-        raise DataError(f"--segment-seconds must be a positive number, not {seconds}.")
-    options = {"sample_rate": sample_rate, "n_mfcc": n_mfcc, "n_mels": n_mels}
-    given = {name: value for name, value in options.items() if value is not None}
-    rate = given.get("sample_rate", default.sample_rate)
-    return replace(default, segment_samples=round(seconds * rate), **given)
+    if not 0 < seconds <= _MAX_SEGMENT_SECONDS:
+        raise DataError(
+            f"--segment-seconds must be positive and at most {_MAX_SEGMENT_SECONDS}, not {seconds}."
+        )
+    return replace(config, segment_samples=round(seconds * config.sample_rate))
 
 
 def _progress_tasks(bar: Progress) -> Callable[[str, int, int], None]:

@@ -106,7 +106,9 @@ class Dataset:
         try:
             array: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="r")
         except (OSError, ValueError, TypeError, OverflowError, TokenError) as error:
-            raise DataError(f"{path} cannot be read: {error}; prepare the data set again.") from error
+            raise DataError(
+                f"{path} cannot be read: {error}; prepare the data set again."
+            ) from error
         expected = (int(self.segment_counts.sum()), *self.feature_config.shape)
         if array.shape != expected or array.dtype != np.float32:
             raise DataError(

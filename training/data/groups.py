@@ -25,7 +25,7 @@ Edge = tuple[int, int]
 def group_songs(
     songs: Sequence[LabelledSong], duplicates: Iterable[tuple[str, str]] = ()
 ) -> list[LabelledSong]:
-    """Number the groups of songs that share an artist or are duplicates, directly or indirectly.
+    """Put songs that share an artist or are duplicates in one group, directly or indirectly.
 
     Parameters
     ----------

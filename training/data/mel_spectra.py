@@ -39,8 +39,8 @@ def save_spectra(dataset: Dataset, spectrum_files: Sequence[Path]) -> None:
     temporary = dataset.folder / "spectra.part"
     shape = (sum(counts), dataset.feature_config.n_mels)
     spectra = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-    for file, stop, count in zip(spectrum_files, np.cumsum(counts), counts, strict=True):
-        spectra[stop - count : stop] = np.load(file)
+    for path, stop, count in zip(spectrum_files, np.cumsum(counts), counts, strict=True):
+        spectra[stop - count : stop] = np.load(path)
     spectra.flush()
     del spectra
     temporary.replace(dataset.folder / SPECTRA_ARRAY)

@@ -95,9 +95,7 @@ def read_mfcc_songs(
     if not frames.shape[:1] == (len(names),) == (len(genres),) == (len(artists),):
         raise DataError(f"{path} must have mfcc, song, genre and artist of equal length.")
     if frames.ndim != 3 or frames.shape[2] != expected or not np.isfinite(frames).all():
-        raise DataError(
-            f"{path} must have finite mfcc of the shape (songs, frames, {expected})."
-        )
+        raise DataError(f"{path} must have finite mfcc of the shape (songs, frames, {expected}).")
     unknown = sorted(set(genres) - set(dataset.labels))
     if unknown:
         raise DataError(f"{path} has genres that the data set lacks: {', '.join(unknown)}.")

@@ -128,9 +128,7 @@ def read_duplicates(path: Path) -> list[tuple[str, str]]:
         text = line.partition("#")[0].strip()
         names = [name.strip() for name in text.split("\t")] if "\t" in text else text.split()
         if names and len(names) != 2:
-            raise DataError(
-                f"{path}: the line {line!r} must contain two names separated by a tab."
-            )
+            raise DataError(f"{path}: the line {line!r} must contain two names separated by a tab.")
         if names:
             pairs.append((names[0], names[1]))
     return pairs
