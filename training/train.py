@@ -21,11 +21,11 @@ from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import (
     PROTOCOLS,
     Split,
+    hold_out_folds,
     hold_out_validation,
     leave_out_songs,
     require_all_genres,
     split_segments,
-    hold_out_folds,
 )
 from pocketgenre.training.evaluation.metrics import compute_metrics
 from pocketgenre.training.models.checkpoints import History, save_network

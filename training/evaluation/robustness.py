@@ -13,9 +13,9 @@ from pocketgenre.prediction import predict_song
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import (
     FloatArray,
-    split_into_segments,
     librosa_features,
     song_samples,
+    split_into_segments,
 )
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
