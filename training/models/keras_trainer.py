@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
-from pocketgenre.training.data.batches import judging_batches, training_batches
+from pocketgenre.training.data.batches import evaluation_batches, training_batches
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.sharded_batches import epoch_steps, shard_batches
+from pocketgenre.training.data.sharded_batches import epoch_steps, sharded_training_batches
 from pocketgenre.training.data.splits import Split
 from pocketgenre.training.models.checkpoints import (
     Checkpoints,
@@ -85,7 +85,7 @@ def fit_network(
         return load_best(scratch), history
     model.fit(
         _batches(config, dataset, split, placement, done),
-        validation_data=judging_batches(dataset, split.validation)
+        validation_data=evaluation_batches(dataset, split.validation)
         if len(split.validation)
         else None,
         steps_per_epoch=steps,
@@ -107,7 +107,7 @@ def _batches(
     """What is learned from, by epoch from the number ``done``; of shards, this host's share."""
     order = (split.train, config.batch_size, config.seed, done)
     if dataset.shards:
-        return shard_batches(dataset, *order, placement.host, placement.hosts)
+        return sharded_training_batches(dataset, *order, placement.host, placement.hosts)
     return training_batches(dataset, *order)
 
 
@@ -134,7 +134,7 @@ def _fit_pretrained(
 def predict(model: keras.Model, dataset: Dataset, segments: IntArray) -> NDArray[np.float32]:
     """Genre probabilities of segments, float32 [shape=(n, genres)]."""
     probabilities: NDArray[np.float32] = model.predict(
-        judging_batches(dataset, segments), verbose=0
+        evaluation_batches(dataset, segments), verbose=0
     )
     return probabilities
 

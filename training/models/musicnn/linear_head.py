@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from pocketgenre.training.data.batches import judging_batches
+from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
@@ -69,7 +69,7 @@ def build_classifier(
     listener = keras.Model(inputs, features, name=LISTENER)
     listener.trainable = False
     heard = keras.Sequential([keras.Input(shape), standardize, listener]).predict(
-        judging_batches(dataset, segments), verbose=0
+        evaluation_batches(dataset, segments), verbose=0
     )
     kernel, bias = fit_head(heard, dataset, segments)
     head = layers.Dense(len(dataset.labels), activation="softmax", name="genres")

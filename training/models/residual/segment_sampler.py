@@ -177,7 +177,7 @@ def known_by_mfcc(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
     judged = dataset.segment_songs[split.test]
     learned_from = dataset.segment_songs[split.train]
     left_out = np.setdiff1d(np.arange(len(dataset.songs)), learned_from)
-    return more, more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
+    return more, more.unrelated_to(dataset.song_groups[np.union1d(judged, left_out)])
 
 
 def watched(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArray]:
