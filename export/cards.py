@@ -9,8 +9,8 @@ from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
 from pocketgenre.training.evaluation.evaluation import recorded_figures
-from pocketgenre.training.models.networks import MUSICNN, RESIDUAL
-from pocketgenre.training.models.residual.segment_sampler import known_by_mfcc
+from pocketgenre.training.models.residual.segment_sampler import usable_mfcc_songs
+from pocketgenre.training.models.trainers import RESIDUAL, find_trainer
 from pocketgenre.training.runs import Run
 
 
@@ -29,7 +29,7 @@ def training_of(run: Run, dataset: Dataset, temperature: float) -> dict[str, Any
         "command": printable(run.command),
         "protocol": config.protocol,
         "folds": config.folds,
-        **({"epochs": config.epochs} if config.model != MUSICNN else {}),
+        **({} if "epochs" in find_trainer(config.model).unused_options else {"epochs": config.epochs}),
         "seed": config.seed,
         "temperature": round(temperature, 4),
         "versions": run.versions,
@@ -62,7 +62,7 @@ def _data(run: Run, dataset: Dataset) -> str:
     text = f"{printable(dataset.folder.name)}: {songs} songs, {segments} segments"
     if run.config.model != RESIDUAL:
         return text
-    _, known = known_by_mfcc(dataset, _kept_split(run, dataset))
+    _, known = usable_mfcc_songs(dataset, _kept_split(run, dataset))
     more = f"; {len(known)} songs known by their MFCC, which may include them"
     return text + more if len(known) else text
 

@@ -41,11 +41,8 @@ from pocketgenre.training.evaluation.calibration import fit_temperature
 from pocketgenre.training.evaluation.evaluation import heldout_of
 from pocketgenre.training.models.checkpoints import load_network
 from pocketgenre.training.models.keras_trainer import predict
-from pocketgenre.training.models.networks import MUSICNN
+from pocketgenre.training.models.trainers import licence_of
 from pocketgenre.training.runs import HeldOutPredictions, Run
-
-LICENCES = {MUSICNN: "Apache-2.0 AND ISC"}
-"""Of weights that were not learned here alone, by network."""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -267,7 +264,7 @@ class Exporter:
             sha256="",
             input=form.input,
             standardization=_standardization(model) if form.io == "int8" else None,
-            licence=LICENCES.get(run.config.model, "Apache-2.0"),
+            licence=licence_of(run),
             training=self._training,
         )
 
