@@ -42,7 +42,7 @@ def encode(
     # Not through pydantic: it would take as long again for half a million numbers.
     values = {
         "model": model.model_dump(),
-        "kind": feature_config.features,
+        "kind": feature_config.kind,
         "front_end": feature_config.to_dict(),
         "first": first,
         "shape": table.shape,

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.server.schemas import Outline
 
 FloatArray = NDArray[np.float32]
@@ -20,7 +20,7 @@ class OutlineBuilder:
     """Draws segments while they pass."""
 
     def __init__(self, feature_config: FeatureConfig) -> None:
-        self._front_end = feature_config
+        self._feature_config = feature_config
         self._lowest: list[FloatArray] = []
         self._highest: list[FloatArray] = []
         self._features: list[FloatArray] = []
@@ -36,7 +36,7 @@ class OutlineBuilder:
             columns = np.array_split(segment, _COLUMNS_PER_SEGMENT)
             self._lowest.append(np.array([column.min() for column in columns]))
             self._highest.append(np.array([column.max() for column in columns]))
-            frames = compute_features(segment, self._front_end)
+            frames = compute_features(segment, self._feature_config)
             parts = np.array_split(frames, _COLUMNS_PER_SEGMENT)
             self._features.append(np.stack([part.mean(axis=0) for part in parts]))
             yield segment
@@ -49,12 +49,12 @@ class OutlineBuilder:
         starts = np.arange(0, len(lowest), together)
         sums = np.add.reduceat(features, starts, axis=0)
         means = sums / np.diff([*starts, len(lowest)])[:, np.newaxis]
-        seconds = self._front_end.segment_seconds / _COLUMNS_PER_SEGMENT
+        seconds = self._feature_config.segment_seconds / _COLUMNS_PER_SEGMENT
         return Outline(
             seconds_per_column=together * seconds,
             lowest=_rounded(np.minimum.reduceat(lowest, starts)),
             highest=_rounded(np.maximum.reduceat(highest, starts)),
-            kind=self._front_end.features,
+            kind=self._feature_config.kind,
             features=_rounded(means),
         )
 

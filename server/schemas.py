@@ -78,7 +78,7 @@ class Outline(_Answer):
     seconds_per_column: float
     lowest: list[float] = Field(description="Least sample of each column")
     highest: list[float] = Field(description="Largest sample of each column")
-    kind: Literal["mfcc", "log-mel"] = Field(description="Of the features")
+    kind: str = Field(description="Of the features")
     features: list[list[float]] = Field(description="Mean features of each column")
 
 
@@ -99,7 +99,7 @@ class Features(_Answer):
     """What the network takes for each segment."""
 
     model: ModelName
-    kind: Literal["mfcc", "log-mel"]
+    kind: str
     front_end: dict[str, Any] = Field(description="Every parameter that they were computed with")
     first: int = Field(description="Number of the first segment, from 0")
     shape: tuple[int, int, int] = Field(description="Segments, frames, coefficients")
@@ -118,7 +118,7 @@ class ModelSummary(_Answer):
 
     name: str
     network: str
-    input: Literal["mfcc", "log-mel", "waveform"]
+    input: str
     bytes: int
     sha256: str
     labels: list[str]
@@ -174,7 +174,7 @@ class Parity(_Answer):
     """A device's features beside those that are computed here."""
 
     model: ModelName
-    kind: Literal["mfcc", "log-mel"]
+    kind: str
     same: bool = Field(description="Whether no value differs by more than the tolerance")
     tolerance: float
     shape: list[int] = Field(description="Of the device's features")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.classifier import Classifier
-from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features import compute_features
 from pocketgenre.server.feature_encoding import decode
 from pocketgenre.server.parity.audio import ParityAudio
 from pocketgenre.server.parity.hypotheses import explain
@@ -54,7 +54,7 @@ class Compare:
         theirs = decode(Path(self.features).read_bytes(), feature_config, _MOST_SEGMENTS)
         chosen = some_segments(self.recording, feature_config, self.first, len(theirs))
         ours = np.stack([compute_features(samples, feature_config) for samples in chosen])
-        tolerance = TOLERANCE[feature_config.features]
+        tolerance = TOLERANCE[feature_config.kind]
         difference = np.abs(ours - theirs) if ours.shape == theirs.shape else None
         same = difference is not None and bool(difference.max() <= tolerance)
         nearest: list[Cause] = []
@@ -68,7 +68,7 @@ class Compare:
             nearest = sorted(tried, key=lambda cause: cause.mean or 0.0)[:_NEAREST]
         return Parity(
             model=name,
-            kind=feature_config.features,
+            kind=feature_config.kind,
             same=same,
             tolerance=tolerance,
             shape=list(theirs.shape),

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.errors import AudioError
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.server.parity.audio import ParityAudio
 from pocketgenre.server.parity.reference_features import OURS, Recipe, Table, compute
 
@@ -96,7 +96,7 @@ def _recipes(feature_config: FeatureConfig) -> Iterator[tuple[Mistake, Recipe]]:
         Mistake("natural-logarithm", "The logarithm is natural, not to the base of ten."),
         Recipe(logarithm="natural"),
     )
-    if feature_config.features == "log-mel":
+    if feature_config.kind == "log-mel":
         yield (
             Mistake("no-level", "The segment is not brought to one level: that is plain musicnn."),
             Recipe(levelled=False),
@@ -122,7 +122,7 @@ def _of_samples(excerpt: ParityAudio) -> Iterator[Attempt]:
     def changed(change: Callable[[FloatArray], FloatArray]) -> list[Table]:
         return [compute(change(samples), excerpt.feature_config) for samples in excerpt.segments]
 
-    if excerpt.feature_config.features == "mfcc":  # which log-mel's level makes good
+    if excerpt.feature_config.kind == "mfcc":  # which log-mel's level makes good
         for scale in (32_768.0, 32_767.0, 1 / 32_768.0):
             detail = "Samples are from -32768 to 32767, not from -1 to 1."
             if scale < 1:
@@ -211,7 +211,7 @@ def _of_tables(excerpt: ParityAudio) -> Iterator[Attempt]:
                 Mistake("shifted-frames", detail),
                 partial(changed, partial(_shifted, direction)),
             )
-    if excerpt.feature_config.features == "mfcc":
+    if excerpt.feature_config.kind == "mfcc":
         missing = "Coefficient 0 is left out: the first is 1."
         yield Mistake("no-coefficient-0", missing), partial(changed, lambda t: t[:, 1:])
         more = FeatureConfig(

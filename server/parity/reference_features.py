@@ -66,7 +66,7 @@ def compute(
     float64 [shape=(frames, coefficients)]
     """
     power = mel_power(samples, feature_config, recipe)
-    if feature_config.features == "log-mel":
+    if feature_config.kind == "log-mel":
         level = feature_config.level / max(float(power.mean()), feature_config.amin)
         scaled = np.log1p(power * (level if recipe.levelled else _MUSICNN_GAIN))
         return scaled if recipe.logarithm == "natural" else scaled / np.log(10)
