@@ -29,7 +29,11 @@ def training_of(run: Run, dataset: Dataset, temperature: float) -> dict[str, Any
         "command": printable(run.command),
         "protocol": config.protocol,
         "folds": config.folds,
-        **({} if "epochs" in find_trainer(config.model).unused_options else {"epochs": config.epochs}),
+        **(
+            {}
+            if "epochs" in find_trainer(config.model).unused_options
+            else {"epochs": config.epochs}
+        ),
         "seed": config.seed,
         "temperature": round(temperature, 4),
         "versions": run.versions,

@@ -55,9 +55,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Audio, data set, run and exported model of three genres that anyone can tell apart."""
-    folder = tmp_path_factory.mktemp("workshop")
+    folder = tmp_path_factory.mktemp("trained_run")
     write_genres(folder / "audio", songs=6)
 
     def run(module: str, *arguments: object) -> None:

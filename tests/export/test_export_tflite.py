@@ -31,14 +31,16 @@ def succeed(result) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(workshop: Path) -> None:
-    report = json.loads((workshop / "model.report.json").read_text())
+def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(
+    trained_run: Path,
+) -> None:
+    report = json.loads((trained_run / "model.report.json").read_text())
     assert report["parity_holds"] is True
     assert not [op for op in report["ops"] if op.startswith("Flex") or op == "CUSTOM"]
     assert report["ops"][:3] == ["SUB", "MUL", "QUANTIZE"]
     assert report["ops"][-3:] == ["DEQUANTIZE", "ADD", "SOFTMAX"]
-    assert "float32" in (workshop / "model.report.md").read_text()
-    model, card = read_model(workshop / "model.tflite")
+    assert "float32" in (trained_run / "model.report.md").read_text()
+    model, card = read_model(trained_run / "model.tflite")
     interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
     assert interpreter.get_input_details()[0]["dtype"] is np.float32
     assert interpreter.get_output_details()[0]["dtype"] is np.float32
@@ -55,39 +57,39 @@ def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(work
 
 
 def test_int8_at_both_ends_leaves_the_standardisation_to_the_caller(
-    workshop: Path, run_command: Command
+    trained_run: Path, run_command: Command
 ) -> None:
-    out = workshop / "int8.tflite"
-    succeed(run_command(EXPORT, workshop / "run", "--out", out, "--io", "int8"))
+    out = trained_run / "int8.tflite"
+    succeed(run_command(EXPORT, trained_run / "run", "--out", out, "--io", "int8"))
     model, card = read_model(out)
     interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
     assert interpreter.get_input_details()[0]["dtype"] is np.int8
     assert interpreter.get_output_details()[0]["dtype"] is np.int8
     assert card.standardization is not None
-    song = workshop / "audio" / "bass" / "0.wav"
+    song = trained_run / "audio" / "bass" / "0.wav"
     assert Classifier.load(out).label(song).genre == "bass"
 
 
-def test_the_same_run_gives_the_same_bytes(workshop: Path, run_command: Command) -> None:
-    again = workshop / "again.tflite"
-    succeed(run_command(EXPORT, workshop / "run", "--out", again, "--representative", 30))
-    assert again.read_bytes() == (workshop / "model.tflite").read_bytes()
+def test_the_same_run_gives_the_same_bytes(trained_run: Path, run_command: Command) -> None:
+    again = trained_run / "again.tflite"
+    succeed(run_command(EXPORT, trained_run / "run", "--out", again, "--representative", 30))
+    assert again.read_bytes() == (trained_run / "model.tflite").read_bytes()
 
 
 def test_a_broken_parity_is_an_error_and_leaves_no_model(
-    workshop: Path, run_command: Command
+    trained_run: Path, run_command: Command
 ) -> None:
-    shutil.copytree(workshop / "run", workshop / "tampered")
-    with np.load(workshop / "tampered" / "heldout.npz") as arrays:
+    shutil.copytree(trained_run / "run", trained_run / "tampered")
+    with np.load(trained_run / "tampered" / "heldout.npz") as arrays:
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
-    np.savez(workshop / "tampered" / "heldout.npz", **saved)
+    np.savez(trained_run / "tampered" / "heldout.npz", **saved)
     said = compute_metrics(
-        load_dataset(workshop / "data"), saved["segment"], saved["probabilities"]
+        load_dataset(trained_run / "data"), saved["segment"], saved["probabilities"]
     )
-    (workshop / "tampered" / "metrics.json").write_text(json.dumps(said.to_dict()))
-    out = workshop / "tampered.tflite"
-    result = run_command(EXPORT, workshop / "tampered", "--out", out)
+    (trained_run / "tampered" / "metrics.json").write_text(json.dumps(said.to_dict()))
+    out = trained_run / "tampered.tflite"
+    result = run_command(EXPORT, trained_run / "tampered", "--out", out)
     assert result.returncode == 1
     assert "Parity is broken" in result.stderr
     assert not out.exists()
@@ -97,9 +99,9 @@ def test_a_broken_parity_is_an_error_and_leaves_no_model(
     assert "in int8 steps" in out.with_suffix(".report.md").read_text()
 
 
-def test_all_forms_are_written_with_one_table(workshop: Path, run_command: Command) -> None:
-    out = workshop / "family"
-    succeed(run_command(EXPORT, workshop / "run", "--all", "--out", out, "--representative", 30))
+def test_all_forms_are_written_with_one_table(trained_run: Path, run_command: Command) -> None:
+    out = trained_run / "family"
+    succeed(run_command(EXPORT, trained_run / "run", "--all", "--out", out, "--representative", 30))
     table = json.loads((out / "comparison.json").read_text())
     assert [row["file"] for row in table["files"]] == [f"cnn_{f.name}.tflite" for f in family()]
     for row in table["files"]:
@@ -113,14 +115,14 @@ def test_all_forms_are_written_with_one_table(workshop: Path, run_command: Comma
     assert all(row["file"] in page for row in table["files"])
 
 
-def test_the_scanner_takes_a_waveform_file_as_well(workshop: Path, run_command: Command) -> None:
-    out = workshop / "waveform.tflite"
-    succeed(run_command(EXPORT, workshop / "run", "--input", "waveform", "--out", out))
+def test_the_scanner_takes_a_waveform_file_as_well(trained_run: Path, run_command: Command) -> None:
+    out = trained_run / "waveform.tflite"
+    succeed(run_command(EXPORT, trained_run / "run", "--input", "waveform", "--out", out))
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["features"]["in the graph, all of the data set"]["largest_difference"] < 1e-3
     by_samples, by_features = (
-        run_command(SCAN, workshop / "audio", "--model", model, "--format", "json").stdout
-        for model in (out, workshop / "model.tflite")
+        run_command(SCAN, trained_run / "audio", "--model", model, "--format", "json").stdout
+        for model in (out, trained_run / "model.tflite")
     )
     assert len(json.loads(by_samples)) == 18
     assert [(s["path"], s["genre"]) for s in json.loads(by_samples)] == [
@@ -128,10 +130,10 @@ def test_the_scanner_takes_a_waveform_file_as_well(workshop: Path, run_command: 
     ]
 
 
-def test_the_report_tells_of_each_runtime(workshop: Path, run_command: Command) -> None:
-    out = workshop / "two.tflite"
+def test_the_report_tells_of_each_runtime(trained_run: Path, run_command: Command) -> None:
+    out = trained_run / "two.tflite"
     arguments = ["--out", out, "--other-python", sys.executable]
-    succeed(run_command(EXPORT, workshop / "run", *arguments))
+    succeed(run_command(EXPORT, trained_run / "run", *arguments))
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert [probe["runtime"].split()[0] for probe in report["probes"]] == ["ai-edge-litert"] * 2
     assert report["runtimes_agree"] is True
@@ -140,8 +142,8 @@ def test_the_report_tells_of_each_runtime(workshop: Path, run_command: Command) 
     assert "| ai-edge-litert" in out.with_suffix(".report.md").read_text()
 
 
-def test_calibration_segments_are_drawn_evenly_by_genre(workshop: Path) -> None:
-    dataset = load_dataset(workshop / "data")
+def test_calibration_segments_are_drawn_evenly_by_genre(trained_run: Path) -> None:
+    dataset = load_dataset(trained_run / "data")
     everything = np.arange(len(dataset.segment_songs))
     drawn = calibration_segments(dataset, everything, 15, seed=1)
     assert np.bincount(dataset.segment_targets[drawn]).tolist() == [5, 5, 5]
@@ -169,13 +171,13 @@ def test_calibration_segments_are_drawn_evenly_by_genre(workshop: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_in_one_sentence(
-    workshop: Path, run_command: Command, arguments: list[str], sentence: str
+    trained_run: Path, run_command: Command, arguments: list[str], sentence: str
 ) -> None:
-    result = run_command(EXPORT, *(a.format(folder=workshop) for a in arguments))
+    result = run_command(EXPORT, *(a.format(folder=trained_run) for a in arguments))
     assert result.returncode == 1
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (workshop / "x.tflite").exists()
+    assert not (trained_run / "x.tflite").exists()
 
 
 def test_only_a_python_with_a_runtime_is_asked(tmp_path: Path) -> None:
@@ -201,14 +203,14 @@ def test_another_data_set_of_the_same_genres_is_an_error_before_any_work(tmp_pat
 
 
 def test_a_data_set_of_other_genres_is_an_error(
-    workshop: Path, tmp_path: Path, run_command: Command
+    trained_run: Path, tmp_path: Path, run_command: Command
 ) -> None:
-    shutil.copytree(workshop / "audio", tmp_path / "audio")
+    shutil.copytree(trained_run / "audio", tmp_path / "audio")
     (tmp_path / "audio" / "bass").rename(tmp_path / "audio" / "tuba")
     succeed(run_command("pocketgenre.training.cli.prepare_dataset", tmp_path / "audio", "--out",
                         tmp_path / "data"))  # fmt: skip
     arguments = ["--dataset", tmp_path / "data", "--out", tmp_path / "x.tflite"]
-    result = run_command(EXPORT, workshop / "run", *arguments)
+    result = run_command(EXPORT, trained_run / "run", *arguments)
     assert result.returncode == 1
     assert "holds the genres flute, noise, tuba, but the run" in result.stderr
     assert not (tmp_path / "x.tflite").exists()

@@ -187,7 +187,7 @@ def test_the_head_says_what_the_logistic_regression_says_of_two_genres_or_more(
 
 
 def test_it_is_trained_judged_and_exported_like_any_network(
-    package: Path, workshop: Path, tmp_path: Path, run_command: Command
+    package: Path, trained_run: Path, tmp_path: Path, run_command: Command
 ) -> None:
     data, run, model = tmp_path / "data", tmp_path / "run", tmp_path / "model.tflite"
 
@@ -198,7 +198,7 @@ def test_it_is_trained_judged_and_exported_like_any_network(
 
     prepare = [
         "pocketgenre.training.cli.prepare_dataset",
-        workshop / "audio",
+        trained_run / "audio",
         "--features",
         "log-mel",
     ]
@@ -214,6 +214,6 @@ def test_it_is_trained_judged_and_exported_like_any_network(
     succeed(*train, "--folds", 2, "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
     succeed("pocketgenre.export.cli", run, "--quantization", "float32", "--out", model)
-    scan = ["pocketgenre.cli.scan_library", workshop / "audio", "--format", "json"]
+    scan = ["pocketgenre.cli.scan_library", trained_run / "audio", "--format", "json"]
     songs = json.loads(succeed(*scan, "--model", model))
     assert sum(song["genre"] == song["path"].split("/")[0] for song in songs) >= 15

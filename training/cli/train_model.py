@@ -12,6 +12,7 @@ import typer
 from pocketgenre.cli.console import Debug, print_status, progress, run, stderr
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.songs import read_song_names
 from pocketgenre.training.models.trainers import (
@@ -31,12 +32,12 @@ ALL = "all"
 PUBLISHED = [trainer for trainer in BUILT_IN if trainer.is_published]
 
 
-def _shown_default(option: str) -> str:
-    """Return the default of an option for the help, and the defaults of trainers that differ."""
+def _shown_default(option: str) -> str | bool:
+    """Return the text for a default in the help if trainers differ in it, else True."""
     usual = getattr(DEFAULT, option)
     values = {trainer.name: getattr(trainer.defaults, option) for trainer in BUILT_IN}
     others = [f"; {name}: {value}" for name, value in values.items() if value != usual]
-    return f"{usual}{''.join(others)}"
+    return f"{usual}{''.join(others)}" if others else True
 
 
 def train_model(
@@ -279,7 +280,7 @@ def _train(
 def _epoch_reporter(
     config: TrainingConfig, update: Callable[[str, int], None]
 ) -> Callable[[str, History], None]:
-    """Return a callback that moves the progress bar; off a terminal, it prints some of the epochs."""
+    """Return a callback that moves the progress bar, or prints a few epochs off a terminal."""
     epochs = config.epochs * config.members
 
     def report(name: str, history: History) -> None:

@@ -61,7 +61,8 @@ def fit_layers(
         callbacks.append(keras.callbacks.TensorBoard(context.tensorboard, profile_batch=0))
     first = np.sort(split.train[: config.batch_size])
     prepare_fit(model, placement, dataset.features[first], dataset.segment_targets[first])
-    if done and is_patience_exhausted(history, config.early_stopping):  # killed after its last epoch
+    # An interruption may have come between the last epoch and the end of the training.
+    if done and is_patience_exhausted(history, config.early_stopping):
         return load_best(context.scratch), history
     model.fit(
         _batches(context, done),

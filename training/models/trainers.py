@@ -108,10 +108,10 @@ class Trainer:
             if kind, parameters or shape of the features don't fit.
         """
         config = dataset.feature_config
-        if self.feature_kind not in (None, config.features):
+        if self.feature_kind not in (None, config.kind):
             raise DataError(
                 f"{self.name} needs {self.feature_kind} features, but {dataset.folder} holds"
-                f" {config.features}; prepare a data set with --features {self.feature_kind}."
+                f" {config.kind}; prepare a data set with --features {self.feature_kind}."
             )
         if self.feature_config is not None:
             found, needed = config.to_dict(), self.feature_config.to_dict()
@@ -176,7 +176,13 @@ BUILT_IN = (
         feature_kind="mfcc",
         min_shape=(22, 1),
         defaults=TrainingConfig(batch_size=100, learning_rate=2e-3),
-        unused_options=("early_stopping", "balance_genres", "pretrained", "tensorboard", "strategy"),
+        unused_options=(
+            "early_stopping",
+            "balance_genres",
+            "pretrained",
+            "tensorboard",
+            "strategy",
+        ),
     ),
 )
 """Trainers of this project, in the order of ``--list``."""

@@ -76,7 +76,7 @@ class Checkpoint:
         folder = package / "musicnn" / name
         if not (folder / ".index").is_file():
             raise DataError(
-                f"There are no weights of musicnn in {package}; run `make data/musicnn` to download them."
+                f"There are no weights of musicnn in {package}; `make data/musicnn` downloads them."
             )
         get = tf.compat.v1.train.NewCheckpointReader(f"{folder}/").get_tensor
 

@@ -76,7 +76,9 @@ class _TowerBuilder:
         bands = checkpoint.scale * patches + checkpoint.shift
         self._pooled = [_pooled(conv, bands) for conv in checkpoint.front_end]
         pairs = list(zip(checkpoint.front_end, self._pooled, strict=True))
-        self._active = [(conv.factor > 0) & (_spread(conv, z) > _MIN_DEVIATION) for conv, z in pairs]
+        self._active = [
+            (conv.factor > 0) & (_spread(conv, z) > _MIN_DEVIATION) for conv, z in pairs
+        ]
         self._is_active = np.concatenate(self._active)
         levels = [conv.factor * z.mean(axis=(0, 1)) + conv.offset for conv, z in pairs]
         self._constants = np.concatenate(levels)[~self._is_active]
@@ -139,9 +141,7 @@ class _TowerBuilder:
         """Convolve blocks of frames and take the maximum over the bands."""
         alignment = folding.BlockAlignment.of(kernel.shape[0])
         padded = layers.ZeroPadding2D(((alignment.before, alignment.after), (0, 0)))(blocks)
-        layer = layers.Conv2D(
-            folding.CHANNELS * len(bias), (alignment.size, 1), activation="relu"
-        )
+        layer = layers.Conv2D(folding.CHANNELS * len(bias), (alignment.size, 1), activation="relu")
         self.weights.append(
             (layer, [folding.fold_frame_kernel(kernel), np.tile(bias, folding.CHANNELS)])
         )
