@@ -20,11 +20,11 @@ from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import (
     PROTOCOLS,
     Split,
+    hold_out_folds,
     hold_out_validation,
     leave_out_songs,
     require_all_genres,
     split_segments,
-    without_parts,
 )
 from pocketgenre.training.evaluation.metrics import compute_metrics
 from pocketgenre.training.models.checkpoints import save_network
@@ -207,7 +207,7 @@ def _plan_splits(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
         everything = np.arange(len(dataset.segment_songs))
         plan[_FINAL] = Split(everything, test=everything[:0], validation=everything[:0])
     else:
-        plan = {_FINAL: without_parts(splits, share.numerator)}
+        plan = {_FINAL: hold_out_folds(splits, share.numerator)}
     for name, split in plan.items():
         require_all_genres(dataset, split, name)
     if config.leave_out:

@@ -145,10 +145,10 @@ class FsspecStore:
         as :func:`opened`.
     """
 
-    place: Path
+    location: Path
 
     def __post_init__(self) -> None:
-        opened(f"{self.place}/")  # now rather than after the work whose results are to be kept
+        opened(f"{self.location}/")  # now rather than after the work whose results are to be kept
 
     @contextmanager
     def open(self, name: str) -> Iterator[Any]:
@@ -159,7 +159,7 @@ class FsspecStore:
         OSError
             it can't be.
         """
-        files, path = opened(self.place / name)
+        files, path = opened(self.location / name)
         with _os_errors(), files.open(path, "rb") as file:
             yield file
 
@@ -172,7 +172,7 @@ class FsspecStore:
         OSError
             it can't be written.
         """
-        files, path = opened(self.place / name)
+        files, path = opened(self.location / name)
         with tempfile.TemporaryFile() as copy:  # a store that gets half of it would keep that
             yield copy
             copy.seek(0)
@@ -187,7 +187,7 @@ class FsspecStore:
         OSError
             it can't be listed.
         """
-        files, path = opened(self.place / folder)
+        files, path = opened(self.location / folder)
         with _os_errors():
             try:
                 return {name.rpartition("/")[2] for name in files.ls(path, detail=False)}
@@ -203,7 +203,7 @@ class FsspecStore:
             they are there and can't be removed.
         """
         for name in names:
-            files, path = opened(self.place / name)
+            files, path = opened(self.location / name)
             with _os_errors(), suppress(FileNotFoundError):
                 files.rm_file(path)
 

@@ -100,7 +100,7 @@ def test_only_what_is_missing_or_damaged_is_made_anew(
     options = ["--shards", 4, "--cluster", cluster.address]
     result = run_command(PREPARE, audio, "--out", out, *options)
     assert result.returncode == 0, result.stderr
-    assert "2 of 4 shards are there as they were written" in result.stderr
+    assert "Found 2 intact shards of 4" in result.stderr
     assert "Computing segments of 8 songs" in result.stderr
     assert content(out) == content(at_home)
 

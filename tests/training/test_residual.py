@@ -153,8 +153,8 @@ def test_songs_known_by_their_mfcc_are_left_out_where_kin_is_judged(
     more = MfccSongs.load(data.folder)
     assert more is not None
     groups = {song.artist: song.group for song in data.songs}
-    assert more.strangers(np.array([groups["Band 0"]])).tolist() == [1, 2]
-    assert more.strangers(np.array([groups["Band 1"]])).tolist() == [0, 2]
+    assert more.unrelated_to(np.array([groups["Band 0"]])).tolist() == [1, 2]
+    assert more.unrelated_to(np.array([groups["Band 1"]])).tolist() == [0, 2]
     judged = np.flatnonzero(data.song_groups[data.segment_songs] == groups["Band 1"])
     rest = np.setdiff1d(np.arange(len(data.segment_songs)), judged)
     lessons = SegmentSampler.of(data, Split(rest, judged, judged), NO_MEAN)
@@ -175,9 +175,9 @@ def test_of_two_songs_of_one_name_both_are_kin_with_the_one_known_by_its_mfcc(
     ]
     file = write_mfcc_songs(tmp_path / "more.npz", [("rock/01", "bass", ""), ("03", "bass", "")])
     few = replace(dataset, songs=(*songs, *dataset.songs[3:]))
-    assert read_mfcc_songs(file, few, []).kin.tolist() == [[0, 0], [0, 1]]
+    assert read_mfcc_songs(file, few, []).related.tolist() == [[0, 0], [0, 1]]
     duplicates = [("mine/jazz/02.wav", "03.mp3")]
-    assert read_mfcc_songs(file, few, duplicates).kin.tolist() == [[0, 0], [0, 1], [1, 2]]
+    assert read_mfcc_songs(file, few, duplicates).related.tolist() == [[0, 0], [0, 1], [1, 2]]
 
 
 def test_mfcc_of_songs_that_do_not_fit_together_are_an_error(
@@ -207,7 +207,7 @@ def test_a_data_set_is_finished_when_all_that_was_asked_for_stands_beside_it(
     strangers = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
     result = run_command(PREPARE, audio, "--out", out, "--spectra", "--mfcc-songs", strangers)
     assert result.returncode == 1
-    assert "knows genres that the data set doesn't: polka" in result.stderr
+    assert "has genres that the data set lacks: polka" in result.stderr
     assert "Traceback" not in result.stderr
     with pytest.raises(DataError, match="not a finished data set"):
         load_dataset(out)

@@ -13,9 +13,9 @@ from pocketgenre.errors import AudioError
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import (
     FloatArray,
-    cut_for_training,
     librosa_features,
     song_samples,
+    split_into_segments,
 )
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
@@ -177,7 +177,7 @@ def _ask_about(
         raise DataError(
             f"The audio of {name} is no longer what {dataset.folder} was made from: {error}."
         ) from error
-    if len(cut_for_training(samples, dataset.feature_config)) != dataset.segment_counts[song]:
+    if len(split_into_segments(samples, dataset.feature_config)) != dataset.segment_counts[song]:
         raise DataError(
             f"The audio of {name} ({path}) has changed since {dataset.folder} was made from it;"
             " prepare it again and train again."
@@ -189,7 +189,7 @@ def _ask_about(
             answers.append(answers[0])
         else:
             answers.append(
-                _ask(network, cut_for_training(changed, dataset.feature_config), dataset)
+                _ask(network, split_into_segments(changed, dataset.feature_config), dataset)
             )
     return answers
 

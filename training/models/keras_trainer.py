@@ -6,9 +6,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
-from pocketgenre.training.data.batches import judging_batches, training_batches
+from pocketgenre.training.data.batches import evaluation_batches, training_batches
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.sharded_batches import epoch_steps, shard_batches
+from pocketgenre.training.data.sharded_batches import epoch_steps, sharded_training_batches
 from pocketgenre.training.models.checkpoints import (
     Checkpoints,
     is_patience_exhausted,
@@ -66,7 +66,7 @@ def fit_layers(
         return load_best(context.scratch), history
     model.fit(
         _batches(context, done),
-        validation_data=judging_batches(dataset, split.validation)
+        validation_data=evaluation_batches(dataset, split.validation)
         if len(split.validation)
         else None,
         steps_per_epoch=steps,
@@ -85,7 +85,7 @@ def fit_layers(
 def predict(model: keras.Model, dataset: Dataset, segments: IntArray) -> NDArray[np.float32]:
     """Compute the genre probabilities of segments, float32 [shape=(n, genres)]."""
     probabilities: NDArray[np.float32] = model.predict(
-        judging_batches(dataset, segments), verbose=0
+        evaluation_batches(dataset, segments), verbose=0
     )
     return probabilities
 
@@ -127,7 +127,7 @@ def _batches(context: TrainingContext, first_epoch: int) -> tf.data.Dataset:
     config, placement = context.config, context.placement
     order = (context.split.train, config.batch_size, config.seed, first_epoch)
     if context.dataset.shards:
-        return shard_batches(context.dataset, *order, placement.host, placement.hosts)
+        return sharded_training_batches(context.dataset, *order, placement.host, placement.hosts)
     return training_batches(context.dataset, *order)
 
 

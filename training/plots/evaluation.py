@@ -7,13 +7,13 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from pocketgenre.training.evaluation.evaluation import Evaluation
 from pocketgenre.training.evaluation.figures import CALIBRATION_BINS, Level
-from pocketgenre.training.plots.picture import GREYS, add_title, picture
+from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:
     """Confusion of songs and of segments: counts, shaded by their share of the true genre."""
     size = max(4.5, 0.55 * len(evaluation.labels))
-    with picture(path, 2 * size + 2, size + 0.7) as figure:
+    with saved_figure(path, 2 * size + 2, size + 0.7) as figure:
         add_title(figure, f"{evaluation.run}: what was called what", evaluation.warnings)
         levels: tuple[tuple[str, Level], ...] = (
             ("Songs by vote", evaluation.songs),
@@ -41,7 +41,7 @@ def plot_reliability(evaluation: Evaluation, path: Path) -> None:
     """How often a top probability came true, and how many segments have such a one."""
     bins = evaluation.calibration.bins
     promised = [b.confidence for b in bins]
-    with picture(path, 6.5, 7.5) as figure:
+    with saved_figure(path, 6.5, 7.5) as figure:
         add_title(
             figure,
             f"{evaluation.run}: what a probability is worth\n"

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from pocketgenre.training.data.batches import judging_batches
+from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.models.keras_trainer import predict
 from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
@@ -90,7 +90,7 @@ def build_classifier(
     extractor = keras.Model(inputs, outputs, name=_FEATURE_EXTRACTOR)
     extractor.trainable = False
     features = keras.Sequential([keras.Input(shape), standardize, extractor]).predict(
-        judging_batches(dataset, segments), verbose=0
+        evaluation_batches(dataset, segments), verbose=0
     )
     kernel, bias = fit_head(features, dataset, segments)
     head = layers.Dense(len(dataset.labels), activation="softmax", name="genres")

@@ -197,7 +197,7 @@ def usable_mfcc_songs(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArr
     train_songs = dataset.segment_songs[split.train]
     not_trained_on = np.setdiff1d(np.arange(len(dataset.songs)), train_songs)
     excluded = dataset.song_groups[np.union1d(test_songs, not_trained_on)]
-    return more_songs, more_songs.strangers(excluded)
+    return more_songs, more_songs.unrelated_to(excluded)
 
 
 def validation_views(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArray]:
