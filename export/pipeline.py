@@ -234,20 +234,18 @@ class Exporter:
         file_probabilities : float32 [shape=(n, genres)] for each file
         """
         held_out = self._held_out
-        folds = (
-            f"the {len(held_out)} folds' networks" if self.run.config.folds else "the network kept"
-        )
+        networks = f"{len(held_out)} fold networks" if self.run.config.folds else "final network"
         protocol = PROTOCOLS[self.run.config.protocol]
         return [
             compare_labels(
-                "the network kept, on all songs",
+                "final network, all songs",
                 self.dataset,
                 self._all_segments,
                 final,
                 file_probabilities[0],
             ),
             compare_labels(
-                f"{folds}, on what each was not trained on ({protocol})",
+                f"{networks}, held-out songs ({protocol})",
                 self.dataset,
                 np.concatenate([part.segments for part in held_out]),
                 np.concatenate([part.probabilities for part in held_out]),
@@ -270,8 +268,8 @@ class Exporter:
             size=len(tflite),
             variant=variant,
             ops=op_names(tflite),
-            calibration=f"the more typical half of {2 * self.representative} segments, evenly by"
-            f" genre, seed {self.run.config.seed}",
+            calibration=f"the least extreme half of {2 * self.representative} segments, drawn evenly"
+            f" by genre, seed {self.run.config.seed}",
             runtimes=benchmark_runtimes(tflite, card, pythons),
             features={
                 name: parity
