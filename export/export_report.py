@@ -1,6 +1,7 @@
 """Report the result of an export as JSON and as a Markdown page."""
 
 import json
+import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -94,9 +95,13 @@ class ExportReport:
         if variant.is_full_integer:
             lines += [f"- Calibration: {self.calibration}"]
         lines += [f"- SHA-256: `{self.sha256}`", ""]
-        lines += ["## Features of the device, compared with librosa", "", self._feature_table()]
+        lines += [
+            "## Features of the device, compared with the reference",
+            "",
+            self._feature_table(),
+        ]
         lines += ["", "## Labels of this file on these features, compared with Keras", ""]
-        lines += [self._label_table(), "", "## Runtimes", "", *self._runtime_lines()]
+        lines += [*self._label_lines(), "", "## Runtimes", "", *self._runtime_lines()]
         if self.layers:
             lines += ["", "## Error of each operation, in quantization steps", ""]
             lines += ["Rounding contributes 0.29.", ""]
@@ -125,12 +130,14 @@ class ExportReport:
         ]
         return markdown_table(columns, rows)
 
-    def _label_table(self) -> str:
-        columns = ["networks and songs", "segments", "agreement", "songs", "agreement of songs"]
+    def _label_lines(self) -> list[str]:
+        names = string.ascii_uppercase  # descriptions would make the table too wide
+        lines = [f"- {name}: {p.what}" for name, p in zip(names, self.labels, strict=False)]
+        columns = ["", "segments", "agreement", "songs", "agreement of songs"]
         columns += ["Keras correct", "file correct", "passed"]
         rows = [
             [
-                p.what,
+                name,
                 str(p.segments),
                 f"{p.segment_agreement:.2%}",
                 str(p.songs),
@@ -139,9 +146,9 @@ class ExportReport:
                 f"{p.tflite_accuracy:.2%}",
                 _yes_or_no(p.holds),
             ]
-            for p in self.labels
+            for name, p in zip(names, self.labels, strict=False)
         ]
-        return markdown_table(columns, rows)
+        return [*lines, "", markdown_table(columns, rows)]
 
     def _runtime_lines(self) -> list[str]:
         columns = ["runtime", "one thread", "two threads", "tensor memory"]

@@ -268,8 +268,8 @@ class Exporter:
             size=len(tflite),
             variant=variant,
             ops=op_names(tflite),
-            calibration=f"the least extreme half of {2 * self.representative} segments, drawn evenly"
-            f" by genre, seed {self.run.config.seed}",
+            calibration=f"the least extreme half of {2 * self.representative} segments, drawn"
+            f" evenly by genre, seed {self.run.config.seed}",
             runtimes=benchmark_runtimes(tflite, card, pythons),
             features={
                 name: parity
