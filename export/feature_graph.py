@@ -19,6 +19,8 @@ from pocketgenre.suppress_stderr import suppress_stderr
 
 FloatArray = NDArray[np.float32]
 
+_INPUT_NAME = "given"  # only while converting; changing it changes the bytes of all files
+
 
 class FeatureGraph:
     """Compute features with the graph of a waveform file.
@@ -80,10 +82,12 @@ def input_graph(
     """
     scale = (1 / deviation).astype(np.float32)
     if input_kind != WAVEFORM:
-        return _convert(lambda features: (features - mean) * scale, (1, *config.shape))
+        return _convert(lambda features: (features - mean) * scale, (1, *config.shape), _INPUT_NAME)
     compute = feature_kind(config.kind).load_graph()
     return _convert(
-        lambda samples: (compute(samples, config) - mean) * scale, (1, config.segment_samples)
+        lambda samples: (compute(samples, config) - mean) * scale,
+        (1, config.segment_samples),
+        _INPUT_NAME,
     )
 
 
@@ -95,7 +99,8 @@ def softmax_graph(correction: FloatArray) -> bytes:
     correction : float32 [shape=(outputs,)]
         constant added to the logits
     """
-    return _convert(lambda logits: tf.nn.softmax(logits + correction), (1, len(correction)))
+    shape = (1, len(correction))
+    return _convert(lambda logits: tf.nn.softmax(logits + correction), shape, "logits")
 
 
 def mfcc_graph(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
@@ -161,8 +166,13 @@ def _mel_power(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
     return tf.concat([tf.matmul(power[:, b], w, transpose_b=True) for b, w in bands], axis=1)
 
 
-def _convert(function: Callable[[tf.Tensor], tf.Tensor], shape: tuple[int, ...]) -> bytes:
-    concrete = tf.function(function, [tf.TensorSpec(shape, tf.float32)]).get_concrete_function()
+def _convert(
+    function: Callable[[tf.Tensor], tf.Tensor], shape: tuple[int, ...], input_name: str
+) -> bytes:
+    # The converter orders the constants in the file by the names of nodes. An explicit name keeps
+    # the bytes of a file independent of the names of Python arguments.
+    spec = tf.TensorSpec(shape, tf.float32, name=input_name)
+    concrete = tf.function(function, [spec]).get_concrete_function()
     with suppress_stderr():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
