@@ -25,9 +25,20 @@ from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs, read_mfcc_songs
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import Split
-from pocketgenre.training.models.residual.augmentation import Excerpt, decibels_to_mfcc, mix_up
-from pocketgenre.training.models.residual.network import STRIDE, build_ensemble, build_member
+from pocketgenre.training.models.residual.augmentation import (
+    Excerpt,
+    decibels_to_mfcc,
+    mask_frames,
+    mix_up,
+)
+from pocketgenre.training.models.residual.network import (
+    STRIDE,
+    build_ensemble,
+    build_member,
+    frames_per_view,
+)
 from pocketgenre.training.models.residual.segment_sampler import SegmentSampler
+from pocketgenre.training.models.trainers import find_trainer
 from tests.conftest import REPOSITORY, tone, until, write_genres
 from tests.training.invoke import invoke, refusal
 
@@ -76,6 +87,16 @@ def test_ensemble_averages_logits_of_views_and_members() -> None:
     expected /= expected.sum(axis=1, keepdims=True)
     ensemble = build_ensemble(members, 130)
     np.testing.assert_allclose(ensemble(segments, training=False), expected, atol=1e-5)
+
+
+def test_ensemble_takes_smallest_segments() -> None:
+    frames, coefficients = find_trainer("residual").min_shape
+    moments = np.zeros(coefficients, np.float32), np.ones(coefficients, np.float32)
+    member = build_member(frames_per_view(frames), 3, *moments)
+    segments = np.ones((2, frames, coefficients), np.float32)
+    assert build_ensemble([member], frames)(segments).shape == (2, 3)
+    rng = np.random.default_rng(1)
+    mask_frames(segments[:, ::STRIDE], moments[0], rng)
 
 
 def test_mfcc_of_spectrum_equal_library_features() -> None:
