@@ -109,7 +109,7 @@ def test_only_what_is_missing_or_damaged_is_made_anew(
     ("options", "sentence"),
     [
         (["--cluster", "tcp://127.0.0.1:9", "--workers", 1], "leave it out with --cluster"),
-        (["--shards", 4, "--spectra"], "in one piece, without shards"),
+        (["--shards", 4, "--spectra"], "in one file"),
     ],
 )
 def test_a_mistake_is_answered_in_one_sentence(

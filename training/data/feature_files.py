@@ -17,10 +17,10 @@ import numpy as np
 from pocketgenre.audio.decoding import UnreadableError
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
+from pocketgenre.inference import timeout_for
 from pocketgenre.jobs.executors import Executor
-from pocketgenre.jobs.pool import JobFailure
+from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.discovery import SongFile, is_address, stat_file
-from pocketgenre.library.scan import patience
 from pocketgenre.training.data.songs import DataError, LabelledSong
 from pocketgenre.training.data.storage import Store, sha256_of
 
@@ -119,9 +119,11 @@ def prepare_songs(
             yield PreparedSong(song, name)
         else:
             missing[name] = song, file
-    jobs = [_SongJob(file.path, name, patience(file)) for name, (_, file) in missing.items()]
+    jobs = [
+        _SongJob(file.path, name, timeout_for(file.size)) for name, (_, file) in missing.items()
+    ]
     setup = _FeatureSetup(store, feature_config, content)
-    with closing(executor.answer(jobs, setup, lambda: False)) as results:
+    with closing(executor.map(jobs, setup, lambda: False)) as results:
         for job, result in results:
             song = missing[job.feature_file][0]
             if isinstance(result, _WriteError):
@@ -129,7 +131,7 @@ def prepare_songs(
                     f"{store.location / job.feature_file} cannot be written: {result.reason}."
                 )
             if isinstance(result, JobFailure):
-                yield PreparedSong(song, error=result.reason, is_transient=result.passing)
+                yield PreparedSong(song, error=result.reason, is_transient=result.is_transient)
             else:
                 yield PreparedSong(song, job.feature_file)
 
@@ -165,7 +167,7 @@ def _encode(text: str) -> bytes:
 class _SongJob:
     path: str
     feature_file: str
-    seconds: float
+    timeout: float
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,9 @@ class _FeatureSetup:
             try:
                 features = compute(Path(job.path), self.feature_config)
             except AudioError as error:
-                return JobFailure(str(error), passing=isinstance(error, UnreadableError))
+                return JobFailure(str(error), is_transient=isinstance(error, UnreadableError))
             except MemoryError:
-                return JobFailure("it needs more memory than is available", passing=True)
+                return JobFailure("it needs more memory than is available", is_transient=True)
             except Exception as error:  # one song of a hundred thousand must not end the others
                 return JobFailure(f"it cannot be computed ({type(error).__name__}: {error})")
             if not np.isfinite(features).all():

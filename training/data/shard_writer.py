@@ -16,7 +16,7 @@ import numpy as np
 
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.jobs.executors import Executor
-from pocketgenre.jobs.pool import JobFailure
+from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.discovery import SongFile
 from pocketgenre.training.data.feature_files import (
     FEATURE_FILES,
@@ -88,7 +88,7 @@ def find_intact_shards(
     existing = store.names(SHARDS)
     shards = [read_shard(plan.name, store) for plan in plans if f"{plan.name}.json" in existing]
     jobs = [_CheckJob(shard) for shard in shards if shard and shard.is_final]
-    with closing(executor.answer(jobs, _CheckSetup(store), lambda: False)) as results:
+    with closing(executor.map(jobs, _CheckSetup(store), lambda: False)) as results:
         return {job.shard.name: job.shard for job, fault in results if fault is None}
 
 
@@ -130,7 +130,7 @@ def write_shards(
             on_song(item)
         jobs = [_JoinJob(plan.name, tuple(prepared[song] for song in plan.files)) for plan in chunk]
         setup = _JoinSetup(store, feature_config)
-        with closing(executor.answer(jobs, setup, lambda: False)) as results:
+        with closing(executor.map(jobs, setup, lambda: False)) as results:
             for job, result in results:
                 if not isinstance(result, Shard):
                     raise DataError(
@@ -170,7 +170,7 @@ def _chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
 @dataclass(frozen=True)
 class _CheckJob:
     shard: Shard
-    seconds: float = _TIMEOUT
+    timeout: float = _TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class _CheckSetup:
 class _JoinJob:
     name: str
     songs: tuple[PreparedSong, ...]
-    seconds: float = _TIMEOUT
+    timeout: float = _TIMEOUT
 
 
 @dataclass(frozen=True)
