@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import Mix, stream_mono
+from pocketgenre.audio.decoding import ToMono, stream_mono
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.server.parity.reference_features import mel_power
 from pocketgenre.server.tasks import Recording
@@ -41,7 +41,7 @@ class ParityAudio:
         """The segments if the song began so many samples later, with zeros."""
         return self._cut(self._around[LONGEST_DELAY - delay :])
 
-    def heard(self, rate: int, to_mono: Mix | None = None) -> list[FloatArray]:
+    def heard(self, rate: int, to_mono: ToMono | None = None) -> list[FloatArray]:
         """The segments of the song at another rate, or otherwise mixed."""
         return self._cut(self._decoded(rate, to_mono, 0))
 
@@ -49,7 +49,7 @@ class ParityAudio:
     def _around(self) -> FloatArray:
         return self._decoded(self.feature_config.sample_rate, None, LONGEST_DELAY)
 
-    def _decoded(self, rate: int, to_mono: Mix | None, before: int) -> FloatArray:
+    def _decoded(self, rate: int, to_mono: ToMono | None, before: int) -> FloatArray:
         """What is at the segments' place, counted in samples, and so many samples before."""
         size = self.feature_config.segment_samples
         start, end = self.first * size - before, (self.first + self.count) * size
