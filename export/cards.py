@@ -12,7 +12,7 @@ from pocketgenre.models.model_card import ModelCard
 from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
-from pocketgenre.training.evaluation.evaluation import recorded_figures
+from pocketgenre.training.evaluation.run_evaluation import recorded_metrics
 from pocketgenre.training.models.residual.segment_sampler import usable_mfcc_songs
 from pocketgenre.training.models.trainers import RESIDUAL, find_trainer, licence_of
 from pocketgenre.training.runs import Run
@@ -78,7 +78,7 @@ def accuracy_record(run: Run, held_out: LabelParity) -> dict[str, Any]:
         if the metrics of the run are damaged.
     """
     folds = run.config.folds
-    recorded = recorded_figures(run, ("song_mean_recall", "segment_accuracy"))
+    recorded = recorded_metrics(run, ("song_mean_recall", "segment_accuracy"))
     return {
         "what": f"songs by majority vote, {PROTOCOLS[run.config.protocol]},"
         + (f" {folds}-fold cross-validation" if folds else " one split"),

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.classifier import Classifier
 from pocketgenre.errors import AudioError
+from pocketgenre.export.variants import WAVEFORM
 from pocketgenre.features import compute_features
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.data.songs import DataError
@@ -71,7 +72,7 @@ def evaluate_files(
     DataError
         if the audio is missing or has changed.
     """
-    classifiers = [Classifier(file.model, file.card) for file in files]
+    models = [TFLiteModel(file.model, file.card) for file in files]
     numpy_features: list[FloatArray] = []
     graph_features: list[FloatArray] = []
     probabilities: list[list[FloatArray]] = [[] for _ in files]
@@ -82,11 +83,11 @@ def evaluate_files(
         numpy_features.append(features)
         if feature_graph:
             graph_features += [feature_graph(segment) for segment in segments]
-        for file, classifier, rows in zip(files, classifiers, probabilities, strict=True):
-            inputs = segments if file.card.input == "waveform" else features
+        for file, model, rows in zip(files, models, probabilities, strict=True):
+            inputs = segments if file.card.input == WAVEFORM else features
             selected = np.isin(np.arange(position, position + count), file.segments)
             if selected.any():
-                rows.append(classifier.predict(inputs[selected]))
+                rows.append(model.predict(inputs[selected]))
         position += count
         on_song()
     return FileEvaluation(

@@ -12,7 +12,7 @@ from pocketgenre.export.runtime_results import RuntimeResult
 from pocketgenre.export.variants import QUANTIZATIONS, Variant
 from pocketgenre.text import printable
 from pocketgenre.training.data.songs import DataError
-from pocketgenre.training.evaluation.evaluation_page import markdown_table
+from pocketgenre.training.evaluation.report_markdown import markdown_table
 
 _JSON_KEYS = {"variant": "form", "runtimes": "probes"}
 """JSON keys that differ from the attributes of :class:`ExportReport`."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.evaluation.metrics import vote_songs
+from pocketgenre.training.evaluation.metrics import predict_song_labels
 
 MIN_SEGMENT_AGREEMENT = 0.98
 MAX_ACCURACY_DROP = 0.01
@@ -122,8 +122,8 @@ def compare_labels(
     keras, tflite : float32 [shape=(n, genres)]
         predicted probabilities
     """
-    songs, keras_labels = vote_songs(dataset, segments, keras)
-    _, tflite_labels = vote_songs(dataset, segments, tflite)
+    songs, keras_labels = predict_song_labels(dataset, segments, keras)
+    _, tflite_labels = predict_song_labels(dataset, segments, tflite)
     true_labels = dataset.song_targets[songs]
     return LabelParity(
         what=what,

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pocketgenre.classifier import Classifier
+from pocketgenre import GenreClassifier
 from pocketgenre.cli.scan_library import scan_library
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.export.cli import IOOption, export_tflite
@@ -19,6 +19,7 @@ from pocketgenre.export.runtime_results import require_runtime
 from pocketgenre.export.variants import all_variants
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import read_model
+from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import load_dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
@@ -68,7 +69,7 @@ def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path) -> Non
     assert interpreter.get_output_details()[0]["dtype"] is np.int8
     assert card.standardization is not None
     song = trained_run / "audio" / "bass" / "0.wav"
-    assert Classifier.load(out).label(song).genre == "bass"
+    assert GenreClassifier(out).classify(song).genre == "bass"
 
 
 def test_export_is_reproducible(trained_run: Path) -> None:
@@ -109,7 +110,7 @@ def test_all_variants_are_written_with_one_table(trained_run: Path) -> None:
         assert row["segment_agreement"] >= 0.98
         assert row["milliseconds"]
         assert row["arena"] > 0
-        Classifier.load(out / row["file"])
+        TFLiteModel.load(out / row["file"])
     page = (out / "comparison.md").read_text()
     assert all(row["file"] in page for row in table["files"])
 

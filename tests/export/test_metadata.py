@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from pocketgenre.audio.decoding import stream_mono
-from pocketgenre.classifier import Classifier
 from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
+from pocketgenre.models.tflite_model import TFLiteModel
 from tests.conftest import GENRES, REPOSITORY
 
 PYTHON = REPOSITORY / ".venv" / "mediapipe" / "bin" / "python"
@@ -44,8 +44,8 @@ def classify_with_mediapipe(model: Path, songs: dict[str, np.ndarray], folder: P
 
 def assert_same_predictions(songs: list[Path], folder: Path) -> None:
     """Compare labels and probabilities of all whole segments with those of MediaPipe."""
-    classifier = Classifier.load(PRETRAINED_WAVEFORM["standard"])
-    size = classifier.card.feature_config.segment_samples
+    model = TFLiteModel.load(PRETRAINED_WAVEFORM["standard"])
+    size = model.card.feature_config.segment_samples
     samples = {
         str(n): np.concatenate(list(stream_mono(path, SAMPLE_RATE))) for n, path in enumerate(songs)
     }
@@ -54,7 +54,7 @@ def assert_same_predictions(songs: list[Path], folder: Path) -> None:
         count = len(song) // size
         if not count:
             continue
-        predicted = classifier.predict(song[: count * size].reshape(count, size))
+        predicted = model.predict(song[: count * size].reshape(count, size))
         expected = np.array([[row[genre] for genre in GENRES] for row in mediapipe[name][:count]])
         np.testing.assert_array_equal(predicted.argmax(axis=1), expected.argmax(axis=1))
         np.testing.assert_allclose(predicted, expected, atol=0.02)
