@@ -7,17 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import typer
-from click.testing import Result
-from typer.testing import CliRunner
 
-from pocketgenre.training.cli.train_model import train_model
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import split_segments
 from pocketgenre.training.runs import Run
+from tests.conftest import invoke
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
+TRAIN = "pocketgenre.training.cli.train_model"
 OPTIONS = ["--model", "ann", "--epochs", 2, "--early-stopping", 1]
 
 
@@ -27,13 +24,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return fabricate_dataset(folder, {"jazz": [2] * 10, "rock": [2] * 10})
 
 
-def train(*arguments: object) -> Result:
-    """Run ``train-model`` in this process."""
-    app = typer.Typer()
-    app.command()(train_model)
-    return CliRunner().invoke(app, [*map(str, arguments)])
-
-
 @pytest.mark.slow
 def test_left_out_songs_are_evaluated_only(dataset: Dataset, tmp_path: Path) -> None:
     split = split_segments(dataset, "songs", 5, seed=1)[0]
@@ -41,8 +31,8 @@ def test_left_out_songs_are_evaluated_only(dataset: Dataset, tmp_path: Path) -> 
     names = tuple(sorted(dataset.songs[songs[0]].name for songs in (tested, trained)))
     (tmp_path / "names.txt").write_text("\n".join(names))
     options = [*OPTIONS, "--leave-out", tmp_path / "names.txt"]
-    result = train(dataset.folder, *options, "--out", tmp_path / "run")
-    assert result.exit_code == 0, result.output
+    result = invoke(TRAIN, dataset.folder, *options, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
     run = Run.load(tmp_path / "run")
     assert run.config.leave_out == names
     metrics = run.metrics()
@@ -56,8 +46,8 @@ def test_left_out_songs_are_evaluated_only(dataset: Dataset, tmp_path: Path) -> 
     left_out = [i for i, song in enumerate(dataset.songs) if song.name in names]
     features[np.isin(dataset.segment_songs, left_out)] = 99.0
     np.save(tmp_path / "other" / "features.npy", features)
-    result = train(tmp_path / "other", *options, "--out", tmp_path / "again")
-    assert result.exit_code == 0, result.output
+    result = invoke(TRAIN, tmp_path / "other", *options, "--out", tmp_path / "again")
+    assert result.returncode == 0, result.stderr
     one, two = (
         keras.models.load_model(tmp_path / name / "model.keras").get_weights()
         for name in ("run", "again")
@@ -77,15 +67,16 @@ def test_run_without_the_stored_option_continues(dataset: Dataset, tmp_path: Pat
     (unfinished.folder / "run.json").write_text(json.dumps(values))
     assert Run.load(unfinished.folder).config.leave_out == ()
     (unfinished.folder / "model.keras").unlink()
-    result = train(dataset.folder, *OPTIONS[:4], "--out", tmp_path / "run")
-    assert result.exit_code == 0, result.output
+    result = invoke(TRAIN, dataset.folder, *OPTIONS[:4], "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
 
 
 def test_unknown_song_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("jazz/0\npolka/7\n")
     options = [*OPTIONS, "--leave-out", tmp_path / "names.txt", "--out", tmp_path / "run"]
-    result = train(dataset.folder, *options)
-    assert isinstance(result.exception, DataError)
-    assert "names songs that are not in" in str(result.exception)
-    assert "polka/7" in str(result.exception)
+    result = invoke(TRAIN, dataset.folder, *options)
+    assert result.returncode == 1
+    assert "names songs that are not in" in result.stderr
+    assert "polka/7" in result.stderr
+    assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "names.txt"]
