@@ -171,8 +171,10 @@ def _write(out: Path, export: "Export") -> None:
     write_atomic(card_path(out), export.card.to_json().encode())
     write_atomic(out, export.model)
     final, held_out = report.labels
+    runtime = report.runtimes[0]
+    speed = runtime.error or f"{runtime.milliseconds['1']:.2f} ms per segment"
     print_status(
-        f"{out}: {report.size:,} bytes, {report.runtimes[0].milliseconds['1']:.2f} ms per segment;"
+        f"{out}: {report.size:,} bytes, {speed};"
         f" {final.segment_agreement:.2%} of segment labels agree with Keras;"
         f" {held_out.tflite_accuracy:.1%} of held-out songs correct (Keras:"
         f" {held_out.keras_accuracy:.1%}). See {page}."

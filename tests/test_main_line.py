@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketgenre.training.cli.train_model import train_model
 from pocketgenre.training.runs import Run
 from tests.conftest import Command
-from tests.training.invoke import invoke
+from tests.training.commands import SCAN, TRAIN, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +37,7 @@ def test_network_learns_distinct_genres(trained_run: Path) -> None:
 
 def test_exported_model_labels_library(trained_run: Path, run_command: Command) -> None:
     result = run_command(
-        "pocketgenre.cli.scan_library",
+        SCAN,
         trained_run / "audio",
         "--model",
         trained_run / "model.tflite",
@@ -53,9 +52,8 @@ def test_exported_model_labels_library(trained_run: Path, run_command: Command) 
 def test_same_seed_trains_same_network(trained_run: Path, run_command: Command) -> None:
     """Train in this process and in a fresh one."""
     options = ["--epochs", 2, "--model", "ann-regularized", "--seed", 7]
-    invoke(train_model, trained_run / "data", *options, "--out", trained_run / "one")
-    module = "pocketgenre.training.cli.train_model"
-    result = run_command(module, trained_run / "data", *options, "--out", trained_run / "two")
+    succeed(TRAIN, trained_run / "data", *options, "--out", trained_run / "one")
+    result = run_command(TRAIN, trained_run / "data", *options, "--out", trained_run / "two")
     assert result.returncode == 0, result.stderr
     one, two = (
         np.load(trained_run / name / "heldout.npz")["probabilities"] for name in ("one", "two")

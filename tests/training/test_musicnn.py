@@ -11,16 +11,13 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from pocketgenre.export.cli import export_tflite
-from pocketgenre.training.cli.prepare_dataset import prepare_dataset
-from pocketgenre.training.cli.train_model import train_model
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.linear_head import fit_head
 from pocketgenre.training.models.musicnn.tower import build_tower
 from tests.conftest import REPOSITORY, Command
+from tests.training.commands import EXPORT, PREPARE, SCAN, TRAIN, succeed
 from tests.training.fabricated import fabricate_dataset
-from tests.training.invoke import invoke
 
 pytestmark = pytest.mark.slow
 
@@ -195,12 +192,12 @@ def test_classifier_is_trained_exported_and_scanned(
     package: Path, trained_run: Path, tmp_path: Path, run_command: Command
 ) -> None:
     data, run, model = tmp_path / "data", tmp_path / "run", tmp_path / "model.tflite"
-    invoke(prepare_dataset, trained_run / "audio", "--features", "log-mel", "--out", data)
+    succeed(PREPARE, trained_run / "audio", "--features", "log-mel", "--out", data)
     options = ["--model", "musicnn", "--pretrained", package, "--folds", 2]
-    invoke(train_model, data, *options, "--out", run)
+    succeed(TRAIN, data, *options, "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
-    invoke(export_tflite, run, "--quantization", "float32", "--out", model)
-    scan = ["pocketgenre.cli.scan_library", trained_run / "audio", "--format", "json"]
+    succeed(EXPORT, run, "--quantization", "float32", "--out", model)
+    scan = [SCAN, trained_run / "audio", "--format", "json"]
     result = run_command(*scan, "--model", model)
     assert result.returncode == 0, result.stderr
     songs = json.loads(result.stdout)

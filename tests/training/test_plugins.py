@@ -1,7 +1,6 @@
 """A trainer and a kind of features from outside the project, from audio to labels."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from pocketgenre.features.config import FeatureConfig
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.training.models.trainers import BUILT_IN, Trainer, find_trainer, list_trainers
 from pocketgenre.training.runs import Run
-from tests.conftest import REPOSITORY, write_genres
+from tests.conftest import REPOSITORY, Command, write_genres
+from tests.training.commands import EXPORT, PREPARE, SCAN, TRAIN, succeed
 
 MODULE = """
 import numpy as np
@@ -76,30 +76,24 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def run(module: str, *arguments: object) -> str:
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
 @pytest.mark.slow
-def test_plugin_walks_from_audio_to_labels(plugins: Path, tmp_path: Path) -> None:
+def test_plugin_walks_from_audio_to_labels(
+    plugins: Path, tmp_path: Path, run_command: Command
+) -> None:
     install(plugins)
     audio = write_genres(tmp_path / "audio", songs=4)
     data, folder, model = tmp_path / "data", tmp_path / "run", tmp_path / "toy.tflite"
-    prepare = ["pocketgenre.training.cli.prepare_dataset", audio, "--features", "toy"]
-    run(*prepare, "--out", data)
-    train = ["pocketgenre.training.cli.train_model", data, "--model", "toy", "--epochs", 100]
-    run(*train, "--learning-rate", 0.01, "--batch-size", 8, "--folds", 2, "--out", folder)
+    succeed(PREPARE, audio, "--features", "toy", "--out", data)
+    options = ["--model", "toy", "--epochs", 100, "--learning-rate", 0.01, "--batch-size", 8]
+    succeed(TRAIN, data, *options, "--folds", 2, "--out", folder)
     assert Run.load(folder).feature_config == FeatureConfig(
         n_mels=40, segment_samples=22_050, kind="toy"
     )
-    run("pocketgenre.export.cli", folder, "--representative", 20, "--out", model)
+    succeed(EXPORT, folder, "--representative", 20, "--out", model)
     card = ModelCard.from_json(model.with_suffix(".json").read_text())
     assert (card.input, card.licence) == ("toy", "Apache-2.0 AND MIT")
-    scan = ["pocketgenre.cli.scan_library", audio, "--model", model, "--format", "json"]
-    songs = json.loads(run(*scan))
+    result = run_command(SCAN, audio, "--model", model, "--format", "json")
+    songs = json.loads(result.stdout)
     assert len(songs) == 12
     assert all(song["genre"] == song["path"].split("/")[0] for song in songs)
 

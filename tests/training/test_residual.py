@@ -17,8 +17,6 @@ from hypothesis.extra.numpy import arrays
 
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import MFCC_CONFIG
-from pocketgenre.training.cli.prepare_dataset import prepare_dataset
-from pocketgenre.training.cli.train_model import train_model
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.data.mel_spectra import load_spectra
@@ -40,7 +38,7 @@ from pocketgenre.training.models.residual.network import (
 from pocketgenre.training.models.residual.segment_sampler import SegmentSampler
 from pocketgenre.training.models.trainers import find_trainer
 from tests.conftest import REPOSITORY, tone, until, write_genres
-from tests.training.invoke import invoke, refusal
+from tests.training.commands import PREPARE, TRAIN, refuse, succeed
 
 THIRD = ("--validation", 0.34)
 NO_MEAN = np.zeros(13, np.float32)
@@ -54,7 +52,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("data") / "data"
-    invoke(prepare_dataset, audio, "--out", folder, "--spectra")
+    succeed(PREPARE, audio, "--out", folder, "--spectra")
     return load_dataset(folder)
 
 
@@ -171,7 +169,7 @@ def test_mfcc_songs_related_to_test_songs_are_excluded(
     ]
     file = write_mfcc_songs(tmp_path / "more.npz", songs)
     options = ["--index", index, "--spectra", "--mfcc-songs", file]
-    invoke(prepare_dataset, audio, "--out", tmp_path / "data", *options)
+    succeed(PREPARE, audio, "--out", tmp_path / "data", *options)
     data = load_dataset(tmp_path / "data")
     more = MfccSongs.load(data.folder)
     assert more is not None
@@ -183,7 +181,7 @@ def test_mfcc_songs_related_to_test_songs_are_excluded(
     sampler = SegmentSampler.from_split(data, Split(rest, test, test), NO_MEAN)
     assert sampler.mfcc_targets.tolist() == [data.labels.index("bass"), data.labels.index("noise")]
 
-    invoke(prepare_dataset, audio, "--out", tmp_path / "data")
+    succeed(PREPARE, audio, "--out", tmp_path / "data")
     assert MfccSongs.load(tmp_path / "data") is None  # since the groups may have changed
 
 
@@ -225,7 +223,7 @@ def test_failed_mfcc_songs_leave_dataset_unfinished(
         dataset.folder, out
     )  # a finished data set, which is prepared again with more songs
     more_songs = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
-    message = refusal(prepare_dataset, audio, "--out", out, "--spectra", "--mfcc-songs", more_songs)
+    message = refuse(PREPARE, audio, "--out", out, "--spectra", "--mfcc-songs", more_songs)
     assert "has genres that the data set lacks: polka" in message
     with pytest.raises(DataError, match="not a finished data set"):
         load_dataset(out)
@@ -233,17 +231,17 @@ def test_failed_mfcc_songs_leave_dataset_unfinished(
 
 def test_short_clip_is_repeated_in_spectrum(tmp_path: Path) -> None:
     audio = write_genres(tmp_path / "audio", songs=1, seconds=2.2)
-    invoke(prepare_dataset, audio, "--out", tmp_path / "data", "--spectra")
+    succeed(PREPARE, audio, "--out", tmp_path / "data", "--spectra")
     data = load_dataset(tmp_path / "data")
     filled = song_segments(audio / data.songs[0].path)[0]
     np.testing.assert_array_equal(load_spectra(data)[0], spectrum_of(filled))
 
 
 def test_dataset_without_spectra_is_refused(audio: Path, tmp_path: Path) -> None:
-    invoke(prepare_dataset, audio, "--out", tmp_path / "data")
+    succeed(PREPARE, audio, "--out", tmp_path / "data")
     options = ["--model", "residual", *THIRD, "--out", tmp_path / "run"]
-    assert "has no spectra; prepare it again with --spectra" in refusal(
-        train_model, tmp_path / "data", *options
+    assert "has no spectra; prepare it again with --spectra" in refuse(
+        TRAIN, tmp_path / "data", *options
     )
 
 
@@ -251,16 +249,15 @@ def test_dataset_without_spectra_is_refused(audio: Path, tmp_path: Path) -> None
 def test_killed_training_resumes_to_same_network(dataset: Dataset, tmp_path: Path) -> None:
     options = [dataset.folder, "--model", "residual", "--epochs", 2, "--members", 2]
     options += ["--batch-size", 8, *THIRD]
-    invoke(train_model, *options, "--out", tmp_path / "whole")
+    succeed(TRAIN, *options, "--out", tmp_path / "whole")
 
-    module = "pocketgenre.training.cli.train_model"
-    command = [sys.executable, "-m", module, *map(str, options), "--out", str(tmp_path / "killed")]
+    command = [sys.executable, "-m", TRAIN, *map(str, options), "--out", str(tmp_path / "killed")]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     second = tmp_path / "killed.unfinished" / "checkpoints" / "member-2" / "last.keras"
     until(lambda: second.exists() or process.poll() is not None, 120)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    invoke(train_model, *options, "--out", tmp_path / "killed")
+    succeed(TRAIN, *options, "--out", tmp_path / "killed")
     one, two = (
         keras.models.load_model(tmp_path / run / "model.keras") for run in ("whole", "killed")
     )

@@ -16,17 +16,14 @@ import numpy as np
 import pytest
 
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
-from pocketgenre.training.cli.train_model import train_model
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import hold_out_validation, split_segments
 from pocketgenre.training.models.checkpoints import best_epoch, is_patience_exhausted
 from pocketgenre.training.runs import Run, TrainingConfig
 from tests.conftest import REPOSITORY, Command
+from tests.training.commands import TRAIN, refuse, succeed
 from tests.training.fabricated import fabricate_run, in_shards, three_genres
-from tests.training.invoke import invoke, refusal
-
-TRAIN = "pocketgenre.training.cli.train_model"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def test_help_and_list_do_not_import_tensorflow(option: str) -> None:
 @pytest.mark.slow
 def test_killed_training_resumes_to_same_network(dataset: Dataset, tmp_path: Path) -> None:
     options = [dataset.folder, "--model", "ann-regularized", "--epochs", 12, "--batch-size", 8]
-    invoke(train_model, *options, "--out", tmp_path / "whole")
+    succeed(TRAIN, *options, "--out", tmp_path / "whole")
 
     command = [sys.executable, "-m", TRAIN, *map(str, options), "--out", str(tmp_path / "killed")]
     rng = np.random.default_rng(0)
@@ -77,7 +74,7 @@ def test_killed_training_resumes_to_same_network(dataset: Dataset, tmp_path: Pat
         kills += process.wait() == -signal.SIGKILL
     assert kills
     assert not (tmp_path / "killed").exists()
-    invoke(train_model, *options, "--out", tmp_path / "killed")
+    succeed(TRAIN, *options, "--out", tmp_path / "killed")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -85,7 +82,7 @@ def test_killed_training_resumes_to_same_network(dataset: Dataset, tmp_path: Pat
 def test_early_stopping_restores_best_epoch(tmp_path: Path) -> None:
     dataset = three_genres(tmp_path / "data", difference=0.0)  # noise, so it can only overfit
     options = ["--model", "ann", "--epochs", 60, "--early-stopping", 3, "--learning-rate", 0.001]
-    invoke(train_model, dataset.folder, *options, "--tensorboard", "--out", tmp_path / "run")
+    succeed(TRAIN, dataset.folder, *options, "--tensorboard", "--out", tmp_path / "run")
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     epochs = len(history["val_loss"])
     assert epochs < 60
@@ -154,7 +151,6 @@ two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 original = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: original(["CPU:0", "CPU:1"])
-from pocketgenre.training.cli.train_model import main
 main()
 """
 
@@ -173,8 +169,8 @@ def test_two_replicas_train_one_network(dataset: Dataset, tmp_path: Path) -> Non
 
 @pytest.mark.long
 def test_all_trains_each_network_by_both_protocols(dataset: Dataset, tmp_path: Path) -> None:
-    result = invoke(
-        train_model, dataset.folder, "--model", "all", "--epochs", 1, "--out", tmp_path / "all"
+    result = succeed(
+        TRAIN, dataset.folder, "--model", "all", "--epochs", 1, "--out", tmp_path / "all"
     )
     names = {path.name for path in (tmp_path / "all").iterdir()}
     assert names == {
@@ -208,7 +204,7 @@ def test_published_network_takes_shape_from_dataset(model: str, tmp_path: Path) 
     config = replace(MFCC_CONFIG, segment_samples=22_050, n_mfcc=20, top_db=60.0)
     dataset = three_genres(tmp_path / "data", config=config)
     options = ["--model", model, "--epochs", 1, "--out", tmp_path / "run"]
-    invoke(train_model, dataset.folder, *options)
+    succeed(TRAIN, dataset.folder, *options)
     network = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert network.input_shape == (None, 44, 20)
 
@@ -217,7 +213,7 @@ def test_published_network_takes_shape_from_dataset(model: str, tmp_path: Path) 
 def test_published_network_trains_on_log_mel(tmp_path: Path) -> None:
     dataset = three_genres(tmp_path / "data", config=LOG_MEL_CONFIG)
     options = ["--model", "lstm", "--epochs", 1, "--out", tmp_path / "run"]
-    invoke(train_model, dataset.folder, *options)
+    succeed(TRAIN, dataset.folder, *options)
     network = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert network.input_shape == (None, 188, 96)
 
@@ -249,9 +245,7 @@ def test_unsuitable_features_are_refused(
     tmp_path: Path, model: str, config: object, message: str
 ) -> None:
     dataset = three_genres(tmp_path / "data", config=config)
-    assert message in refusal(
-        train_model, dataset.folder, "--model", model, "--out", tmp_path / "run"
-    )
+    assert message in refuse(TRAIN, dataset.folder, "--model", model, "--out", tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -259,18 +253,16 @@ def test_unsuitable_features_are_refused(
 def test_smallest_segments_fit_cnn(tmp_path: Path) -> None:
     config = replace(MFCC_CONFIG, segment_samples=10 * 512, n_mfcc=11)
     dataset = three_genres(tmp_path / "data", config=config)
-    invoke(train_model, dataset.folder, "--epochs", 1, "--out", tmp_path / "run")
+    succeed(TRAIN, dataset.folder, "--epochs", 1, "--out", tmp_path / "run")
     assert Run.load(tmp_path / "run").feature_config.shape == (11, 11)
 
 
 @pytest.mark.slow
 def test_interrupted_run_keeps_its_configuration(dataset: Dataset, tmp_path: Path) -> None:
     options = [dataset.folder, "--model", "ann", "--out", tmp_path / "run"]
-    invoke(train_model, *options, "--epochs", 1)
+    succeed(TRAIN, *options, "--epochs", 1)
     (tmp_path / "run").rename(tmp_path / "run.unfinished")
-    assert "interrupted run of another configuration" in refusal(
-        train_model, *options, "--epochs", 2
-    )
+    assert "interrupted run of another configuration" in refuse(TRAIN, *options, "--epochs", 2)
 
 
 @pytest.mark.slow
@@ -278,13 +270,13 @@ def test_interrupted_run_keeps_its_song_groups(dataset: Dataset, tmp_path: Path)
     """With other groups, the remaining folds would train on songs that were held out before."""
     shutil.copytree(dataset.folder, tmp_path / "data")
     options = [tmp_path / "data", "--model", "ann", "--epochs", 1, "--out", tmp_path / "run"]
-    invoke(train_model, *options)
+    succeed(TRAIN, *options)
     run, unfinished = tmp_path / "run", tmp_path / "run.unfinished"
     shutil.copytree(run, unfinished)
     songs = load_dataset(tmp_path / "data").index_file
     songs.write_text(songs.read_text().replace("jazz,,1,", "jazz,,0,"))
     run.rename(tmp_path / "elsewhere")
-    message = refusal(train_model, *options)
+    message = refuse(TRAIN, *options)
     assert "interrupted run of another configuration, data set" in message
     before = Run.load(tmp_path / "elsewhere")
     assert before.is_of(dataset)  # although the folder has another name
@@ -306,9 +298,7 @@ def test_interrupted_run_keeps_its_song_groups(dataset: Dataset, tmp_path: Path)
 def test_unused_option_is_refused(
     dataset: Dataset, tmp_path: Path, model: str, option: tuple
 ) -> None:
-    message = refusal(
-        train_model, dataset.folder, "--model", model, *option, "--out", tmp_path / "run"
-    )
+    message = refuse(TRAIN, dataset.folder, "--model", model, *option, "--out", tmp_path / "run")
     assert f"{model} takes no {option[0].replace('no-', '')};" in message
     assert not list(tmp_path.iterdir())
 
@@ -323,7 +313,7 @@ def test_all_refuses_run_of_another_dataset(dataset: Dataset, tmp_path: Path) ->
     )
     assert Run.load(done).config == config
     other = three_genres(tmp_path / "other", difference=0.5)
-    message = refusal(train_model, other.folder, *options)
+    message = refuse(TRAIN, other.folder, *options)
     assert "ann-songs is a run of another configuration or data set" in message
 
 
@@ -343,17 +333,17 @@ def test_all_refuses_run_of_another_dataset(dataset: Dataset, tmp_path: Path) ->
 def test_wrong_option_is_refused(
     dataset: Dataset, tmp_path: Path, options: list, message: str
 ) -> None:
-    assert message in refusal(train_model, dataset.folder, "--out", tmp_path / "run", *options)
+    assert message in refuse(TRAIN, dataset.folder, "--out", tmp_path / "run", *options)
     assert not list(tmp_path.iterdir())
 
 
 def test_missing_out_is_refused(dataset: Dataset) -> None:
-    assert "with --out a folder" in refusal(train_model, dataset.folder)
+    assert "with --out a folder" in refuse(TRAIN, dataset.folder)
 
 
 def test_missing_dataset_is_refused(tmp_path: Path) -> None:
-    assert "not a finished data set" in refusal(
-        train_model, tmp_path / "nowhere", "--out", tmp_path / "run"
+    assert "not a finished data set" in refuse(
+        TRAIN, tmp_path / "nowhere", "--out", tmp_path / "run"
     )
     assert not list(tmp_path.iterdir())
 
