@@ -43,11 +43,11 @@ def features() -> FloatArray:
 @pytest.mark.parametrize("quantization", ["float32", "float16", "dynamic", "int8"])
 def test_network(benchmark, features: FloatArray, quantization: str) -> None:
     from pocketgenre.export.convert import convert
-    from pocketgenre.export.variants import Form
+    from pocketgenre.export.variants import Variant
     from pocketgenre.training.models.networks import build_network
 
     network = build_network("cnn", MFCC_CONFIG.shape, 10, np.zeros(13), np.ones(13))
-    file = convert(network, MFCC_CONFIG, features, Form(quantization=quantization))
+    file = convert(network, MFCC_CONFIG, features, Variant(quantization=quantization))
     interpreter = create_interpreter(file)
     index = interpreter.get_input_details()[0]["index"]
 

@@ -7,21 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketgenre.export.edge_cases import difficult_segments
-from pocketgenre.export.prediction_parity import FEATURE_ATOL, FEATURE_RTOL
 from pocketgenre.features.config import MFCC_CONFIG, FeatureConfig
 from pocketgenre.features.mel import hann_window, mel_matrix
-from pocketgenre.features.mfcc import dct_matrix, mfcc
+from pocketgenre.features.mfcc import MFCC, dct_matrix, mfcc
 from pocketgenre.training.data.librosa_features import librosa_mfcc, song_segments
 
 DIFFICULT = difficult_segments()
 
 
 def assert_parity(samples: np.ndarray, feature_config: FeatureConfig = MFCC_CONFIG) -> None:
+    rtol, atol = MFCC.tolerance
     np.testing.assert_allclose(
-        mfcc(samples, feature_config),
-        librosa_mfcc(samples, feature_config),
-        atol=FEATURE_ATOL,
-        rtol=FEATURE_RTOL,
+        mfcc(samples, feature_config), librosa_mfcc(samples, feature_config), rtol, atol
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.features.config import MFCC_CONFIG, FeatureConfig
 from pocketgenre.training.data.dataset import Dataset, load_dataset, save_dataset, save_index
 from pocketgenre.training.data.shard_format import Shard, write_manifest
 from pocketgenre.training.data.songs import LabelledSong
@@ -19,7 +19,10 @@ from pocketgenre.training.runs import Run, TrainingConfig
 
 
 def fabricate_dataset(
-    folder: Path, genres: dict[str, Sequence[int]], difference: float = 0.0
+    folder: Path,
+    genres: dict[str, Sequence[int]],
+    difference: float = 0.0,
+    config: FeatureConfig = MFCC_CONFIG,
 ) -> Dataset:
     """Write a data set of random features, with songs named ``genre/0`` and so on.
 
@@ -28,6 +31,7 @@ def fabricate_dataset(
     folder : folder of the data set
     genres : number of segments of each song, by genre
     difference : difference of one coefficient's mean between successive genres
+    config : feature parameters
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
@@ -35,18 +39,21 @@ def fabricate_dataset(
     for shift, (genre, counts) in enumerate(genres.items()):
         for number, count in enumerate(counts):
             file = folder / f"{len(files)}.part.npy"
-            features = rng.normal(size=(count, *MFCC_CONFIG.shape)).astype(np.float32)
+            features = rng.normal(size=(count, *config.shape)).astype(np.float32)
             features[:, :, 2] += difference * shift
             np.save(file, features)
             files.append(file)
             name = f"{genre}/{number}"
             songs.append(LabelledSong(name, Path(f"{name}.wav"), genre, group=len(songs)))
-    return save_dataset(folder, folder / "audio", MFCC_CONFIG, songs, files)
+    return save_dataset(folder, folder / "audio", config, songs, files)
 
 
-def three_genres(folder: Path, difference: float = 0.7) -> Dataset:
+def three_genres(
+    folder: Path, difference: float = 0.7, config: FeatureConfig = MFCC_CONFIG
+) -> Dataset:
     """Write a data set of eight songs each of jazz, metal and pop, which a network can classify."""
-    return fabricate_dataset(folder, dict.fromkeys(("jazz", "metal", "pop"), [4] * 8), difference)
+    genres = dict.fromkeys(("jazz", "metal", "pop"), [4] * 8)
+    return fabricate_dataset(folder, genres, difference, config)
 
 
 def in_shards(dataset: Dataset, folder: Path, songs_per_shard: int) -> Dataset:
