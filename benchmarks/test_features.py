@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pocketgenre.classifier import Classifier
-from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features import compute_features
 from pocketgenre.features.mfcc import mfcc
 from pocketgenre.models.pretrained import PRETRAINED
 

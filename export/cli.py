@@ -107,7 +107,7 @@ def export_tflite(
     if other_python:
         require_runtime(other_python)
     source = Run.load(run_folder)
-    features = source.feature_config.features
+    features = source.feature_config.kind
     if input not in (None, features, InputKind.waveform):
         raise PocketGenreError(f"{run_folder} was trained on {features}, not on {input.value}.")
     kind: Input = input.value if input else features

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pocketgenre.classifier import Classifier
 from pocketgenre.errors import AudioError
-from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features import compute_features
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.training.data.dataset import Dataset

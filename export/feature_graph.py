@@ -37,7 +37,7 @@ def front_graph(
         of a file whose output is float32 [shape=(1, frames, coefficients)]
     """
     shape = (feature_config.segment_samples,) if kind == "waveform" else feature_config.shape
-    compute = _mfcc if feature_config.features == "mfcc" else _log_mel
+    compute = _mfcc if feature_config.kind == "mfcc" else _log_mel
 
     def standardized(given: tf.Tensor) -> tf.Tensor:
         features = compute(given, feature_config) if kind == "waveform" else given

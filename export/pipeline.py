@@ -30,8 +30,8 @@ from pocketgenre.export.prediction_parity import (
 )
 from pocketgenre.export.representative_data import calibration_segments, typical
 from pocketgenre.export.variants import Form
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.models.model_card import ModelCard, model_hash
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import librosa_features

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pocketgenre.errors import PocketGenreError
 
-Features = Literal["mfcc", "log-mel"]
-Input = Literal["mfcc", "log-mel", "waveform"]
+Features = str
+Input = str
 Quantization = Literal["int8", "int16x8", "float16", "dynamic", "float32"]
 Io = Literal["float32", "int8"]
 

@@ -11,7 +11,7 @@ from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
 from pocketgenre.audio.seeking import CannotSeekError, pick_segments, spread_segments
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.errors import AudioError, ModelError
-from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features import compute_features
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import ModelCard, read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, PRETRAINED

@@ -46,7 +46,7 @@ def encode_features(
     # Not with pydantic: it would take twice as long for half a million numbers.
     values = {
         "model": model.model_dump(),
-        "kind": feature_config.features,
+        "kind": feature_config.kind,
         "front_end": feature_config.to_dict(),
         "first": first,
         "shape": features.shape,

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.server.schemas import Outline
 
 FloatArray = NDArray[np.float32]
@@ -63,7 +63,7 @@ class OutlineBuilder:
             seconds_per_column=merged * seconds,
             lowest=_rounded(np.minimum.reduceat(lowest, starts)),
             highest=_rounded(np.maximum.reduceat(highest, starts)),
-            kind=self._feature_config.features,
+            kind=self._feature_config.kind,
             features=_rounded(means),
         )
 

@@ -14,8 +14,8 @@ from pocketgenre.audio.decoding import DamagedAudioError, NotAudioError, stream_
 from pocketgenre.audio.segments import TooShortError, cut_segments
 from pocketgenre.classifier import Classifier
 from pocketgenre.errors import AudioError
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.library.evidence import from_bytes, to_bytes
 from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
 from pocketgenre.library.labelled import label_songs

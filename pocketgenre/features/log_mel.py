@@ -1,51 +1,42 @@
-"""The features of one segment, of whichever kind the front end names."""
+"""Compute log-mel bands in NumPy: the input of musicnn, scaled to one level."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
+from pocketgenre.features.config import LOG_MEL_CONFIG, FeatureConfig, FeatureKind
 from pocketgenre.features.mel import mel_power
-from pocketgenre.features.mfcc import mfcc
 
 FloatArray = NDArray[np.float32]
 
 
-def compute_features(
-    samples: FloatArray, feature_config: FeatureConfig = MFCC_CONFIG
-) -> FloatArray:
-    """What a network takes for one segment.
-
-    Parameters
-    ----------
-    samples : float32 [shape=(segment_samples,)]
-        mono audio at ``config.sample_rate``
-    feature_config : the parameters
-
-    Returns
-    -------
-    float32 [shape=(frames, coefficients)]
-    """
-    if feature_config.features == "log-mel":
-        return log_mel(samples, feature_config)
-    return mfcc(samples, feature_config)
-
-
-def log_mel(samples: FloatArray, feature_config: FeatureConfig = LOG_MEL_CONFIG) -> FloatArray:
-    """Logarithm of the power in the mel bands, brought to one level.
+def log_mel(samples: FloatArray, config: FeatureConfig = LOG_MEL_CONFIG) -> FloatArray:
+    """Compute the logarithm of the power in each mel band, scaled to one level.
 
     After Pons and Serra, "musicnn: Pre-trained convolutional neural networks for music audio
-    tagging" (2019), who take ``log10(1 + 10000 * librosa.feature.melspectrogram(...))``.
+    tagging" (2019), who use ``log10(1 + 10000 * librosa.feature.melspectrogram(...))``.
 
     Parameters
     ----------
     samples : float32 [shape=(n,)], n >= 1
+        mono audio at ``config.sample_rate``
+    config : parameters
 
     Returns
     -------
     float32 [shape=(1 + n // hop_length, n_mels)]
     """
-    power = mel_power(samples, feature_config)
-    gain = feature_config.level / max(float(power.mean()), feature_config.amin)
+    power = mel_power(samples, config)
+    gain = config.level / max(float(power.mean()), config.amin)
     scaled = power.T * np.float32(gain)
     logarithm: FloatArray = np.log1p(scaled, dtype=np.float32) * np.float32(1 / np.log(10))
     return np.ascontiguousarray(logarithm)
+
+
+LOG_MEL = FeatureKind(
+    name="log-mel",
+    default=LOG_MEL_CONFIG,
+    compute=log_mel,
+    reference="pocketgenre.training.data.librosa_features:librosa_log_mel",
+    graph="pocketgenre.export.feature_graph:log_mel_graph",
+    own_parameters=("level",),
+)

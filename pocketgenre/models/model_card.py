@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
@@ -37,7 +37,7 @@ class ModelCard:
     labels: tuple[str, ...]
     feature_config: FeatureConfig
     sha256: str
-    input: Literal["mfcc", "log-mel", "waveform"] = "mfcc"
+    input: str = "mfcc"
     standardization: dict[str, list[float]] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class ModelCard:
         names = self.labels
         if not names or len(set(names)) != len(names) or not all(map(_is_label, names)):
             raise ModelError("A model card needs a list of different genre names as its labels.")
-        kinds = (self.feature_config.features, "waveform")
+        kinds = (self.feature_config.kind, "waveform")
         if self.input not in kinds:
             raise ModelError(f"The model's input is {' or '.join(kinds)}, not {self.input!r}.")
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.classifier import Classifier
-from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features import compute_features
 from pocketgenre.server.feature_encoding import decode_features
 from pocketgenre.server.parity.audio import ParityAudio
 from pocketgenre.server.parity.hypotheses import rank_hypotheses
@@ -59,7 +59,7 @@ class ParityTask:
         features = decode_features(Path(self.features).read_bytes(), feature_config, _MAX_SEGMENTS)
         segments = select_segments(self.song, feature_config, self.first, len(features))
         reference = np.stack([compute_features(samples, feature_config) for samples in segments])
-        tolerance = TOLERANCE[feature_config.features]
+        tolerance = TOLERANCE[feature_config.kind]
         same_shape = reference.shape == features.shape
         difference = np.abs(reference - features) if same_shape else None
         same = difference is not None and bool(difference.max() <= tolerance)
@@ -70,7 +70,7 @@ class ParityTask:
             causes = rank_hypotheses(audio, excerpt)[:_TRIED]
         return Parity(
             model=model_name,
-            kind=feature_config.features,
+            kind=feature_config.kind,
             same=same,
             tolerance=tolerance,
             shape=list(features.shape),

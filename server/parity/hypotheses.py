@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.errors import AudioError
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.server.parity.audio import ParityAudio
 from pocketgenre.server.parity.reference_features import (
     KINDS_WITH_VARIANTS,
@@ -81,7 +81,7 @@ def hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
     Errors inside the computation are known for MFCC and log-mel only. For other kinds of features
     there are only hypotheses about the audio and about the layout of the table.
     """
-    if audio.feature_config.features in KINDS_WITH_VARIANTS:
+    if audio.feature_config.kind in KINDS_WITH_VARIANTS:
         for code, detail, variant in _variants(audio.feature_config):
             yield Hypothesis(code, detail, partial(_compute_variants, audio, variant))
     yield from _sample_hypotheses(audio)
@@ -156,9 +156,7 @@ def _variants(feature_config: FeatureConfig) -> Iterator[tuple[str, str, Feature
         ),
     )
     yield from (
-        _log_mel_variants()
-        if feature_config.features == "log-mel"
-        else _mfcc_variants(feature_config)
+        _log_mel_variants() if feature_config.kind == "log-mel" else _mfcc_variants(feature_config)
     )
 
 
@@ -213,7 +211,7 @@ def _sample_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
         segments = audio.decoded(sample_rate, to_mono)
         return [compute_reference(samples, feature_config) for samples in segments]
 
-    if feature_config.features != "log-mel":  # which does not depend on the scale
+    if feature_config.kind != "log-mel":  # which does not depend on the scale
         for scale in (32_768.0, 32_767.0, 1 / 32_768.0):
             detail = "The samples range from -32768 to 32767 instead of from -1 to 1."
             if scale < 1:
@@ -248,7 +246,7 @@ def _time_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
             detail = f"The decoder's delay of {delay} samples is not removed."
             samples = round(delay * rate / source_rate)
             yield Hypothesis("decoder-delay", detail, partial(delayed, samples))
-    if audio.feature_config.features in KINDS_WITH_VARIANTS:
+    if audio.feature_config.kind in KINDS_WITH_VARIANTS:
         yield Hypothesis(
             "cut-from-song",
             "The features are cut from the features of the whole song.",
@@ -296,7 +294,7 @@ def _table_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
             yield Hypothesis(
                 "shifted-frames", detail, partial(with_change, partial(_shift, frames))
             )
-    if feature_config.features == "mfcc":
+    if feature_config.kind == "mfcc":
         detail = "Coefficient 0 is missing: the first coefficient is 1."
         yield Hypothesis("no-coefficient-0", detail, partial(with_change, lambda t: t[:, 1:]))
         one_more = replace(feature_config, n_mfcc=feature_config.n_mfcc + 1)

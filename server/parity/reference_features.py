@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.features.log_mel import compute_features
 
 Table = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def compute_reference(samples: NDArray[np.float32], feature_config: FeatureConfi
     -------
     float64 [shape=(frames, coefficients)]
     """
-    if feature_config.features in KINDS_WITH_VARIANTS:
+    if feature_config.kind in KINDS_WITH_VARIANTS:
         return compute_variant(samples, feature_config)
     return compute_features(samples, feature_config).astype(np.float64)
 
@@ -90,7 +90,7 @@ def compute_variant(
     float64 [shape=(frames, coefficients)]
     """
     power = mel_power(samples, feature_config, variant)
-    if feature_config.features == "log-mel":
+    if feature_config.kind == "log-mel":
         level = feature_config.level / max(float(power.mean()), feature_config.amin)
         gain = level if variant.normalise_level else _MUSICNN_GAIN
         logarithm = np.log1p(power * gain)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.library.fake_models import compute_metrics
+from tests.library.fake_models import predict_by_name
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class MortalEar:
             os.kill(os.getppid(), signal.SIGKILL)
         if "glutton" in path.name:  # what the system does to one that takes all memory
             os.kill(os.getpid(), signal.SIGKILL)
-        return compute_metrics(path, segments)
+        return predict_by_name(path, segments)

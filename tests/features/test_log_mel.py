@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketgenre.export.edge_cases import difficult_segments
-from pocketgenre.features.config import FEATURE_CONFIGS, LOG_MEL_CONFIG
-from pocketgenre.features.log_mel import compute_features, log_mel
+from pocketgenre.features import compute_features
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
+from pocketgenre.features.log_mel import log_mel
 from pocketgenre.training.data.librosa_features import librosa_features, librosa_log_mel
 
 DIFFICULT = difficult_segments(LOG_MEL_CONFIG)
@@ -57,9 +58,9 @@ def test_any_length_and_gain_equals_librosas(length: int, gain: float, seed: int
     np.testing.assert_allclose(log_mel(samples), librosa_log_mel(samples), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", FEATURE_CONFIGS)
+@pytest.mark.parametrize("kind", ["mfcc", "log-mel"])
 def test_the_front_end_chooses_the_features(kind: str) -> None:
-    feature_config = FEATURE_CONFIGS[kind]
+    feature_config = {"mfcc": MFCC_CONFIG, "log-mel": LOG_MEL_CONFIG}[kind]
     samples = difficult_segments(feature_config)["noise"]
     features = compute_features(samples, feature_config)
     assert features.shape == feature_config.shape

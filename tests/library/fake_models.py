@@ -19,7 +19,7 @@ from pocketgenre.models.pretrained import PRETRAINED
 GENRES = 10
 
 
-def compute_metrics(path: Path, segments: int) -> np.ndarray:
+def predict_by_name(path: Path, segments: int) -> np.ndarray:
     """Probabilities that depend on the file's name alone, or a misfortune that does."""
     name = path.name
     if "segfault" in name:
@@ -43,7 +43,7 @@ def compute_metrics(path: Path, segments: int) -> np.ndarray:
 
 
 def verdict(path: Path, segments: int) -> np.ndarray:
-    """What :func:`judge` says in the end."""
+    """What :func:`predict_by_name` says in the end."""
     name = path.name
     rng = np.random.default_rng(sum(name.encode("utf-8", "surrogateescape")))
     return rng.dirichlet(np.ones(GENRES), size=segments or 5)
@@ -51,10 +51,10 @@ def verdict(path: Path, segments: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ear:
-    """Opens :func:`judge`."""
+    """Opens :func:`predict_by_name`."""
 
     def __call__(self) -> Callable[[Path, int], np.ndarray]:
-        return judge
+        return predict_by_name
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.classifier import Classifier
-from pocketgenre.features.log_mel import compute_features
+from pocketgenre.features import compute_features
 from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
 from tests.conftest import Command, write_tone
 from tests.library.broken import write_odd_library

@@ -14,8 +14,8 @@ import pytest
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.demo.synthetic import write_audio
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.features.mfcc import mfcc
 from pocketgenre.server.parity.reference_features import OURS, Recipe, compute
 from tests.server.porting import as_npy, ask, samples_of

@@ -250,7 +250,7 @@ def test_a_run_without_its_figures_is_an_error(run: Run, data: Dataset, content:
     (run.folder / "metrics.json").write_text(content)
     for judge in (evaluate_heldout, lambda run, data: find_mislabelled([run], data)):
         with pytest.raises(DataError, match=r"metrics\.json (is damaged|holds)"):
-            compute_metrics(run, data)
+            judge(run, data)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pocketgenre.features import compute_features
 from pocketgenre.features.config import MFCC_CONFIG
-from pocketgenre.features.log_mel import compute_features
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.data.mel_spectra import load_spectra

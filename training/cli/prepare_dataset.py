@@ -8,7 +8,7 @@ import typer
 
 from pocketgenre.cli.console import Debug, run
 from pocketgenre.cli.options import Cluster
-from pocketgenre.features.config import FEATURE_CONFIGS
+from pocketgenre.features.config import feature_kind
 from pocketgenre.jobs.executors import open_executor
 from pocketgenre.library.discovery import is_address, local_path
 from pocketgenre.training.data.dataset_builder import DatasetBuilder
@@ -93,7 +93,7 @@ def prepare_dataset(
 
     - `prepare-dataset s3://bucket/music --out s3://bucket/data --cluster tcp://scheduler:8786`
     """
-    feature_config = FEATURE_CONFIGS[features.value]
+    feature_config = feature_kind(features.value).default
     if (spectra or mfcc_songs) and features is not Features.mfcc:
         raise DataError("--spectra and --mfcc-songs are for the features mfcc.")
     if cluster and workers is not None:

@@ -54,7 +54,7 @@ def librosa_features(
     samples: FloatArray, feature_config: FeatureConfig = MFCC_CONFIG
 ) -> FloatArray:
     """The features that the front end names, by librosa, (frames, coefficients)."""
-    compute = librosa_mfcc if feature_config.features == "mfcc" else librosa_log_mel
+    compute = librosa_mfcc if feature_config.kind == "mfcc" else librosa_log_mel
     return compute(samples, feature_config)
 
 
