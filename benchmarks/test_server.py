@@ -10,17 +10,17 @@ from pocketgenre.jobs.pool import work_through
 from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED
-from tests.server.load import press
-from tests.server.serving import Serving, serving
+from tests.server.load_generator import generate_load
+from tests.server.servers import ServerProcess, serve_in_process
 
 GROUP = "192 songs of a minute by the best model, two workers"
 SONGS, WORKERS, CLIENTS = 192, 2, 32
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     log = tmp_path_factory.mktemp("server") / "log"
-    with serving(log, "--workers", WORKERS, "--queue", CLIENTS) as running:
+    with serve_in_process(log, "--workers", WORKERS, "--queue", CLIENTS) as running:
         yield running
 
 
@@ -37,9 +37,9 @@ def test_scanned(benchmark, phone_files: list[Path]) -> None:
 
 
 @pytest.mark.benchmark(group=GROUP)
-def test_uploaded_by_32_clients(benchmark, server: Serving, phone_files: list[Path]) -> None:
+def test_uploaded_by_32_clients(benchmark, server: ServerProcess, phone_files: list[Path]) -> None:
     def upload() -> None:
-        load = press(server.url, phone_files, CLIENTS, lambda number: number < SONGS)
+        load = generate_load(server.url, phone_files, CLIENTS, lambda number: number < SONGS)
         assert load.statuses == [200] * SONGS
 
     benchmark.pedantic(upload, rounds=3)

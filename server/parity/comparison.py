@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pocketgenre.classifier import Classifier
 from pocketgenre.features import compute_features
+from pocketgenre.features.config import feature_kind
 from pocketgenre.server.feature_encoding import decode_features
 from pocketgenre.server.parity.audio import ParityAudio
 from pocketgenre.server.parity.hypotheses import rank_hypotheses
@@ -20,7 +21,7 @@ from pocketgenre.server.schemas import (
 )
 from pocketgenre.server.tasks import AudioUpload, select_segments
 
-TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
+_TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
 """Largest difference regarded as equal, by kind of features: ten times the float32 error."""
 
 _MAX_SEGMENTS = 40
@@ -59,7 +60,7 @@ class ParityTask:
         features = decode_features(Path(self.features).read_bytes(), feature_config, _MAX_SEGMENTS)
         segments = select_segments(self.song, feature_config, self.first, len(features))
         reference = np.stack([compute_features(samples, feature_config) for samples in segments])
-        tolerance = TOLERANCE[feature_config.kind]
+        tolerance = _tolerance(feature_config.kind)
         same_shape = reference.shape == features.shape
         difference = np.abs(reference - features) if same_shape else None
         same = difference is not None and bool(difference.max() <= tolerance)
@@ -82,6 +83,13 @@ class ParityTask:
             cause=_cause(causes, difference, tolerance, features.shape, reference.shape, same=same),
             tried=causes,
         )
+
+
+def _tolerance(kind: str) -> float:
+    if kind in _TOLERANCE:
+        return _TOLERANCE[kind]
+    _, absolute = feature_kind(kind).tolerance
+    return 10 * absolute
 
 
 def _cause(

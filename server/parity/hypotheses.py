@@ -19,7 +19,6 @@ from pocketgenre.server.parity.reference_features import (
     KINDS_WITH_VARIANTS,
     FeatureVariant,
     Table,
-    compute_reference,
     compute_variant,
 )
 from pocketgenre.server.schemas import Cause
@@ -87,6 +86,10 @@ def hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
     yield from _sample_hypotheses(audio)
     yield from _time_hypotheses(audio)
     yield from _table_hypotheses(audio)
+
+
+def _compute(segments: list[FloatArray], feature_config: FeatureConfig) -> list[Table]:
+    return [compute_features(s, feature_config).astype(np.float64) for s in segments]
 
 
 def _compute_variants(audio: ParityAudio, variant: FeatureVariant) -> list[Table]:
@@ -203,13 +206,12 @@ def _sample_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
     feature_config = audio.feature_config
 
     def with_change(change: Callable[[FloatArray], FloatArray]) -> list[Table]:
-        return [compute_reference(change(samples), feature_config) for samples in audio.segments]
+        return _compute([change(samples) for samples in audio.segments], feature_config)
 
     def decoded(
         sample_rate: int, to_mono: Callable[[FloatArray], FloatArray] | None = None
     ) -> list[Table]:
-        segments = audio.decoded(sample_rate, to_mono)
-        return [compute_reference(samples, feature_config) for samples in segments]
+        return _compute(audio.decoded(sample_rate, to_mono), feature_config)
 
     if feature_config.kind != "log-mel":  # which does not depend on the scale
         for scale in (32_768.0, 32_767.0, 1 / 32_768.0):
@@ -237,8 +239,7 @@ def _sample_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
 
 def _time_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
     def delayed(samples: int) -> list[Table]:
-        segments = audio.delayed(samples)
-        return [compute_reference(segment, audio.feature_config) for segment in segments]
+        return _compute(audio.delayed(samples), audio.feature_config)
 
     rate = audio.feature_config.sample_rate
     for source_rate in (44_100, 48_000):
@@ -278,8 +279,7 @@ def _table_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
     feature_config = audio.feature_config
 
     def with_change(change: Callable[[Table], Table]) -> list[Table]:
-        tables = [compute_features(samples, feature_config) for samples in audio.segments]
-        return [change(table.astype(np.float64)) for table in tables]
+        return [change(table) for table in _compute(audio.segments, feature_config)]
 
     yield Hypothesis(
         "transposed",
@@ -301,7 +301,7 @@ def _table_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
         yield Hypothesis(
             "no-coefficient-0",
             detail,
-            lambda: [compute_reference(samples, one_more)[:, 1:] for samples in audio.segments],
+            lambda: [table[:, 1:] for table in _compute(audio.segments, one_more)],
         )
 
 

@@ -5,12 +5,12 @@ rounding.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
 
 Table = NDArray[np.float64]
@@ -51,23 +51,6 @@ class FeatureVariant:
 
 UNCHANGED = FeatureVariant()
 _MUSICNN_GAIN = 10_000.0
-
-
-def compute_reference(samples: NDArray[np.float32], feature_config: FeatureConfig) -> Table:
-    """Compute the correct features of a segment, of any kind.
-
-    Parameters
-    ----------
-    samples : float32 [shape=(segment_samples,)]
-    feature_config : parameters of the features
-
-    Returns
-    -------
-    float64 [shape=(frames, coefficients)]
-    """
-    if feature_config.kind in KINDS_WITH_VARIANTS:
-        return compute_variant(samples, feature_config)
-    return compute_features(samples, feature_config).astype(np.float64)
 
 
 def compute_variant(
@@ -129,7 +112,7 @@ def mel_power(
     spectrum = np.abs(np.fft.rfft(frames * _window(feature_config.n_fft, variant), axis=1))
     if variant.spectrum == "power":
         spectrum = spectrum**2
-    bands: Table = spectrum @ _filters(feature_config, variant).T
+    bands: Table = spectrum @ _filters(feature_config, variant.mel, variant.slaney_norm).T
     return bands
 
 
@@ -141,15 +124,18 @@ def _window(n: int, variant: FeatureVariant) -> Table:
     return 0.54 - 0.46 * cosine if variant.window == "hamming" else 0.5 - 0.5 * cosine
 
 
-def _filters(feature_config: FeatureConfig, variant: FeatureVariant) -> Table:
+@lru_cache(maxsize=8)
+def _filters(
+    feature_config: FeatureConfig, mel: Literal["slaney", "htk"], slaney_norm: bool
+) -> Table:
     nyquist = feature_config.sample_rate / 2
-    to_mel, to_hz = (_to_htk, _from_htk) if variant.mel == "htk" else (_to_slaney, _from_slaney)
+    to_mel, to_hz = (_to_htk, _from_htk) if mel == "htk" else (_to_slaney, _from_slaney)
     edges = to_hz(np.linspace(0, to_mel(np.array(nyquist)), feature_config.n_mels + 2))
     bins = np.linspace(0, nyquist, 1 + feature_config.n_fft // 2)
     slopes = edges[:, np.newaxis] - bins
     widths = np.diff(edges)[:, np.newaxis]
     triangles = np.maximum(0, np.minimum(-slopes[:-2] / widths[:-1], slopes[2:] / widths[1:]))
-    if variant.slaney_norm:
+    if slaney_norm:
         triangles *= 2 / (edges[2:] - edges[:-2])[:, np.newaxis]
     return np.asarray(triangles)
 
