@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pocketgenre.jobs.pool import work_through
-from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
+from pocketgenre.inference import InferenceJob, InferenceSetup
+from pocketgenre.jobs.pool import map_jobs
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED
 from tests.server.load_generator import generate_load
@@ -26,12 +26,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.mark.benchmark(group=GROUP)
 def test_scanned(benchmark, phone_files: list[Path]) -> None:
-    ear = ModelEar(*read_model(PRETRAINED["best"]))
+    setup = InferenceSetup(*read_model(PRETRAINED["best"]))
 
     def scan() -> None:
-        jobs = (Job(str(phone_files[n % len(phone_files)]), 0, 120.0) for n in range(SONGS))
-        with closing(work_through(jobs, InferenceSetup(ear), WORKERS, lambda: False)) as answers:
-            assert all(answer.error is None for _, answer in answers)
+        jobs = (
+            InferenceJob(str(phone_files[n % len(phone_files)]), 0, 120.0) for n in range(SONGS)
+        )
+        with closing(map_jobs(jobs, setup, WORKERS)) as results:
+            assert all(result.error is None for _, result in results)
 
     benchmark.pedantic(scan, rounds=3)
 

@@ -1,3 +1,54 @@
-"""Classify the genre of songs on this device."""
+"""Classify the genre of songs on this device, offline.
+
+>>> from pocketgenre import GenreClassifier
+>>> song = GenreClassifier().classify("song.mp3")  # doctest: +SKIP
+>>> print(song.genre, song.confidence)  # doctest: +SKIP
+
+See ``docs/python.md``. The subpackages ``training``, ``export`` and ``server`` need the extras of
+the same names.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from pocketgenre.errors import AudioError, CatalogError, ModelError, PocketGenreError
+
+if TYPE_CHECKING:
+    from pocketgenre.classifier import GenreClassifier
+    from pocketgenre.prediction import UNCERTAIN, LabelConfig, SongPrediction
+    from pocketgenre.timeline import TimelinePart
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "UNCERTAIN",
+    "AudioError",
+    "CatalogError",
+    "GenreClassifier",
+    "LabelConfig",
+    "ModelError",
+    "PocketGenreError",
+    "SongPrediction",
+    "TimelinePart",
+    "__version__",
+]
+
+# NumPy and the decoders take 0.2 s to import: they are loaded with the first use.
+_LAZY = {
+    "GenreClassifier": "pocketgenre.classifier",
+    "LabelConfig": "pocketgenre.prediction",
+    "SongPrediction": "pocketgenre.prediction",
+    "UNCERTAIN": "pocketgenre.prediction",
+    "TimelinePart": "pocketgenre.timeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Write files so that a half-written one never stands under the final name."""
+"""Write files atomically: the final name never holds a partial file."""
 
 import errno
 import os
@@ -10,13 +10,13 @@ from typing import BinaryIO
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside ``path``, then rename it over ``path``.
+    """Write a temporary file next to ``path``, then rename it.
 
     Raises
     ------
     OSError
-        it can't be written, or a folder, a device or something write-protected stands there; what
-        stood at ``path`` is untouched.
+        if the file can't be written, or ``path`` is a folder, a device or write-protected. An
+        existing file stays unchanged.
     """
     with open_atomic(path) as file:
         file.write(content)
@@ -24,9 +24,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 @contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
-    """The same for what is written piece by piece: it is there when the block is left.
+    """Open a file for atomic writing: it gets its name when the block ends without an error.
 
-    It has the permissions of what stood there.
+    It has the permissions of the file that it replaces.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        raise OSError(errno.EEXIST, "Something that is not a file stands there", str(path))
+        raise OSError(errno.EEXIST, "It exists and is not a file", str(path))
     if path.exists() and is_write_protected(path):
         raise PermissionError(errno.EACCES, "It is write-protected", str(path))
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
@@ -54,7 +54,7 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_write_protected(path: Path) -> bool:
-    """Whether a file is not to be written to; putting another in its place would get past that."""
+    """Check whether a file is write-protected; replacing it would bypass the protection."""
     return not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK)
 
 

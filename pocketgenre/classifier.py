@@ -1,123 +1,223 @@
-"""From a file to a genre: decode, cut, MFCC, TFLite network, vote."""
+"""Classify songs: the public interface of the library."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
-from pocketgenre.audio.seeking import CannotSeekError, pick_segments, spread_segments
+from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mono
+from pocketgenre.audio.seeking import CannotSeekError, seek_segments, select_segments
 from pocketgenre.audio.segments import cut_segments
-from pocketgenre.errors import AudioError, ModelError
-from pocketgenre.features import compute_features
-from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.errors import AudioError
+from pocketgenre.inference import InferenceJob, InferenceSetup, timeout_for
+from pocketgenre.jobs.pool import JobFailure, map_jobs, usable_cores
+from pocketgenre.library.discovery import list_songs
 from pocketgenre.models.model_card import ModelCard, read_model
-from pocketgenre.models.pretrained import DEFAULT_MODEL, PRETRAINED
-from pocketgenre.vote import VOTES, Vote
+from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
+from pocketgenre.models.tflite_model import TFLiteModel
+from pocketgenre.prediction import LabelConfig, SongPrediction, VoteRule, predict_song
 
-SILENCE = 2.0**-15
-"""A song that never leaves this peak, one step of 16 bits, holds nothing to judge."""
+SILENCE_PEAK = 2.0**-15
+"""Peak amplitude up to which a song counts as silent (one 16-bit step)."""
 
-# Decoding takes the processor's cache from the features' tables and they from it; taking turns once
-# a minute of music rather than once a segment saves some hundredths of a scan, and costs 5 MB.
-_BATCH = 20
+# Decoder and feature extraction compete for the processor's cache. Alternating between them once a
+# minute of music, not once a segment, saves some percent of a scan and costs 5 MB.
+_BATCH_SEGMENTS = 20
 
 FloatArray = NDArray[np.float32]
-TensorDetails = Mapping[str, Any]  # as an interpreter describes a tensor
+Song = AudioSource
+"""A path, a seekable binary file, or samples [shape=(n,) or (n, channels)] with their rate [Hz]."""
 
 
-class Classifier:
-    """A TFLite genre network with its card. One object serves one thread.
+class GenreClassifier:
+    """Genre classifier for songs, for use in one thread.
 
     Parameters
     ----------
-    model : content of the ``.tflite`` file
-    card : what belongs to it
-    threads : that the runtime may use
+    model : name of a pretrained model (``best`` or ``standard``), or path of a ``.tflite`` file
+        with its model card (``.json``) next to it
+    segments : number of segments to classify, spread over the song; 0 for all
+    vote : rule by which the segments decide, ``majority`` or ``probability``
+    min_confidence : confidence below which the genre is ``uncertain``, in [0, 1]
+    min_margin : margin below which the genre is ``uncertain``, in [-1, 1]
+    threads : number of threads of the TFLite runtime
 
     Raises
     ------
     ModelError
-        they don't belong together, or no runtime can run them.
+        if the model can't be found, read or run.
+
+    Examples
+    --------
+    >>> from pocketgenre import GenreClassifier
+    >>> classifier = GenreClassifier("best")
+    >>> song = classifier.classify("song.mp3")  # doctest: +SKIP
+    >>> print(song.genre, song.confidence)  # doctest: +SKIP
     """
 
-    def __init__(self, model: bytes, card: ModelCard, *, threads: int = 1) -> None:
-        self.card = card
-        self._interpreter = create_interpreter(model, threads)
-        self._input, self._output = _only_input_and_output(self._interpreter, self.card)
-        self._standardization = _standardization(self.card)
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        segments: int = 0,
+        vote: VoteRule = "majority",
+        min_confidence: float = 0.0,
+        min_margin: float = -1.0,
+        threads: int = 1,
+    ) -> None:
+        content, card = read_model(find_model(os.fspath(model)))
+        self._initialize(content, card, segments, threads)
+        self.label_config = LabelConfig(vote, min_confidence, min_margin)
 
     @classmethod
-    def load(cls, model_path: Path = PRETRAINED[DEFAULT_MODEL], *, threads: int = 1) -> Self:
-        """A classifier from a ``.tflite`` file with its card beside it.
+    def from_bytes(
+        cls, model: bytes, card: ModelCard, *, segments: int = 0, threads: int = 1
+    ) -> Self:
+        """Create a classifier from the content of a ``.tflite`` file and its model card.
 
         Raises
         ------
         ModelError
-            the files are missing, don't belong together, or can't be run.
+            if the two don't match, or no runtime can run the model.
         """
-        return cls(*read_model(model_path), threads=threads)
+        classifier = cls.__new__(cls)
+        classifier._initialize(model, card, segments, threads)
+        return classifier
 
-    def predict(self, inputs: FloatArray) -> FloatArray:
-        """Genre probabilities of segments.
+    def _initialize(self, model: bytes, card: ModelCard, segments: int, threads: int) -> None:
+        self.model = TFLiteModel(model, card, threads=threads)
+        self.segments = segments
+        self.label_config = LabelConfig()
+        self._content = model
+
+    @property
+    def card(self) -> ModelCard:
+        """Model card of the model."""
+        return self.model.card
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Genres that the model distinguishes."""
+        return self.card.labels
+
+    def classify(self, song: Song) -> SongPrediction:
+        """Classify a song.
+
+        A file that is damaged after its first segment is classified by what comes before.
 
         Parameters
         ----------
-        inputs : float32 [shape=(segments, frames, coefficients)]
-            features as :func:`pocketgenre.features.log_mel.compute_features` computes them; or the
-            samples themselves, [shape=(segments, segment_samples)], if the card says so.
-
-        Returns
-        -------
-        float32 [shape=(segments, genres)]
-        """
-        return np.stack([self._invoke(segment) for segment in inputs])
-
-    def prepare(self, samples: FloatArray) -> FloatArray:
-        """What the file takes for one segment: its features, or the samples as they are.
-
-        Parameters
-        ----------
-        samples : float32 [shape=(segment_samples,)]
-        """
-        if self.card.input == "waveform":
-            return samples
-        return compute_features(samples, self.card.feature_config)
-
-    def segment_probabilities(self, path: Path, count: int = 0) -> FloatArray:
-        """Genre probabilities of the 3 s segments of a song, in time order.
-
-        A file that breaks after its first segment counts as far as it went: that is
-        what a player does, and what decoders do with a truncated MP3 anyway.
-
-        Parameters
-        ----------
-        path : the song
-        count : how many segments, spread over the song; 0 for all of them
-
-        Returns
-        -------
-        float32 [shape=(segments, genres)]
+        song : path, seekable binary file, or (samples, sample_rate) with float samples
+            [shape=(n,) or (n, channels)] in [-1, 1]
 
         Raises
         ------
         AudioError
-            the file gives no segment, or nothing but silence.
+            if the file can't be read or decoded, is shorter than 1 s, or holds only silence.
         """
-        feature_config = self.card.feature_config
-        if count:
-            try:
-                return self.listen(spread_segments(path, feature_config, count))
-            except CannotSeekError:
-                return self.listen(pick_segments(path, feature_config, count))
-        return self.listen(
-            cut_segments(stream_mono(path, feature_config.sample_rate), feature_config)
-        )
+        table = self.segment_probabilities(song)
+        return self._predict(table, self.label_config, are_consecutive=not self.segments)
 
-    def listen(self, segments: Iterable[FloatArray]) -> FloatArray:
-        """Genre probabilities of segments as they come, until they end or break.
+    def classify_segments(
+        self, segments: Iterable[FloatArray], label_config: LabelConfig | None = None
+    ) -> SongPrediction:
+        """Classify a song from its consecutive segments.
+
+        Parameters
+        ----------
+        segments : iterable of float32 [shape=(segment_samples,)]
+        label_config : vote rule and thresholds; by default the classifier's
+
+        Raises
+        ------
+        AudioError
+            if there is no segment, or only silence.
+        """
+        table = self.predict_segments(segments)
+        return self._predict(table, label_config or self.label_config, are_consecutive=True)
+
+    def classify_folder(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        workers: int | None = None,
+        on_error: Callable[[Path, AudioError], object] | None = None,
+    ) -> Iterator[tuple[Path, SongPrediction]]:
+        """Classify every song below a folder, in worker processes.
+
+        A worker that a file crashes or blocks is replaced; only that file is skipped.
+
+        Parameters
+        ----------
+        folder : folder with music; ``~`` is expanded
+        workers : number of processes, by default one per core; 0 to run in this process
+        on_error : called with each file that can't be classified; by default a warning is logged
+
+        Yields
+        ------
+        path, prediction
+            in the order of completion, while the others are still classified
+
+        Raises
+        ------
+        PocketGenreError
+            if the folder can't be listed, or no worker can be started.
+        """
+        files = list_songs(Path(folder).expanduser()).files
+        jobs = [InferenceJob(file.path, self.segments, timeout_for(file.size)) for file in files]
+        setup = InferenceSetup(self._content, self.card)
+        count = usable_cores() if workers is None else workers
+        with closing(map_jobs(jobs, setup, count)) as results:
+            for job, result in results:
+                path = Path(job.path)
+                if isinstance(result, JobFailure):
+                    (on_error or _log_error)(path, AudioError(result.reason))
+                elif result.probabilities is None:
+                    (on_error or _log_error)(path, AudioError(result.error))
+                else:
+                    table = result.probabilities.astype(np.float32)
+                    consecutive = not self.segments
+                    yield path, self._predict(table, self.label_config, consecutive)
+
+    def segment_probabilities(self, song: Song, segments: int | None = None) -> FloatArray:
+        """Predict the genre probabilities of each segment of a song.
+
+        Parameters
+        ----------
+        song : as for :meth:`classify`
+        segments : number of segments, spread over the song; 0 for all, None for the classifier's
+
+        Returns
+        -------
+        float32 [shape=(segments, genres)]
+            in the order of the song, rounded to half precision (float16)
+
+        Raises
+        ------
+        AudioError
+            as :meth:`classify`.
+        """
+        config = self.card.feature_config
+        count = self.segments if segments is None else segments
+        if not count:
+            blocks = stream_mono(song, config.sample_rate)
+            return self.predict_segments(cut_segments(blocks, config))
+        if not isinstance(song, tuple):
+            try:
+                return self.predict_segments(seek_segments(song, config, count))
+            except CannotSeekError:
+                pass
+        return self.predict_segments(select_segments(song, config, count))
+
+    def predict_segments(self, segments: Iterable[FloatArray]) -> FloatArray:
+        """Predict the genre probabilities of segments until they end or decoding fails.
+
+        Half precision is what the catalogue stores: a label is the same whether it is predicted
+        now or from the catalogue.
 
         Parameters
         ----------
@@ -126,58 +226,42 @@ class Classifier:
         Returns
         -------
         float32 [shape=(segments, genres)]
+            rounded to half precision (float16)
 
         Raises
         ------
         AudioError
-            there is no segment, or nothing but silence.
+            if there is no segment, or only silence.
         """
         rows: list[FloatArray] = []
         peak = 0.0
         try:
             for batch in _batches(segments):
                 for segment in batch:
-                    if peak <= SILENCE:  # once is enough
+                    if peak <= SILENCE_PEAK:
                         peak = max(peak, float(segment.max()), -float(segment.min()))
-                    rows.append(self._invoke(self.prepare(segment)))
+                    rows.append(self.model.predict_segment(segment))
         except DamagedAudioError:
             if not rows:
                 raise
-        if peak <= SILENCE:
-            raise AudioError("there is only silence in it")
-        return np.stack(rows)
+        if peak <= SILENCE_PEAK:
+            raise AudioError("it holds only silence")
+        return np.stack(rows).astype(np.float16).astype(np.float32)
 
-    def label(self, path: Path, vote: str = "majority") -> Vote:
-        """The genre of a song, by a vote of its segments.
-
-        Parameters
-        ----------
-        path : the song
-        vote : a key of :data:`pocketgenre.vote.VOTES`
-
-        Raises
-        ------
-        AudioError
-            the file gives no segment.
-        """
-        return VOTES[vote](self.segment_probabilities(path), self.card.labels)
-
-    def _invoke(self, given: FloatArray) -> FloatArray:
-        if self._standardization:
-            mean, deviation = self._standardization
-            given = (given - mean) / deviation
-        self._interpreter.set_tensor(self._input["index"], _encode(given, self._input))
-        self._interpreter.invoke()
-        return _decode(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+    def _predict(
+        self, table: FloatArray, label_config: LabelConfig, are_consecutive: bool
+    ) -> SongPrediction:
+        seconds = self.card.feature_config.segment_seconds if are_consecutive else 0.0
+        return predict_song(table, self.labels, label_config, seconds)
 
 
 def _batches(segments: Iterable[FloatArray]) -> Iterator[list[FloatArray]]:
-    """A few segments at a time; before an error those that came before it."""
+    """Group segments; before an error the segments that preceded it are yielded."""
     batch: list[FloatArray] = []
     try:
         for segment in segments:
             batch.append(segment)
-            if len(batch) == _BATCH:
+            if len(batch) == _BATCH_SEGMENTS:
                 yield batch
                 batch = []
     except AudioError:
@@ -186,53 +270,7 @@ def _batches(segments: Iterable[FloatArray]) -> Iterator[list[FloatArray]]:
     yield batch
 
 
-def _only_input_and_output(
-    interpreter: Any, card: ModelCard
-) -> tuple[TensorDetails, TensorDetails]:
-    """The details of the network's input and output, checked against its card."""
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ModelError("The model must have one input and one output.")
-    feature_config = card.feature_config
-    given = (feature_config.segment_samples,) if card.input == "waveform" else feature_config.shape
-    expected_in = (1, *given)
-    expected_out = (1, len(card.labels))
-    for details, expected, what in (
-        (inputs[0], expected_in, "input"),
-        (outputs[0], expected_out, "output"),
-    ):
-        shape = tuple(int(n) for n in details["shape"])
-        if shape != expected:
-            raise ModelError(f"The model's {what} has shape {shape}, but its card says {expected}.")
-        if details["dtype"] not in (np.float32, np.int8):
-            raise ModelError(
-                f"The model's {what} is {details['dtype'].__name__}, not float32 or int8."
-            )
-    return inputs[0], outputs[0]
+def _log_error(path: Path, error: AudioError) -> None:
+    import logging  # only where a file fails
 
-
-def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
-    if card.standardization is None:
-        return None
-    mean = np.array(card.standardization["mean"], np.float32)
-    deviation = np.array(card.standardization["deviation"], np.float32)
-    if mean.shape != (card.feature_config.n_coefficients,) or mean.shape != deviation.shape:
-        raise ModelError("The card's standardization doesn't fit its front end.")
-    return mean, deviation
-
-
-def _encode(given: FloatArray, details: TensorDetails) -> NDArray[Any]:
-    batch = given[np.newaxis]
-    if details["dtype"] == np.float32:
-        return batch.astype(np.float32, copy=False)
-    scale, zero_point = details["quantization"]
-    quantized: NDArray[np.int8] = np.clip(np.rint(batch / scale) + zero_point, -128, 127)
-    return quantized.astype(np.int8)
-
-
-def _decode(values: NDArray[Any], details: TensorDetails) -> FloatArray:
-    if details["dtype"] == np.float32:
-        return values.astype(np.float32)
-    scale, zero_point = details["quantization"]
-    decoded: FloatArray = (values.astype(np.float32) - zero_point) * np.float32(scale)
-    return decoded
+    logging.getLogger("pocketgenre").warning("%s: %s", path, error)

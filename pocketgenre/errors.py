@@ -1,12 +1,18 @@
-"""Errors a person can act on: one sentence, what was wrong with what, what to do."""
+"""Define the errors that this project raises on purpose.
+
+Each message is one sentence for the user: what is wrong with what, and what to do.
+"""
 
 
 class PocketGenreError(Exception):
-    """Base of every error this project raises on purpose; its text is meant for the user."""
+    """Base class of all errors raised on purpose."""
 
 
 class AudioError(PocketGenreError):
-    """A file cannot be turned into at least one segment of audio."""
+    """A file or signal cannot be converted to at least one segment of audio.
+
+    The message continues a sentence that begins with the file's name.
+    """
 
 
 class ModelError(PocketGenreError):

@@ -1,4 +1,4 @@
-"""Silence the C++ libraries that greet on standard error."""
+"""Suppress start-up messages that C++ libraries print to stderr."""
 
 import os
 import sys
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Send what is written to file descriptor 2 meanwhile to nowhere, by C++ code as well."""
+    """Redirect file descriptor 2 to the null device, for C++ code as well."""
     sys.stderr.flush()
     saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
     try:
         yield
     finally:

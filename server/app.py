@@ -64,7 +64,9 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _respond_to_validation_error)
     app.add_exception_handler(HTTPException, _respond_to_http_exception)
     _add_problems_to_openapi(app)
-    slots = UploadSlots(settings.workers + settings.limits.queue, lambda: service.pool.wait)
+    slots = UploadSlots(
+        settings.workers + settings.limits.queue, lambda: service.pool.estimated_wait
+    )
     app.add_middleware(RequestGuard, settings=settings, metrics=service.metrics, slots=slots)
     if settings.origins:
         app.add_middleware(

@@ -13,17 +13,17 @@ import uvicorn
 
 from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.jobs.pool import usable_cores
+from pocketgenre.jobs.pool import WorkerPool, usable_cores
 from pocketgenre.models.pretrained import DEFAULT_MODEL
 from pocketgenre.server.app import create_app
 from pocketgenre.server.model_registry import open_registry
 from pocketgenre.server.phone_page import BUILT, PATH
-from pocketgenre.server.pool import Pool
 from pocketgenre.server.service import Service
 from pocketgenre.server.settings import TOKEN_VARIABLE, Limits, Settings
 from pocketgenre.server.tasks import TaskRunner
 from pocketgenre.server.telemetry import JsonFormatter, Metrics, PlainFormatter, configure_logging
 from pocketgenre.server.timeouts import TimeoutProtocol
+from pocketgenre.text import count_of
 
 _ACCESS, _LIMITS = "Access", "Limits"  # panels of the help
 _MAX_CONNECTIONS = 512
@@ -177,7 +177,8 @@ def serve_classifier(
         contents = {
             name: (served.content, served.card) for name, served in registry.by_name.items()
         }
-        pool = Pool(TaskRunner(contents, registry.default), worker_count)
+        setup = TaskRunner(contents, registry.default)
+        pool = WorkerPool(setup, worker_count, killed_retries=1)
         app = create_app(Service(settings, registry, pool, Metrics()))
         pool.start()
         configure_logging(_FORMATTERS[log]())
@@ -192,9 +193,9 @@ def serve_classifier(
             limit_concurrency=_MAX_CONNECTIONS,
         )
         url = _url(server_socket)
-        unit = "worker" if worker_count == 1 else "workers"
         print_status(
-            f"Serving {registry.default} at {url} with {worker_count} {unit}; stop with Ctrl-C."
+            f"Serving {registry.default} at {url} with {count_of(worker_count, 'worker')};"
+            " stop with Ctrl-C."
         )
         if settings.phone:
             print_status(f"The phone page is at {url}{PATH}")

@@ -137,7 +137,7 @@ def open_registry(model: str, folder: Path | None) -> ModelRegistry:
     files = list({(path.stem, os.path.realpath(path)): path for path in files}.values())
     if default not in {path.stem for path in files}:
         names = ", ".join(path.stem for path in files)
-        raise ModelError(f"There is no model {default}; choose one of {names}, or a .tflite file.")
+        raise ModelError(f"There is no model {default}; choose {names}, or a .tflite file.")
     return ModelRegistry(
         ServedModel.read(path) for path in sorted(files, key=lambda path: path.stem != default)
     )

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 
-from pocketgenre.library.label import Thresholds
+from pocketgenre.prediction import LabelConfig, VoteRule
 from pocketgenre.server.parity.comparison import ParityTask
 from pocketgenre.server.problems import Problem, problem_responses
 from pocketgenre.server.schemas import (
@@ -27,7 +27,6 @@ from pocketgenre.server.tasks import (
     AudioUpload,
     ClassifyTask,
     FeaturesTask,
-    Listening,
     SegmentsTask,
 )
 from pocketgenre.server.uploads import Upload, receive_uploads
@@ -53,7 +52,7 @@ def _service(request: Request) -> Service:
 
 def _label_config(
     vote: Annotated[
-        Literal["majority", "probability"],
+        VoteRule,
         Query(
             description="`majority`: each segment votes for its most probable genre;"
             " `probability`: the genre with the highest mean probability wins"
@@ -66,12 +65,12 @@ def _label_config(
     min_margin: Annotated[
         float, Query(ge=-1, le=1, description="The genre is `uncertain` below this `margin`")
     ] = -1.0,
-) -> Listening:
-    return Listening(vote, Thresholds(min_confidence, min_margin))
+) -> LabelConfig:
+    return LabelConfig(vote, min_confidence, min_margin)
 
 
 ServiceDependency = Annotated[Service, Depends(_service)]
-LabelConfigQuery = Annotated[Listening, Depends(_label_config)]
+LabelConfigQuery = Annotated[LabelConfig, Depends(_label_config)]
 ModelQuery = Annotated[
     str | None,
     Query(description="Name of a model in `/v1/models`", examples=["standard"], max_length=200),
@@ -106,9 +105,9 @@ async def classify(
     """
     chosen = service.model(model)
     async with receive_uploads(request, service.settings.limits.files, "file") as files:
-        seconds = service.settings.limits.job_seconds
+        timeout = service.settings.limits.job_seconds
         tasks = [
-            ClassifyTask(_song(service, upload), chosen.name, seconds, label_config)
+            ClassifyTask(_song(service, upload), chosen.name, timeout, label_config)
             for upload in files["file"]
         ]
         results = await service.run(request, tasks)
@@ -142,8 +141,8 @@ async def classify_segments(
     chosen = service.model(model)
     async with receive_uploads(request, 1, "file") as files:
         song = _song(service, files["file"][0])
-        seconds = service.settings.limits.job_seconds
-        task = SegmentsTask(song, chosen.name, seconds, label_config, outline)
+        timeout = service.settings.limits.job_seconds
+        task = SegmentsTask(song, chosen.name, timeout, label_config, outline)
         return _json_response(await service.run_one(request, task))
 
 
@@ -177,8 +176,8 @@ async def features(
     chosen = service.model(model)
     async with receive_uploads(request, 1, "file") as files:
         song = _song(service, files["file"][0])
-        seconds = service.settings.limits.job_seconds
-        task = FeaturesTask(song, chosen.name, seconds, first, count, format)
+        timeout = service.settings.limits.job_seconds
+        task = FeaturesTask(song, chosen.name, timeout, first, count, format)
         content = await service.run_one(request, task)
     if format == "npy":
         return Response(content, media_type="application/octet-stream")
@@ -210,8 +209,8 @@ async def parity(
     chosen = service.model(model)
     async with receive_uploads(request, 2, "file", "features") as files:
         song = _song(service, files["file"][0])
-        seconds = service.settings.limits.job_seconds
-        task = ParityTask(song, files["features"][0].path, chosen.name, seconds, first)
+        timeout = service.settings.limits.job_seconds
+        task = ParityTask(song, files["features"][0].path, chosen.name, timeout, first)
         result: Parity = await service.run_one(request, task)
     return _json_response(result.model_dump_json().encode())
 
@@ -260,9 +259,9 @@ async def readiness(service: ServiceDependency) -> Readiness:
 )
 async def metrics(service: ServiceDependency) -> Response:
     """Return metrics in the format of Prometheus."""
-    service.metrics.waiting.set(service.pool.waiting)
+    service.metrics.waiting.set(service.pool.queued)
     service.metrics.busy.set(service.pool.busy)
-    service.metrics.deaths.set(service.pool.deaths)
+    service.metrics.deaths.set(service.pool.crashes)
     content = generate_latest(service.metrics.registry)
     return Response(content, media_type=CONTENT_TYPE_LATEST)
 

@@ -1,20 +1,21 @@
 """State shared by the routes: settings, models, worker pool and metrics."""
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from pocketgenre.jobs.pool import WorkerCrash
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import JobFailure, WorkerPool
 from pocketgenre.server.model_registry import ModelRegistry, ServedModel
-from pocketgenre.server.pool import KILLED, OVERDUE, Pool
 from pocketgenre.server.problems import INTERNAL_DETAIL, Problem
 from pocketgenre.server.settings import Settings
 from pocketgenre.server.tasks import Refusal, Task
 from pocketgenre.server.telemetry import Metrics, log
+
+_RETRY_SOON = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Service:
 
     settings: Settings
     registry: ModelRegistry
-    pool: Pool
+    pool: WorkerPool
     metrics: Metrics
 
     def model(self, name: str | None) -> ServedModel:
@@ -77,8 +78,7 @@ class Service:
         finally:
             disconnect.cancel()
         request_id = request.state.request_id
-        pairs = zip(results.result(), tasks, strict=True)
-        return [self._outcome(result, task, request_id) for result, task in pairs]
+        return [self._outcome(result, request_id) for result in results.result()]
 
     async def run_one(self, request: Request, task: Task) -> Any:
         """Run one task and return its result.
@@ -95,11 +95,16 @@ class Service:
             raise result
         return result
 
-    def _outcome(self, result: Any, task: Task, request_id: str) -> Any:
-        if isinstance(result, WorkerCrash):
-            result = _crash_problem(result, task)
+    def _outcome(self, result: Any, request_id: str) -> Any:
+        if isinstance(result, JobFailure):
+            result = _failure_problem(result)
             fields = {"request": request_id, "code": result.code}
             log.warning("worker lost", extra={"fields": fields})
+        elif isinstance(result, PocketGenreError):  # no worker can be started
+            log.error("no worker", extra={"fields": {"request": request_id}})
+            result = Problem("unavailable", str(result), _RETRY_SOON)
+        elif isinstance(result, BaseException):
+            raise result
         elif isinstance(result, Refusal):
             if result.code == "internal":
                 fields = {"request": request_id, "fault": result.detail}
@@ -111,11 +116,7 @@ class Service:
         return result
 
 
-def _crash_problem(crash: WorkerCrash, task: Task) -> Problem:
-    if crash == OVERDUE:
-        return Problem("out-of-time", f"The worker was stopped after {task.seconds:g} s.")
-    if crash == KILLED:
-        return Problem("unavailable", "The worker was killed.", {"Retry-After": "1"})
-    status = crash.status
-    name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return Problem("crashed", f"The file crashes its decoder ({name}).")
+def _failure_problem(failure: JobFailure) -> Problem:
+    code = {"timeout": "out-of-time", "killed": "unavailable"}.get(failure.kind, "crashed")
+    detail = f"{failure.reason[0].upper()}{failure.reason[1:]}."
+    return Problem(code, detail, _RETRY_SOON if failure.is_transient else None)

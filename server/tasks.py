@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 
 from pocketgenre.audio.decoding import DamagedAudioError, NotAudioError, stream_mono
 from pocketgenre.audio.segments import TooShortError, cut_segments
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.library.evidence import from_bytes, to_bytes
-from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
-from pocketgenre.library.labelled import label_songs
-from pocketgenre.library.serialize import song_fields
-from pocketgenre.library.song import CatalogSong
+from pocketgenre.library.serialize import prediction_fields
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.prediction import LabelConfig, SongPrediction
 from pocketgenre.server.feature_encoding import FeaturesError, encode_features
 from pocketgenre.server.outline import OutlineBuilder
 from pocketgenre.server.schemas import ModelName, Segments, Song
@@ -60,16 +57,16 @@ class Task(Protocol):
     Attributes
     ----------
     model : name of the model
-    seconds : time after which the worker is stopped [s]
+    timeout : time after which the worker is stopped [s]
     """
 
     @property
     def model(self) -> str: ...  # noqa: D102
 
     @property
-    def seconds(self) -> float: ...  # noqa: D102
+    def timeout(self) -> float: ...  # noqa: D102
 
-    def run(self, classifier: Classifier, model_name: ModelName) -> Any:
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Any:
         """Run the task in a worker and return its result."""
 
 
@@ -106,26 +103,19 @@ class AudioUpload:
 
 
 @dataclass(frozen=True)
-class Listening:
-    """How a song is labelled."""
-
-    rule: Literal["majority", "probability"] = "majority"
-    thresholds: Thresholds = NO_THRESHOLDS
-
-
-@dataclass(frozen=True)
 class ClassifyTask:
     """Classify a song; the result is a :class:`pocketgenre.server.schemas.Song`."""
 
     song: AudioUpload
     model: str
-    seconds: float
-    label_config: Listening = Listening()
+    timeout: float
+    label_config: LabelConfig
 
-    def run(self, classifier: Classifier, model_name: ModelName) -> Song:  # noqa: ARG002
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Song:  # noqa: ARG002
         """Classify all segments."""
-        table = classifier.listen(self.song.segments(classifier.card.feature_config))
-        return predicted_song(self.song.name, _as_stored(table), classifier.card, self.label_config)
+        segments = self.song.segments(classifier.card.feature_config)
+        prediction = classifier.classify_segments(segments, self.label_config)
+        return _song_response(self.song.name, prediction)
 
 
 @dataclass(frozen=True)
@@ -134,22 +124,25 @@ class SegmentsTask:
 
     song: AudioUpload
     model: str
-    seconds: float
-    label_config: Listening = Listening()
+    timeout: float
+    label_config: LabelConfig
     outline: bool = False
 
-    def run(self, classifier: Classifier, model_name: ModelName) -> bytes:
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> bytes:
         """Classify all segments, and build the outline if requested."""
-        card = classifier.card
-        outline = OutlineBuilder(card.feature_config) if self.outline else None
-        segments = self.song.segments(card.feature_config)
-        table = _as_stored(classifier.listen(outline.record(segments) if outline else segments))
+        feature_config = classifier.card.feature_config
+        outline = OutlineBuilder(feature_config) if self.outline else None
+        segments = self.song.segments(feature_config)
+        prediction = classifier.classify_segments(
+            outline.record(segments) if outline else segments, self.label_config
+        )
+        table = prediction.segment_probabilities.astype(float)
         response = Segments(
             model=model_name,
-            song=predicted_song(self.song.name, table, card, self.label_config),
-            seconds_per_segment=card.feature_config.segment_seconds,
-            labels=list(card.labels),
-            probabilities=np.round(table.astype(float), 4).tolist(),
+            song=_song_response(self.song.name, prediction),
+            seconds_per_segment=prediction.seconds_per_segment,
+            labels=list(prediction.labels),
+            probabilities=np.round(table, 4).tolist(),
             outline=outline.build() if outline else None,
         )
         return response.model_dump_json().encode()
@@ -161,12 +154,12 @@ class FeaturesTask:
 
     song: AudioUpload
     model: str
-    seconds: float
+    timeout: float
     first: int = 0
     count: int = 10
     format: Literal["json", "npy"] = "json"
 
-    def run(self, classifier: Classifier, model_name: ModelName) -> bytes:
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> bytes:
         """Decode up to the last requested segment and compute the features."""
         feature_config = classifier.card.feature_config
         segments = select_segments(self.song, feature_config, self.first, self.count)
@@ -201,27 +194,6 @@ def select_segments(
     return segments
 
 
-def predicted_song(
-    name: str, table: NDArray[np.float32], card: ModelCard, label_config: Listening
-) -> Song:
-    """Predict a song's genre, formatted as in the JSON of a scan.
-
-    Parameters
-    ----------
-    name : file name given by the client
-    table : float32 [shape=(segments, genres)], probabilities of the segments
-    card : card of the model
-    label_config : vote rule and thresholds
-    """
-    seconds = card.feature_config.segment_seconds
-    labels, model = card.labels, card.sha256
-    song = CatalogSong(Path(), "labelled", None, 0, 0, model, seconds, labels, table)
-    labelled = next(label_songs([song], None, label_config.rule, label_config.thresholds))
-    fields = song_fields(labelled)
-    del fields["path"], fields["error"]
-    return Song(name=name, **fields)
-
-
 @dataclass(frozen=True)
 class TaskRunner:
     """Set up a worker that runs tasks.
@@ -244,13 +216,13 @@ class TaskRunner:
             if the model cannot be run.
         """
         os.nice(_NICENESS)
-        loaded = {self.default: Classifier(*self.models[self.default])}
+        loaded = {self.default: GenreClassifier.from_bytes(*self.models[self.default])}
 
         def run(task: Task) -> Any:
             try:
                 content, card = self.models[task.model]
                 if task.model not in loaded:
-                    loaded[task.model] = Classifier(content, card)
+                    loaded[task.model] = GenreClassifier.from_bytes(content, card)
                 model_name = ModelName(name=task.model, sha256=card.sha256)
                 return task.run(loaded[task.model], model_name)
             except Exception as error:  # an error in one file must not end the worker
@@ -279,9 +251,8 @@ def _refusal(error: Exception) -> Refusal:
     return Refusal(code, f"{text[0].upper()}{text[1:]}.")
 
 
-def _as_stored(table: FloatArray) -> FloatArray:
-    """Round probabilities as the catalogue does, so that labels always equal those of a scan."""
-    return from_bytes(to_bytes(table), table.shape[1])
+def _song_response(name: str, prediction: SongPrediction) -> Song:
+    return Song(name=name, **prediction_fields(prediction))
 
 
 def _limited(

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from pocketgenre.server.problems import Problem
-from pocketgenre.text import printable
+from pocketgenre.text import count_of, printable
 
 _MAX_NAME_LENGTH = 200
 _MAX_FIELDS = 16
@@ -63,7 +63,7 @@ async def receive_uploads(
     except HTTPException as error:
         if "Too many files" in error.detail:
             raise Problem(
-                "too-many-files", f"Too many files: the limit is {max_files} for each request."
+                "too-many-files", f"A request may have at most {count_of(max_files, 'file')}."
             ) from error
         raise Problem("invalid-request", f"The body cannot be read: {error.detail}") from error
     except UnicodeError:  # from the client's charset; its text contains the file name

@@ -1,14 +1,14 @@
-"""Any file that a phone plays to mono float32 blocks at one sample rate, streaming.
+"""Decode songs to mono float32 blocks at one sample rate, streaming.
 
-libsndfile (through soundfile) is asked first: it is twice as fast and, with soxr, gives
-the samples that ``librosa.load`` gives. What it doesn't read (AAC, ALAC, WMA, video
-containers) goes to FFmpeg's libraries through PyAV. The content decides, not the name.
+libsndfile (through soundfile) is tried first: it is twice as fast and, with soxr, returns the
+samples that ``librosa.load`` returns. Other formats (AAC, ALAC, WMA, video containers) are decoded
+by FFmpeg's libraries through PyAV. The format is detected from the content, not from the name.
 
-Files are hostile until proven otherwise: FFmpeg gets an open file and a list of
-containers, so that a playlist dressed up as a song can't make it open other files or
-addresses.
+Files are untrusted: FFmpeg receives an open file and a list of containers, so that a playlist
+disguised as a song can't make it open other files or URLs.
 """
 
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -24,101 +24,132 @@ from numpy.typing import NDArray
 from pocketgenre.errors import AudioError
 
 FloatArray = NDArray[np.float32]
-Mix = Callable[[FloatArray], FloatArray]
-"""From (n, channels) to (n,)."""
+ToMono = Callable[[FloatArray], FloatArray]
+"""From samples [shape=(n, channels)] to samples [shape=(n,)]."""
 
-SONG_SUFFIXES = frozenset(
-    {
-        *(
-            ".aac",
-            ".aif",
-            ".aifc",
-            ".aiff",
-            ".flac",
-            ".m4a",
-            ".m4b",
-            ".m4p",
-            ".mka",
-            ".mp3",
-            ".mp4",
-        ),
-        *(".oga", ".ogg", ".opus", ".wav", ".webm", ".wma"),
-    }
-)
-"""Endings by which a folder's songs are found; how a file is decoded doesn't depend on them."""
+AudioSource = str | os.PathLike[str] | BinaryIO | tuple[NDArray[Any], int]
+"""A path, a seekable binary file, or samples [shape=(n,) or (n, channels)] with their rate [Hz]."""
 
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
-# Of libsndfile's formats those that hold music; the reader of one of the others prints to stdout.
+# Formats of libsndfile that hold music. One of its other readers prints to stdout.
 _LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
-# What Apple's store sold until 2009, and common encryption: it would decode to noise.
+# Codec tags of encrypted audio (Apple's store until 2009, common encryption).
 _PROTECTED = ("drms", "enca")
-# Samples times channels decoded at a time; as many are lost where a file breaks.
+# Samples times channels decoded at a time. Up to as many are lost before a damaged place.
 _BLOCK_VALUES = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 
 
 class UnreadableError(AudioError):
-    """The file system doesn't give the file; another time it may."""
+    """The file cannot be read now, but perhaps later."""
 
 
 class NotAudioError(AudioError):
-    """There is no sound in it, or none in a format that can be decoded."""
+    """The file holds no audio, or none in a format that can be decoded."""
 
 
 class DamagedAudioError(AudioError):
-    """Decoding stopped in the middle; what was yielded before is good."""
+    """Decoding failed in the middle. Blocks yielded before the error are valid."""
 
 
-def stream_mono(path: Path, sample_rate: int, to_mono: Mix | None = None) -> Iterator[FloatArray]:
-    """Decode a file, mix its channels to their mean, and resample it (soxr HQ).
+def stream_mono(
+    source: AudioSource, sample_rate: int, to_mono: ToMono | None = None
+) -> Iterator[FloatArray]:
+    """Decode a song, average its channels, and resample it (soxr HQ).
 
     Parameters
     ----------
-    path : the file
-    sample_rate : of the blocks [Hz]
-    to_mono : what mixes the channels otherwise, to see what would come of it
+    source : path, seekable binary file, or (samples, rate)
+    sample_rate : sample rate of the blocks [Hz]
+    to_mono : function that mixes the channels; their mean by default
 
     Yields
     ------
     float32 [shape=(n,)]
-        consecutive blocks of the song at ``sample_rate``, of any length, never empty.
-        Memory does not grow with the song's length.
+        consecutive blocks of the song, of any length, never empty. Memory does not grow with the
+        length of the song.
 
     Raises
     ------
     AudioError
-        the file can't be opened, or holds no audio that can be decoded.
+        if the file can't be opened, or holds no audio that can be decoded.
     DamagedAudioError
-        it broke in the middle; the blocks up to there have been yielded.
+        if decoding fails in the middle. The blocks before have been yielded.
+    TypeError
+        if the source is of another type.
     """
-    with open_song(path) as file:
-        yield from _stream_file(file, sample_rate, to_mono or mix)
+    to_mono = to_mono or mix_to_mono
+    if isinstance(source, tuple):
+        samples, rate = source
+        yield from _stream_samples(samples, rate, sample_rate, to_mono)
+        return
+    with open_song(source) as file:
+        yield from _stream_file(file, sample_rate, to_mono)
+
+
+def _stream_samples(
+    samples: NDArray[Any], rate: int, sample_rate: int, to_mono: ToMono
+) -> Iterator[FloatArray]:
+    samples = np.asarray(samples)
+    if samples.dtype.kind != "f" or samples.ndim not in (1, 2):
+        raise TypeError(
+            "samples must be floats in [-1, 1] of shape (n,) or (n, channels), not"
+            f" {samples.dtype} {samples.shape}"
+        )
+    check_rate(rate)
+    channels = samples.reshape(len(samples), -1)
+    size = max(1, _BLOCK_VALUES // max(1, channels.shape[1]))
+    blocks = (
+        to_mono(channels[start : start + size].astype(np.float32))
+        for start in range(0, len(channels), size)
+    )
+    yield from _resample(_finite(blocks), rate, sample_rate)
 
 
 @contextmanager
-def open_song(path: Path) -> Iterator["Source"]:
-    """A file that may be a song, for :func:`open_libsndfile` and :func:`open_ffmpeg`.
+def open_song(source: str | os.PathLike[str] | BinaryIO) -> Iterator["DecoderFile"]:
+    """Open a file for :func:`open_libsndfile` and :func:`open_ffmpeg`.
+
+    A file object is read from its start, and left open.
 
     Raises
     ------
     UnreadableError
-        it can't be opened, or not be read meanwhile.
+        if the file can't be opened or read.
     AudioError
-        it is empty.
+        if the file is empty, or a file object can't seek.
+    TypeError
+        if the source is neither a path nor a binary file.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            raise UnreadableError("not a file, or a folder that cannot be read")
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise AudioError("the file is empty")
-            yield Source(file)
+        if isinstance(source, str | os.PathLike):
+            path = Path(source)
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
+                raise UnreadableError("not a file, or a folder that cannot be read")
+            with open(path, "rb") as file:
+                yield _checked(file)
+        elif not hasattr(source, "read") or isinstance(source, io.TextIOBase):
+            raise TypeError(
+                "a song is a path, a binary file or (samples, sample_rate),"
+                f" not {type(source).__name__}"
+            )
+        elif not source.seekable():
+            raise AudioError("the file object cannot seek; read it into io.BytesIO first")
+        else:
+            yield _checked(source)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
 
 
-class Source:
-    """An open file for the C libraries, which report in their own way what they can't raise."""
+def _checked(file: BinaryIO) -> "DecoderFile":
+    if file.seek(0, os.SEEK_END) == 0:
+        raise AudioError("the file is empty")
+    file.seek(0)
+    return DecoderFile(file)
+
+
+class DecoderFile:
+    """A file for the C libraries, whose callbacks must not raise."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read = file.read
@@ -126,14 +157,14 @@ class Source:
         self._file = file
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, or stay where a damaged file points to a place that can't be."""
+        """Seek; stay at the position if a damaged file asks for an impossible one."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return self._file.tell()
 
 
-def _stream_file(file: Source, sample_rate: int, to_mono: Mix) -> Iterator[FloatArray]:
+def _stream_file(file: DecoderFile, sample_rate: int, to_mono: ToMono) -> Iterator[FloatArray]:
     try:
         source_rate, blocks = _decode_with_libsndfile(file, to_mono)
     except soundfile.LibsndfileError:
@@ -145,38 +176,37 @@ def _stream_file(file: Source, sample_rate: int, to_mono: Mix) -> Iterator[Float
 
 
 def check_rate(rate: int) -> None:
-    """Refuse a sample rate that a resampler would choke on.
+    """Check that a sample rate is within the range of music files.
 
     Raises
     ------
     AudioError
-        it is out of range.
+        if it is out of range.
     """
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise AudioError(f"its sample rate of {rate} Hz is not one of music")
+        raise AudioError(f"its sample rate of {rate} Hz is not supported")
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
-    """A file read from start to end.
+    """Sound file that is read from start to end.
 
-    soundfile seeks to where it is after each block. For an MP3 that means to decode the
-    next frames without those before them, on which they build: a tenth of a second of
-    wrong samples after each block.
+    soundfile seeks to the current position after each block. The frames of an MP3 depend on those
+    before them, so that after a seek a tenth of a second of samples is wrong.
     """
 
     def seekable(self) -> bool:
         return False
 
 
-def open_libsndfile(file: Source, reader: type = soundfile.SoundFile) -> Any:
+def open_libsndfile(file: DecoderFile, reader: type = soundfile.SoundFile) -> Any:
     """Open a file with libsndfile.
 
     Raises
     ------
     soundfile.LibsndfileError
-        it is nothing that libsndfile reads.
+        if libsndfile can't read the format.
     AudioError
-        it is something that isn't music.
+        if the format is not one of music.
     """
     sound = reader(file)
     if sound.format not in _LIBSNDFILE_FORMATS:
@@ -185,7 +215,7 @@ def open_libsndfile(file: Source, reader: type = soundfile.SoundFile) -> Any:
     return sound
 
 
-def _decode_with_libsndfile(file: Source, to_mono: Mix) -> tuple[int, Iterator[FloatArray]]:
+def _decode_with_libsndfile(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterator[FloatArray]]:
     sound = open_libsndfile(file, _Sequential)
 
     def blocks() -> Iterator[FloatArray]:
@@ -203,44 +233,49 @@ def _decode_with_libsndfile(file: Source, to_mono: Mix) -> tuple[int, Iterator[F
     return sound.samplerate, blocks()
 
 
-def open_ffmpeg(file: Source) -> tuple[Any, Any]:
-    """Open a file with FFmpeg; its container, to be closed, and its first stream of audio.
+def open_ffmpeg(file: DecoderFile) -> tuple[Any, Any]:
+    """Open a file with FFmpeg.
+
+    Returns
+    -------
+    container, stream
+        the container, which the caller closes, and its first audio stream
 
     Raises
     ------
     AudioError
-        it holds nothing that FFmpeg decodes.
+        if FFmpeg can't decode the file.
     """
-    import av  # a tenth of a second that a library of MP3s need not pay
+    import av  # takes 0.1 s, and MP3, FLAC and WAV do not need it
 
     av.logging.set_level(av.logging.PANIC)
     try:
         container = av.open(
             file, "r", options={"format_whitelist": _CONTAINERS}, metadata_errors="replace"
         )
-    except Exception as error:  # whatever a damaged file makes of foreign code
+    except Exception as error:  # a damaged file can raise anything in foreign code
         raise NotAudioError("not audio in a format that can be decoded") from error
     if not container.streams.audio:
         container.close()
-        raise NotAudioError("there is no sound in it")
+        raise NotAudioError("it holds no audio")
     stream = container.streams.audio[0]
     if stream.codec_context is None or not stream.rate:
         container.close()
-        raise NotAudioError("its audio is in a format that can't be decoded (protected, perhaps)")
+        raise NotAudioError("its audio format cannot be decoded (it may be protected)")
     if stream.codec_context.codec_tag in _PROTECTED:
         container.close()
-        raise NotAudioError("it is protected against copying, so it cannot be decoded")
+        raise NotAudioError("it is copy-protected and cannot be decoded")
     return container, stream
 
 
-def _decode_with_ffmpeg(file: Source, to_mono: Mix) -> tuple[int, Iterator[FloatArray]]:
+def _decode_with_ffmpeg(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterator[FloatArray]]:
     import av
 
     container, stream = open_ffmpeg(file)
     rate: int = stream.rate
 
     def blocks() -> Iterator[FloatArray]:
-        # Converts the sample format alone; layout and rate stay those of the first frame.
+        # Converts the sample format only; layout and rate stay those of the first frame.
         planar = av.AudioResampler(format="fltp", rate=rate)
         with container:
             try:
@@ -248,15 +283,15 @@ def _decode_with_ffmpeg(file: Source, to_mono: Mix) -> tuple[int, Iterator[Float
                     for converted in planar.resample(frame):
                         planes = converted.to_ndarray().T.astype(np.float32, copy=False)
                         yield to_mono(planes)
-            except Exception as error:  # whatever a damaged file makes of foreign code
+            except Exception as error:  # a damaged file can raise anything in foreign code
                 raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
 
     return rate, blocks()
 
 
-def mix(block: FloatArray) -> FloatArray:
-    """Mean over channels, as ``librosa.to_mono``: (n, channels) to (n,)."""
-    with np.errstate(invalid="ignore", over="ignore"):  # found out by _finite
+def mix_to_mono(block: FloatArray) -> FloatArray:
+    """Average the channels as ``librosa.to_mono``: (n, channels) to (n,)."""
+    with np.errstate(invalid="ignore", over="ignore"):  # _finite raises
         return _mean(block)
 
 
@@ -274,7 +309,7 @@ def _mean(block: FloatArray) -> FloatArray:
 def _finite(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     for block in blocks:
         if not np.isfinite(block).all():
-            raise DamagedAudioError("damaged: some samples are not numbers")
+            raise DamagedAudioError("damaged: some samples are not finite")
         yield block
 
 

@@ -1,17 +1,16 @@
-"""Some segments of a song, spread over all of it, without decoding what lies between them.
+"""Decode some segments of a song, spread over it, without decoding the rest.
 
-They are counted in whole segments from the song's start: each is one of those that
-:func:`pocketgenre.audio.segments.cut_segments` cuts, within a millisecond. Where a file doesn't say how
-long it is, or can't be entered at an exact place, all of it has to be decoded and some picked.
+The segments are some of those that :func:`pocketgenre.audio.segments.cut_segments` cuts, within a
+millisecond. A file without a known length or exact time stamps has to be decoded completely.
 """
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from math import ceil, gcd
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import soundfile
@@ -19,9 +18,10 @@ import soxr
 from numpy.typing import NDArray
 
 from pocketgenre.audio.decoding import (
-    Source,
+    AudioSource,
+    DecoderFile,
     check_rate,
-    mix,
+    mix_to_mono,
     open_ffmpeg,
     open_libsndfile,
     open_song,
@@ -33,69 +33,77 @@ from pocketgenre.features.config import FeatureConfig
 
 FloatArray = NDArray[np.float32]
 
-# Decoded and thrown away. Before a segment: frames of MP3, AAC and Opus build on those before, the
-# first tenth of a second that libsndfile gives of an MP3 is wrong. After it: what the resampler's
-# filter looks ahead.
-_RUN_UP_SECONDS, _RUN_OUT_SECONDS = 0.5, 0.05
-_MOST_VALUES = 1 << 24  # samples times channels held at a time
-# Whose time stamps are exact. Raw AAC and WMA have estimates or none.
+# Audio decoded before a segment and discarded: frames of MP3, AAC and Opus depend on those before
+# them, and the first tenth of a second of an MP3 after a seek is wrong.
+_PREROLL_SECONDS = 0.5
+# Audio decoded after a segment, for the look-ahead of the resampling filter.
+_POSTROLL_SECONDS = 0.05
+_MAX_VALUES = 1 << 24  # samples times channels in memory
+# Containers with exact time stamps. Raw AAC and WMA have estimates or none.
 _EXACT_CONTAINERS = ("mov", "matroska")
 
 
 class CannotSeekError(AudioError):
-    """The file has to be decoded from its start."""
+    """The segments cannot be decoded by seeking."""
 
 
-def evenly_spaced_positions(whole: int, count: int) -> list[int]:
-    """Which segments of so many are taken: the middle one of each of ``count`` equal parts."""
-    if whole <= count:
-        return list(range(whole))
-    return [(2 * part + 1) * whole // (2 * count) for part in range(count)]
+def evenly_spaced_positions(total: int, count: int) -> list[int]:
+    """Return the middle position of each of ``count`` equal parts of ``total`` segments."""
+    if total <= count:
+        return list(range(total))
+    return [(2 * part + 1) * total // (2 * count) for part in range(count)]
 
 
-def spread_segments(path: Path, feature_config: FeatureConfig, count: int) -> Iterator[FloatArray]:
-    """Segments spread over a song, each sought and decoded by itself.
+def seek_segments(
+    source: str | os.PathLike[str] | BinaryIO, config: FeatureConfig, count: int
+) -> Iterator[FloatArray]:
+    """Decode segments spread over a song, seeking to each.
+
+    Parameters
+    ----------
+    source : path or seekable binary file
+    config : sample rate and length of a segment
+    count : number of segments
 
     Yields
     ------
     float32 [shape=(segment_samples,)]
-        ``count`` of them.
 
     Raises
     ------
     CannotSeekError
-        that is not possible with this file, or not worth it: it has no more segments than that.
-        It may come after some segments were yielded; :func:`pick_segments` begins anew.
+        if the file does not allow it, or has no more segments than that. Some segments may have
+        been yielded before; :func:`select_segments` starts again.
     AudioError
         as :func:`pocketgenre.audio.decoding.stream_mono`.
     """
-    with open_song(path) as file, closing(_open(file)) as song:
+    with open_song(source) as file, closing(_open(file)) as song:
         check_rate(song.rate)
-        whole = int(song.seconds / feature_config.segment_seconds)
-        if whole <= count:
+        total = int(song.seconds / config.segment_seconds)
+        if total <= count:
             raise CannotSeekError("there is little to leave out")
-        for position in evenly_spaced_positions(whole, count):
-            yield _segment(song, position, feature_config)
+        for position in evenly_spaced_positions(total, count):
+            yield _segment(song, position, config)
 
 
-def pick_segments(path: Path, feature_config: FeatureConfig, count: int) -> Iterator[FloatArray]:
-    """The same segments, from a song that is decoded as a whole: once to count, once to pick.
+def select_segments(source: AudioSource, config: FeatureConfig, count: int) -> Iterator[FloatArray]:
+    """Decode the whole song twice: to count its segments, and to select some of them.
 
     Errors and yields are those of :func:`pocketgenre.audio.segments.cut_segments`.
     """
 
     def segments() -> Iterator[FloatArray]:
-        return cut_segments(stream_mono(path, feature_config.sample_rate), feature_config)
+        return cut_segments(stream_mono(source, config.sample_rate), config)
 
-    whole = 0
+    total = 0
     try:
         for _ in segments():
-            whole += 1
+            total += 1
     except AudioError:
-        if not whole:
+        if not total:
             raise
-    positions = evenly_spaced_positions(whole, count)
-    for position, segment in enumerate(islice(segments(), whole)):
+    positions = evenly_spaced_positions(total, count)
+    for position, segment in enumerate(islice(segments(), total)):
         if position in positions:
             yield segment
 
@@ -106,32 +114,32 @@ class _Song(Protocol):
 
     @abstractmethod
     def read(self, start: int, frames: int) -> FloatArray:
-        """Mono samples from a frame on; fewer where the song ends."""
+        """Read mono samples from a sample position on, fewer at the end of the song."""
 
     @abstractmethod
     def close(self) -> None: ...
 
 
-def _segment(song: _Song, position: int, feature_config: FeatureConfig) -> FloatArray:
-    size, rate = feature_config.segment_samples, feature_config.sample_rate
+def _segment(song: _Song, position: int, config: FeatureConfig) -> FloatArray:
+    size, rate = config.segment_samples, config.sample_rate
     common = gcd(song.rate, rate)
-    # As much as is a whole number of samples at both rates.
-    steps = ceil(_RUN_UP_SECONDS * common) if position else 0
+    # The preroll is a whole number of samples at both rates.
+    steps = ceil(_PREROLL_SECONDS * common) if position else 0
     start = round(position * size * song.rate / rate) - steps * (song.rate // common)
-    frames = steps * (song.rate // common) + ceil((size / rate + _RUN_OUT_SECONDS) * song.rate)
+    frames = steps * (song.rate // common) + ceil((size / rate + _POSTROLL_SECONDS) * song.rate)
     samples = song.read(start, frames)
     if not np.isfinite(samples).all():
-        raise CannotSeekError("some samples are not numbers")
+        raise CannotSeekError("some samples are not finite")
     if song.rate != rate:
         samples = soxr.resample(np.ascontiguousarray(samples), song.rate, rate, quality="HQ")
-    run_up = steps * (rate // common)
-    segment = samples[run_up : run_up + size]
+    preroll = steps * (rate // common)
+    segment = samples[preroll : preroll + size]
     if len(segment) < size:
-        raise CannotSeekError("it ends before it should")
+        raise CannotSeekError("it ends too early")
     return np.ascontiguousarray(segment)
 
 
-def _open(file: Source) -> _Song:
+def _open(file: DecoderFile) -> _Song:
     try:
         return _Libsndfile(open_libsndfile(file))
     except soundfile.LibsndfileError:
@@ -140,7 +148,7 @@ def _open(file: Source) -> _Song:
 
 
 class _Libsndfile:
-    """Seeks to the sample, in MP3 too."""
+    """Song that libsndfile reads. It seeks to the exact sample, in MP3 too."""
 
     def __init__(self, sound: Any) -> None:
         self._sound = sound
@@ -148,11 +156,11 @@ class _Libsndfile:
         self.seconds = sound.frames / sound.samplerate
 
     def read(self, start: int, frames: int) -> FloatArray:
-        if frames * self._sound.channels > _MOST_VALUES:
-            raise CannotSeekError("its segments are too large to hold")
+        if frames * self._sound.channels > _MAX_VALUES:
+            raise CannotSeekError("its segments are too large")
         try:
             self._sound.seek(start)
-            return mix(self._sound.read(frames, dtype="float32", always_2d=True))
+            return mix_to_mono(self._sound.read(frames, dtype="float32", always_2d=True))
         except soundfile.LibsndfileError as error:
             raise CannotSeekError("it is damaged") from error
 
@@ -161,7 +169,7 @@ class _Libsndfile:
 
 
 class _Ffmpeg:
-    """Seeks to a packet before, and counts samples by the time stamps of the frames."""
+    """Song that FFmpeg reads. It seeks to a packet, and time stamps give the sample position."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
@@ -174,7 +182,7 @@ class _Ffmpeg:
             return self._read(start, frames)
         except CannotSeekError:
             raise
-        except Exception as error:  # whatever a damaged file makes of foreign code
+        except Exception as error:  # a damaged file can raise anything in foreign code
             raise CannotSeekError("it is damaged") from error
 
     def _read(self, start: int, frames: int) -> FloatArray:
@@ -192,16 +200,16 @@ class _Ffmpeg:
                     raise CannotSeekError("it has no time stamps")
                 begin = reached = round((frame.pts - first) * stream.time_base * self.rate)
                 if begin > start:
-                    raise CannotSeekError("it cannot be entered there")
+                    raise CannotSeekError("it cannot seek there")
             for converted in planar.resample(frame):
-                blocks.append(mix(converted.to_ndarray().T.astype(np.float32, copy=False)))
+                blocks.append(mix_to_mono(converted.to_ndarray().T.astype(np.float32, copy=False)))
                 reached += len(blocks[-1])
                 if reached <= start:
                     begin += len(blocks.pop())
             if reached >= start + frames:
                 break
         if not blocks:
-            raise CannotSeekError("it ends before it should")
+            raise CannotSeekError("it ends too early")
         return np.concatenate(blocks)[start - begin : start - begin + frames]
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""What every command shares: how it starts, reports progress and fails.
+"""Share what every command needs: start, progress, messages and errors.
 
-stdout carries data, stderr what is said to the person. An error is one sentence and a
-non-zero exit status; its traceback is shown with ``--debug`` alone.
+Standard output carries data, standard error messages. An error is one sentence and a non-zero exit
+status; ``--debug`` shows its traceback.
 """
 
 import os
@@ -17,64 +17,94 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.text import printable as printable  # noqa: PLC0414 - every command needs it
+from pocketgenre.text import count_of as count_of  # noqa: PLC0414 - every command needs it
+from pocketgenre.text import printable as printable  # noqa: PLC0414
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 stderr = Console(stderr=True, highlight=False)
 
+_EXTRAS = {
+    "train": ("h5py", "keras", "librosa", "matplotlib", "scipy", "sklearn", "tensorflow"),
+    "server": ("anyio", "fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"),
+    "cluster": ("dask", "distributed", "fsspec", "pyarrow"),
+}
+"""Packages of each extra in pyproject.toml."""
+
 
 def run(command: Callable[..., Any]) -> NoReturn:
-    """Run a command's function from ``sys.argv`` and exit; its docstring is its help."""
+    """Run a command's function with the arguments of ``sys.argv``, and exit.
+
+    The function's docstring is the command's help.
+    """
     app = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.command()(command)
     try:
         app()
-    except (PocketGenreError, OSError) as error:
+    except (PocketGenreError, OSError, ModuleNotFoundError) as error:
         if "--debug" in sys.argv:
             raise
-        if isinstance(error, BrokenPipeError):  # the reader, `head` say, has seen enough
+        if isinstance(error, BrokenPipeError):  # the reader, for example `head`, has ended
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        if isinstance(error, ModuleNotFoundError):
+            explanation = explain_missing_package(error)
+            if explanation is None:
+                raise
+            fail(explanation)
         fail(_sentence(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(0)
 
 
-@contextmanager
-def interruption() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C into a question that is asked between two pieces of work.
+def explain_missing_package(error: ModuleNotFoundError) -> str | None:
+    """Return a sentence that names the extra of a missing package; None if it is in no extra."""
+    package = (error.name or "").partition(".")[0]
+    for extra, packages in _EXTRAS.items():
+        if package in packages:
+            return (
+                f"This command needs the package {package}, which is not installed; install the"
+                f" extra {extra}, from a checkout: pip install '.[{extra}]'"
+            )
+    return None
 
-    Raised in the middle, inside a decoder's callback, it would be lost. A second Ctrl-C
+
+@contextmanager
+def interrupt_flag() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C into a flag that is polled between two pieces of work.
+
+    Raised in the middle, inside a decoder's callback, the exception would be lost. A second Ctrl-C
     interrupts at once.
     """
-    asked = threading.Event()
+    interrupted = threading.Event()
 
-    def remember(*_: object) -> None:
-        asked.set()
+    def set_flag(*_: object) -> None:
+        interrupted.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, remember)
+    previous = signal.signal(signal.SIGINT, set_flag)
     try:
-        yield asked.is_set
+        yield interrupted.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 def fail(message: str) -> NoReturn:
-    """Say what went wrong and exit with status 1."""
+    """Print an error and exit with status 1."""
     print(f"Error: {message}", file=sys.stderr)
     sys.exit(1)
 
 
 def print_status(message: str) -> None:
-    """Tell the person something that is not data."""
+    """Print a message that is not data to standard error."""
     stderr.print(message, markup=False, soft_wrap=True)
 
 
 def progress(unit: TextColumn | None = None) -> Progress:
-    """A progress bar on stderr with the time left."""
+    """Create a progress bar with the remaining time, on standard error."""
     columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
     return Progress(*columns, *([unit] if unit else []), TimeRemainingColumn(), console=stderr)
 

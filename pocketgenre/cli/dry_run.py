@@ -1,66 +1,66 @@
-"""What a scan would do, in a line each; nothing is done."""
+"""Print what a scan would do, one line each, without doing it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pocketgenre.cli.console import print_status, printable
+from pocketgenre.cli.console import count_of, print_status, printable
 from pocketgenre.cli.outputs import Outputs
 from pocketgenre.cli.scan_progress import no_music
 from pocketgenre.cli.song_output import with_progress
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, display_address
-from pocketgenre.library.labelled import LabelledSong
-from pocketgenre.library.library_diff import LibraryDiff, Wanted, compare
+from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
 from pocketgenre.library.playlists import make_playlists, stale_playlists
+from pocketgenre.library.songs import LibrarySong
 from pocketgenre.library.tags.tagging import tag_songs
 
 
-def foresee_listening(
-    folder: Path, listing: FolderListing, catalog: Catalog, wanted: Wanted
+def preview_scan(
+    folder: Path, listing: FolderListing, catalog: Catalog, request: ScanRequest
 ) -> LibraryDiff:
-    """Print what would be heard, and what has moved, vanished or returned.
+    """Print the files that a scan would classify, move or mark.
 
     Raises
     ------
     PocketGenreError
-        the folder holds no song, or the catalogue can't be read.
+        if the folder holds no song, or the catalogue can't be read.
     """
-    changes = compare(listing, catalog.known(), wanted)
+    diff = diff_library(listing, catalog.entries(), request)
     if not listing.files and not listing.unlistable:
         raise no_music(folder)
-    for file in changes.listen:
-        print(f"listen    {printable(file.path)}")
-    for old, file in changes.moved:
+    for file in diff.to_classify:
+        print(f"classify  {printable(file.path)}")
+    for old, file in diff.moved:
         print(f"moved     {printable(old)} -> {printable(file.path)}")
-    for path in changes.vanished:
+    for path in diff.vanished:
         print(f"vanished  {printable(path)}")
-    for file in changes.returned:
+    for file in diff.returned:
         print(f"returned  {printable(file.path)}")
-    print_status(
-        f"{len(changes.unchanged)} songs are unchanged, {len(changes.listen)} would be heard."
-    )
-    return changes
+    unchanged, new = (count_of(len(files), "song") for files in (diff.unchanged, diff.to_classify))
+    print_status(f"{unchanged} unchanged, {new} would be classified.")
+    return diff
 
 
-def foresee_outputs(
-    songs: Sequence[LabelledSong], outputs: Outputs, genres: Sequence[str], changes: LibraryDiff
+def preview_outputs(
+    songs: Sequence[LibrarySong], outputs: Outputs, genres: Sequence[str], diff: LibraryDiff
 ) -> None:
-    """Print what would be written, removed or tagged.
+    """Print the files that would be written, removed or tagged.
 
     Parameters
     ----------
-    songs : that the catalogue knows where they are
-    outputs : checked before by :func:`pocketgenre.cli.outputs.check_outputs`
-    genres : that the model knows
-    changes : that are to come, after which there may be more songs
+    songs : songs that are in the catalogue with their current path
+    outputs : outputs, checked by :func:`pocketgenre.cli.outputs.check_outputs`
+    genres : genres of the model
+    diff : pending changes, after which there may be more songs
     """
-    more = len(changes.listen) + len(changes.moved) + len(changes.returned)
-    lines = [*_files(outputs), *_playlists(songs, outputs, genres, more), *_tags(songs, outputs)]
-    for line in lines:  # all of them at once: while a bar is shown, rich takes stdout over
+    pending = len(diff.to_classify) + len(diff.moved) + len(diff.returned)
+    lines = [*_files(outputs), *_playlists(songs, outputs, genres, pending), *_tags(songs, outputs)]
+    for line in lines:  # all at the end, since rich captures stdout while it shows a bar
         print(line)
-    if more and (outputs.playlists or outputs.write_tags):
+    if pending and (outputs.playlists or outputs.write_tags):
         print_status(
-            f"Playlists and tags depend on {more} songs more, which are yet to be heard or moved."
+            f"Playlists and tags also depend on {count_of(pending, 'song')} not yet classified or"
+            " moved."
         )
 
 
@@ -71,7 +71,7 @@ def _files(outputs: Outputs) -> Iterator[str]:
 
 
 def _playlists(
-    songs: Sequence[LabelledSong], outputs: Outputs, genres: Sequence[str], more: int
+    songs: Sequence[LibrarySong], outputs: Outputs, genres: Sequence[str], pending: int
 ) -> Iterator[str]:
     if not outputs.playlists:
         return
@@ -81,19 +81,19 @@ def _playlists(
     for path in playlists.left_out:
         yield f"leave out {printable(str(path))}: no playlist can hold its name"
     for path in stale_playlists(playlists, outputs.playlists, genres):
-        but = ", unless one of the songs to come belongs there" if more else ""
-        yield f"remove    {printable(str(path))}: it would be empty{but}"
+        condition = ", unless a song not yet classified belongs there" if pending else ""
+        yield f"remove    {printable(str(path))}: it would be empty{condition}"
 
 
-def _tags(songs: Sequence[LabelledSong], outputs: Outputs) -> Iterator[str]:
+def _tags(songs: Sequence[LibrarySong], outputs: Outputs) -> Iterator[str]:
     if not outputs.write_tags:
         return
-    looked_at = with_progress(songs, "Looking at the songs' tags")
-    for outcome in tag_songs(looked_at, None, overwrite=outputs.overwrite):
+    with_bar = with_progress(songs, "Reading the songs' tags")
+    for outcome in tag_songs(with_bar, None, overwrite=outputs.overwrite):
         name = printable(str(outcome.path))
-        if outcome.done == "changed":
+        if outcome.action == "changed":
             change = f"{printable(outcome.before)} -> {printable(outcome.after)}"
             yield f"tag       {name}: {change}"
         else:
-            verb = "keep" if outcome.done == "kept" else "refuse"
+            verb = "keep" if outcome.action == "kept" else "refuse"
             yield f"{verb:<10}{name}: {printable(outcome.reason or '')}"

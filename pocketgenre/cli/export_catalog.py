@@ -1,4 +1,4 @@
-"""``export-catalog``: the catalogue's results as scan-library writes them."""
+"""Run ``export-catalog``: write the catalogue's songs as scan-library does."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,23 +12,23 @@ from pocketgenre.cli.options import (
     MinConfidence,
     MinMargin,
     Vote,
-    VoteRule,
+    VoteOption,
     absolute,
     catalog_file,
+    label_config,
 )
 from pocketgenre.cli.output_checks import check_format, protected_files
 from pocketgenre.cli.song_output import Format, write_songs
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.label import Thresholds
-from pocketgenre.library.labelled import genres_of, label_songs
+from pocketgenre.library.songs import genres_of
 
 
 def export_catalog(
     folder: Folder = None,
-    vote: Vote = VoteRule.majority,
+    vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = 0.0,
     min_margin: MinMargin = -1.0,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.json,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.json,
     out: Annotated[
         Path | None,
         typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
@@ -36,10 +36,10 @@ def export_catalog(
     catalog: CatalogFile = None,
     debug: Debug = False,
 ) -> None:
-    """Write every song of the catalogue as scan-library would, without listening again.
+    """Write every song of the catalogue as scan-library would, without decoding it again.
 
-    Labels are made anew from what the network said of each segment, by --vote and the
-    thresholds. Paths are absolute, or relative to --folder. Songs that have vanished are left out.
+    Genres are predicted from the stored probabilities of each segment, by --vote and the
+    thresholds. Paths are absolute, or relative to --folder. Vanished songs are left out.
 
     For example:
 
@@ -49,15 +49,14 @@ def export_catalog(
     """
     check_format(format, out, protected_files(catalog_file(catalog)))
     folder = absolute(folder)
-    thresholds = Thresholds(min_confidence, min_margin)
     with Catalog(catalog_file(catalog)) as opened:
-        songs = [song for song in opened.songs(folder) if song.state != "vanished"]
-    labelled = list(label_songs(songs, folder, vote.rule, thresholds))
-    write_songs(labelled, genres_of(labelled), format, out)
+        config = label_config(vote, min_confidence, min_margin)
+        songs = [song for song in opened.songs(folder, config) if song.state != "vanished"]
+    write_songs(songs, genres_of(songs), format, out)
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(export_catalog)
 
 

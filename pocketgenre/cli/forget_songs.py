@@ -1,33 +1,33 @@
-"""``forget-songs``: remove songs from the catalogue; the files stay."""
+"""Run ``forget-songs``: remove songs from the catalogue; the files stay."""
 
 import os
 from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import Debug, print_status, printable, run
+from pocketgenre.cli.console import Debug, count_of, print_status, printable, run
 from pocketgenre.cli.options import CatalogFile, DryRun, Folder, absolute, catalog_file
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.queries import Selection, select_songs
-from pocketgenre.library.song import State
+from pocketgenre.library.songs import State
 
 
 def forget_songs(
     folder: Folder = None,
     vanished: Annotated[
-        bool, typer.Option("--vanished", help="Those that are no longer where they were.")
+        bool, typer.Option("--vanished", help="Songs whose files are gone.")
     ] = False,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Those that could not be labelled.")
+        bool, typer.Option("--failed", help="Songs that could not be classified.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All songs.")] = False,
     catalog: CatalogFile = None,
     dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
-    """Remove songs from the catalogue, never a file; the next scan would hear them again.
+    """Remove songs from the catalogue, never a file; the next scan classifies them again.
 
-    Say which: --vanished, --failed or --all, and --folder for those of one folder.
+    Choose --vanished, --failed or --all, and --folder for the songs below one folder.
 
     For example:
 
@@ -43,7 +43,7 @@ def forget_songs(
     if everything:
         states.append("labelled")
     if not states:
-        raise typer.BadParameter("say which songs: --vanished, --failed or --all.")
+        raise typer.BadParameter("choose songs with --vanished, --failed or --all.")
     below = absolute(folder)
     with Catalog(catalog_file(catalog)) as opened:
         paths = [
@@ -54,14 +54,14 @@ def forget_songs(
         if dry_run:
             for path in paths:
                 print(printable(path))
-            print_status(f"{len(paths)} songs would be forgotten.")
+            print_status(f"{count_of(len(paths), 'song')} would be removed from the catalogue.")
             return
         opened.forget(paths)
-    print_status(f"{len(paths)} songs are forgotten.")
+    print_status(f"Removed {count_of(len(paths), 'song')} from the catalogue.")
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(forget_songs)
 
 

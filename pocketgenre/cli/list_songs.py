@@ -1,4 +1,4 @@
-"""``list-songs``: what the catalogue knows, filtered, at once."""
+"""Run ``list-songs``: list the songs of the catalogue."""
 
 import csv
 import io
@@ -11,27 +11,27 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketgenre.cli.console import Debug, print_status, printable, run
+from pocketgenre.cli.console import Debug, count_of, print_status, printable, run
 from pocketgenre.cli.options import (
     CatalogFile,
     Folder,
     MinConfidence,
     MinMargin,
     Vote,
-    VoteRule,
+    VoteOption,
     absolute,
     catalog_file,
+    label_config,
 )
 from pocketgenre.cli.output_checks import check_output, protected_files
 from pocketgenre.cli.song_output import write_content
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
 from pocketgenre.library.queries import Row, Selection, select_songs
-from pocketgenre.library.song import State
+from pocketgenre.library.songs import State
 
 
 class ListFormat(StrEnum):
-    """How the list is written."""
+    """Values of ``--format``."""
 
     table = "table"
     paths = "paths"
@@ -46,17 +46,17 @@ def list_songs(
     ] = None,
     folder: Folder = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Those that could not be labelled, with the reason.")
+        bool, typer.Option("--failed", help="Songs that could not be classified, with the reason.")
     ] = False,
     vanished: Annotated[
-        bool, typer.Option("--vanished", help="Those that are no longer where they were.")
+        bool, typer.Option("--vanished", help="Songs whose files are gone.")
     ] = False,
-    vote: Vote = VoteRule.majority,
+    vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = 0.0,
     min_margin: MinMargin = -1.0,
     format: Annotated[
         ListFormat,
-        typer.Option(help="table to read; paths: names alone, a line each; or data."),
+        typer.Option(help="table to read; paths: one path per line; or data."),
     ] = ListFormat.table,
     out: Annotated[
         Path | None,
@@ -65,10 +65,10 @@ def list_songs(
     catalog: CatalogFile = None,
     debug: Debug = False,
 ) -> None:
-    """List the songs that scan-library has labelled, without listening to them again.
+    """List the songs that scan-library has labelled, without decoding them again.
 
-    The columns of the table: genre, confidence, margin, path. The exit status is 0, even for an
-    empty list.
+    The columns of the table are genre, confidence, margin and path. The exit status is 0 even for
+    an empty list.
 
     For example:
 
@@ -77,21 +77,20 @@ def list_songs(
     - `list-songs --failed`
     """
     if failed and vanished:
-        raise typer.BadParameter("--failed and --vanished are two lists; ask for one.")
-    thresholds = Thresholds(min_confidence, min_margin)
-    if failed and (genre or thresholds != NO_THRESHOLDS):
+        raise typer.BadParameter("--failed and --vanished are different lists; choose one.")
+    config = label_config(vote, min_confidence, min_margin)
+    if failed and (genre or config.has_thresholds):
         raise typer.BadParameter(
-            "--failed lists songs without a label; leave out --genre, --min-confidence and"
-            " --min-margin."
+            "--failed lists songs without a genre; omit --genre, --min-confidence and --min-margin."
         )
     if out:
         check_output(out, protected_files(catalog_file(catalog)))
     state: State = "failed" if failed else "vanished" if vanished else "labelled"
-    wanted = Selection(state, vote.rule, tuple(genre or ()), absolute(folder), thresholds)
+    selection = Selection(state, tuple(genre or ()), absolute(folder), config)
     with Catalog(catalog_file(catalog)) as opened:
-        rows = select_songs(opened, wanted)
+        rows = select_songs(opened, selection)
     write_content(_WRITERS[format](rows), out)
-    print_status(f"{len(rows)} song{'' if len(rows) == 1 else 's'}.")
+    print_status(f"{count_of(len(rows), 'song')}.")
 
 
 def _table(rows: Sequence[Row]) -> bytes:
@@ -142,7 +141,7 @@ _WRITERS = {
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(list_songs)
 
 

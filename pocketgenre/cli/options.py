@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Define options that several commands share."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 
 from pocketgenre.library.discovery import is_address
-from pocketgenre.library.queries import Rule
 from pocketgenre.library.schema import default_catalog
+from pocketgenre.prediction import LabelConfig, VoteRule
 
 
-class VoteRule(StrEnum):
-    """How a song's segments decide."""
+class VoteOption(StrEnum):
+    """Values of ``--vote``."""
 
     majority = "majority"
     probability = "probability"
 
     @property
-    def rule(self) -> Rule:
-        """The same for the type checker."""
-        return "majority" if self is VoteRule.majority else "probability"
+    def rule(self) -> VoteRule:
+        """The vote rule of the same name."""
+        return "majority" if self is VoteOption.majority else "probability"
 
 
 CatalogFile = Annotated[
@@ -28,19 +28,20 @@ CatalogFile = Annotated[
     typer.Option(
         "--catalog",
         help="The catalogue; by default one in your data folder, for all your music. :memory:"
-        " keeps none.",
+        " stores none.",
         metavar="FILE",
         rich_help_panel="Catalogue",
     ),
 ]
 Vote = Annotated[
-    VoteRule,
-    typer.Option(help="A voice for each segment, or its probabilities.", rich_help_panel="Labels"),
+    VoteOption,
+    typer.Option(help="Majority of the segments, or mean probability.", rich_help_panel="Labels"),
 ]
 MinConfidence = Annotated[
     float,
     typer.Option(
-        help="Least share of the votes (--vote probability: of the probability).",
+        help="Confidence below which a song is `uncertain`: the share of the votes (--vote"
+        " probability: the mean probability).",
         min=0.0,
         max=1.0,
         metavar="X",
@@ -50,7 +51,8 @@ MinConfidence = Annotated[
 MinMargin = Annotated[
     float,
     typer.Option(
-        help="Least distance of the genre's mean probability to the next one's.",
+        help="Margin below which a song is `uncertain`: the mean probability of its genre minus"
+        " that of the next genre.",
         min=-1.0,
         max=1.0,
         metavar="X",
@@ -61,14 +63,14 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         "--cluster",
-        help="Work on a Dask cluster: the address of its scheduler. All its workers must be able to"
-        " read what is named here.",
+        help="Run on a Dask cluster: the address of its scheduler. All workers must be able to read"
+        " the files.",
         metavar="ADDRESS",
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Say what would be done, and do nothing."),
+    typer.Option("--dry-run", help="Print what would be done, and do nothing."),
 ]
 Folder = Annotated[
     Path | None, typer.Option(help="Only songs below this folder.", metavar="FOLDER")
@@ -76,10 +78,15 @@ Folder = Annotated[
 
 
 def catalog_file(given: Path | None) -> Path:
-    """The catalogue that is meant."""
+    """Return the catalogue of ``--catalog``, or the default one."""
     return given or default_catalog()
 
 
 def absolute(folder: Path | None) -> Path | None:
-    """A folder as the catalogue names it, whether it is still there or not."""
+    """Return a folder as the catalogue stores it, even if the folder is gone."""
     return folder.resolve() if folder and not is_address(folder) else folder
+
+
+def label_config(vote: VoteOption, min_confidence: float, min_margin: float) -> LabelConfig:
+    """Return the label configuration of the options."""
+    return LabelConfig(vote.rule, min_confidence, min_margin)

@@ -1,4 +1,4 @@
-"""What a scan leaves behind: results, playlists, a report, tags. Options, checks, and the doing."""
+"""Write the outputs of a scan: results, playlists, report and tags."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,25 +9,24 @@ from typing import Annotated
 import typer
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.cli.console import print_status, printable, progress
+from pocketgenre.cli.console import count_of, print_status, printable, progress
 from pocketgenre.cli.output_checks import (
     ProtectedFiles,
     check_format,
     check_output,
-    file_of,
+    output_file,
     protected_files,
 )
 from pocketgenre.cli.song_output import Format, with_progress, write_songs
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.html_report import make_report
-from pocketgenre.library.label import UNCERTAIN
-from pocketgenre.library.labelled import LabelledSong, genres_of
 from pocketgenre.library.playlists import (
     check_playlist_folder,
     make_playlists,
     write_playlists,
 )
+from pocketgenre.library.songs import LibrarySong, genres_of
 from pocketgenre.library.tags.tagging import Outcome, tag_songs
 from pocketgenre.library.tags.undo_log import UndoLog, check_undo_file, default_undo_file
 
@@ -67,7 +66,7 @@ WriteTagsOption = Annotated[
     bool,
     typer.Option(
         "--write-tags",
-        help="Write each song's genre into its file, where it has none. undo-tags takes it back.",
+        help="Write each song's genre into its file if it has none. undo-tags undoes that.",
         rich_help_panel=_TAGS,
     ),
 ]
@@ -75,7 +74,7 @@ OverwriteOption = Annotated[
     bool,
     typer.Option(
         "--overwrite",
-        help="With --write-tags: also where there is a genre already.",
+        help="With --write-tags: replace existing genres.",
         rich_help_panel=_TAGS,
     ),
 ]
@@ -83,7 +82,7 @@ UndoFileOption = Annotated[
     Path | None,
     typer.Option(
         "--undo-file",
-        help="Where the previous genres are kept. By default in your data folder.",
+        help="File for the previous genres. By default in your data folder.",
         metavar="FILE",
         rich_help_panel=_TAGS,
     ),
@@ -92,7 +91,7 @@ UndoFileOption = Annotated[
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is to be written, as the options say."""
+    """Outputs of a scan, as given by the options."""
 
     format: Format = Format.table
     out: Path | None = None
@@ -103,90 +102,90 @@ class Outputs:
     undo_file: Path | None = None
 
 
-def check_outputs(outputs: Outputs, genres: Sequence[str], own: ProtectedFiles) -> None:
-    """Refuse, before hours of work, what couldn't be written after them.
+def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedFiles) -> None:
+    """Check before a scan that all outputs can be written.
 
     Parameters
     ----------
-    outputs : what is to be written
-    genres : that the model knows
-    own : files of this command
+    outputs : outputs
+    genres : genres of the model
+    protected : files that the command uses
 
     Raises
     ------
     PocketGenreError
-        a place can't be written to, or something of the user's stands there.
+        if a path can't be written to, or is a file of the user's that must not be replaced.
     """
     if outputs.write_tags:
-        own = own | protected_files(undo_file=_undo_file(outputs))
-    check_format(outputs.format, outputs.out, own)
+        protected = protected | protected_files(undo_file=_undo_file(outputs))
+    check_format(outputs.format, outputs.out, protected)
     if outputs.report:
-        check_output(outputs.report, own)
+        check_output(outputs.report, protected)
     if outputs.report and outputs.out and outputs.report.resolve() == outputs.out.resolve():
         raise PocketGenreError("--out and --report name the same file; name two.")
     if outputs.playlists:
         check_playlist_folder(outputs.playlists, genres)
     if (outputs.overwrite or outputs.undo_file) and not outputs.write_tags:
-        raise PocketGenreError("--overwrite and --undo-file go with --write-tags; add that.")
+        raise PocketGenreError("--overwrite and --undo-file need --write-tags; add it.")
     if outputs.write_tags:
         check_undo_file(_undo_file(outputs))
 
 
 def write_outputs(
-    songs: Sequence[LabelledSong],
+    songs: Sequence[LibrarySong],
     folder: Path,
     outputs: Outputs,
-    interrupted: Callable[[], bool] = lambda: False,
-    tagged: Callable[[Path, tuple[int, int]], None] = lambda *_: None,
+    is_interrupted: Callable[[], bool] = lambda: False,
+    on_tagged: Callable[[Path, tuple[int, int]], None] = lambda *_: None,
     *,
-    listed: bool = True,
+    write_list: bool = True,
 ) -> None:
-    """Write all that was asked for.
+    """Write the outputs.
 
     Parameters
     ----------
-    songs : labelled, in the order in which they are to be listed
-    folder : that was scanned
-    outputs : checked before by :func:`check_outputs`
-    interrupted : asked between two songs when tags are written
-    tagged : told of each song as soon as its tags are written, with its size and time before; the
-        file has another size now, and the time that it had
-    listed : whether the songs themselves are written, to ``outputs.out`` or standard output
+    songs : songs in the order of the output
+    folder : scanned folder
+    outputs : outputs, checked by :func:`check_outputs`
+    is_interrupted : polled between two songs while tags are written
+    on_tagged : called with each tagged song, and its size and time before
+    write_list : write the songs to ``outputs.out`` or standard output
     """
     genres = genres_of(songs)
-    if listed:
+    if write_list:
         write_songs(songs, genres, outputs.format, outputs.out)
     if outputs.playlists:
         _write_playlists(songs, outputs.playlists, genres)
     if outputs.report:
         title = folder.resolve().name or str(folder)
-        shown = with_progress(songs, f"Drawing {len(songs)} songs")
-        write_atomic(outputs.report, make_report(shown, genres, title))
+        with_bar = with_progress(songs, f"Rendering {count_of(len(songs), 'song')}")
+        write_atomic(outputs.report, make_report(with_bar, genres, title))
         print_status(f"Wrote {printable(str(outputs.report))}.")
     if outputs.write_tags:
-        _write_tags(songs, outputs, interrupted, tagged)
+        _write_tags(songs, outputs, is_interrupted, on_tagged)
 
 
-def write_interrupted(songs: Sequence[LabelledSong], outputs: Outputs) -> None:
-    """Write what an interrupted scan has, unless that would replace something complete.
+def write_interrupted(songs: Sequence[LibrarySong], outputs: Outputs) -> None:
+    """Write the results so far, unless that would replace complete ones.
 
-    Playlists, report and tags stay as they are.
+    Playlists, report and tags stay unchanged.
     """
-    file = file_of(outputs.format, outputs.out) if outputs.out else None
-    if outputs.out and (file is None or file.exists()):  # what stands at an address isn't known
+    file = output_file(outputs.format, outputs.out) if outputs.out else None
+    if outputs.out and (file is None or file.exists()):  # the content of an address is unknown
         name = printable(display_address(outputs.out))
-        print_status(f"Interrupted; {name} stays as it was, and the same command goes on.")
+        print_status(f"Interrupted; {name} is unchanged, and the same command continues.")
         return
-    print_status("Interrupted; here is what was labelled before, and the same command goes on.")
+    print_status("Interrupted; these are the results so far, and the same command continues.")
     write_songs(songs, genres_of(songs), outputs.format, outputs.out)
 
 
-def _write_playlists(songs: Sequence[LabelledSong], folder: Path, genres: Sequence[str]) -> None:
+def _write_playlists(songs: Sequence[LibrarySong], folder: Path, genres: Sequence[str]) -> None:
     playlists = make_playlists(songs, folder)
     removed = write_playlists(playlists, folder, genres)
-    print_status(f"Wrote {len(playlists.files)} playlists to {printable(str(folder))}.")
+    count = count_of(len(playlists.files), "playlist")
+    print_status(f"Wrote {count} to {printable(str(folder))}.")
     for path in removed:
-        print_status(f"Removed {printable(str(path))}, which we wrote before: it would be empty.")
+        print_status(f"Removed {printable(str(path))}, an earlier playlist: it would be empty.")
     for name in playlists.left_out:
         print_status(
             f"Left out of the playlists, as no playlist can hold its name: {printable(str(name))}"
@@ -194,35 +193,37 @@ def _write_playlists(songs: Sequence[LabelledSong], folder: Path, genres: Sequen
 
 
 def _write_tags(
-    songs: Sequence[LabelledSong],
+    songs: Sequence[LibrarySong],
     outputs: Outputs,
-    interrupted: Callable[[], bool],
-    tagged: Callable[[Path, tuple[int, int]], None],
+    is_interrupted: Callable[[], bool],
+    on_tagged: Callable[[Path, tuple[int, int]], None],
 ) -> None:
     undo_file = _undo_file(outputs)
     outcomes: list[Outcome] = []
-    total = sum(song.label is not None and song.label.genre != UNCERTAIN for song in songs)
+    total = sum(song.prediction is not None and not song.is_uncertain for song in songs)
     with UndoLog(undo_file) as log, progress() as bar:
-        task = bar.add_task(f"Writing the genres of {total} songs", total=total)
+        task = bar.add_task(f"Writing the genre of {count_of(total, 'song')}", total=total)
         for outcome in tag_songs(songs, log, overwrite=outputs.overwrite):
             outcomes.append(outcome)
             bar.update(task, advance=1)
-            if outcome.was:
-                tagged(outcome.path, outcome.was)
-            if outcome.done == "refused":
+            if outcome.stamp_before:
+                on_tagged(outcome.path, outcome.stamp_before)
+            if outcome.action == "refused":
                 bar.console.print(_refusal(outcome), markup=False, soft_wrap=True)
-            if interrupted():
+            if is_interrupted():
                 break
-    counts = Counter(outcome.done for outcome in outcomes)
-    print_status(f"Wrote the genre of {counts['changed']} songs into their tags.")
+    counts = Counter(outcome.action for outcome in outcomes)
+    print_status(f"Wrote the genre into the tags of {count_of(counts['changed'], 'song')}.")
     if counts["changed"]:
         named = f" {printable(str(undo_file))}" if outputs.undo_file else ""
-        print_status(f"To take that back: undo-tags{named}")
+        print_status(f"To undo that: undo-tags{named}")
     if counts["kept"]:
         hint = "" if outputs.overwrite else "; --overwrite replaces it"
-        print_status(f"{counts['kept']} have a genre already{hint}.")
+        print_status(f"{count_of(counts['kept'], 'song')} kept because of an existing genre{hint}.")
     if counts["refused"]:
-        print_status(f"{counts['refused']} could not be written; their files are as they were.")
+        print_status(
+            f"{count_of(counts['refused'], 'song')} could not be tagged and stayed unchanged."
+        )
 
 
 def _refusal(outcome: Outcome) -> str:

@@ -1,14 +1,13 @@
-"""``scan-library``: a genre for every song of a folder."""
+"""Run ``scan-library``: predict the genre of every song in a folder."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import Debug, interruption, print_status, run
-from pocketgenre.cli.dry_run import foresee_listening, foresee_outputs
+from pocketgenre.cli.console import Debug, interrupt_flag, print_status, run
+from pocketgenre.cli.dry_run import preview_outputs, preview_scan
 from pocketgenre.cli.options import (
     CatalogFile,
     Cluster,
@@ -16,8 +15,9 @@ from pocketgenre.cli.options import (
     MinConfidence,
     MinMargin,
     Vote,
-    VoteRule,
+    VoteOption,
     catalog_file,
+    label_config,
 )
 from pocketgenre.cli.output_checks import protected_files
 from pocketgenre.cli.outputs import (
@@ -33,63 +33,60 @@ from pocketgenre.cli.outputs import (
     write_interrupted,
     write_outputs,
 )
-from pocketgenre.cli.scan_progress import Interrupted, scan_folder, watch_folder
-from pocketgenre.cli.song_output import Format, line_of
+from pocketgenre.cli.scan_progress import IsInterrupted, scan_folder, watch_folder
+from pocketgenre.cli.song_output import Format, song_line
 from pocketgenre.errors import PocketGenreError
+from pocketgenre.inference import InferenceSetup
 from pocketgenre.jobs.executors import open_executor
-from pocketgenre.jobs.worker_process import ModelEar
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, is_address, list_songs, local_path
-from pocketgenre.library.label import Thresholds
-from pocketgenre.library.labelled import LabelledSong, label_songs
-from pocketgenre.library.library_diff import Wanted
+from pocketgenre.library.library_diff import ScanRequest
 from pocketgenre.library.scan import ScanConfig, catalog_songs
 from pocketgenre.library.schema import NO_CATALOG
-from pocketgenre.library.song import CatalogSong
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
+from pocketgenre.prediction import LabelConfig
 
-Labelling = Callable[[Iterable[CatalogSong], Path], list[LabelledSong]]
-
-_LISTENING, _RESULTS = "Listening", "Results"
+_CLASSIFICATION = "Classification"
 
 
 def scan_library(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Folder with music; the folders in it count too. With --cluster also an address,"
+            help="Folder with music, searched with its subfolders. With --cluster also an address"
             " such as s3://bucket/music."
         ),
     ],
     model: Annotated[
         str,
         typer.Option(
-            help="standard: 13 MFCC, fast. best: more songs right, slower. Or a TFLite file, its"
-            " JSON card beside it.",
+            help="best: higher accuracy. standard: 13 MFCC, faster. Or a TFLite file with its JSON"
+            " card next to it.",
             metavar="standard|best|FILE",
-            rich_help_panel=_LISTENING,
+            rich_help_panel=_CLASSIFICATION,
         ),
     ] = DEFAULT_MODEL,
     segments: Annotated[
         int,
         typer.Option(
-            help="Hear only so many segments of each song, spread over it: a quick pass. 0: all.",
+            help="Classify only this number of segments of each song, spread over it, which is"
+            " faster. 0: all segments.",
             min=0,
             max=10_000,
             metavar="N",
-            rich_help_panel=_LISTENING,
+            rich_help_panel=_CLASSIFICATION,
         ),
     ] = 0,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that listen; all cores by default. 0: none but this one, which a"
-            " decoder that crashes ends.",
+            help="Worker processes; by default one per core. 0: run in this process (a decoder"
+            " crash ends the scan).",
             min=0,
             max=256,
             metavar="N",
-            rich_help_panel=_LISTENING,
+            rich_help_panel=_CLASSIFICATION,
         ),
     ] = None,
     cluster: Cluster = None,
@@ -97,19 +94,19 @@ def scan_library(
         bool,
         typer.Option(
             "--retry-failed",
-            help="Try again what failed before and has not changed.",
-            rich_help_panel=_LISTENING,
+            help="Try unchanged files again that failed before.",
+            rich_help_panel=_CLASSIFICATION,
         ),
     ] = False,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
-            help="Then label new songs as they arrive, until Ctrl-C.",
-            rich_help_panel=_LISTENING,
+            help="After the scan, label new songs as they arrive, until Ctrl-C.",
+            rich_help_panel=_CLASSIFICATION,
         ),
     ] = False,
-    vote: Vote = VoteRule.majority,
+    vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = 0.0,
     min_margin: MinMargin = -1.0,
     format: FormatOption = Format.table,
@@ -123,16 +120,15 @@ def scan_library(
     dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
-    """Label every song in FOLDER with its genre, on this machine, without a network.
+    """Predict the genre of every song in FOLDER, on this machine, offline.
 
-    Each song is cut in 3 s segments, each segment votes, and the majority is the song's
-    genre (--vote probability: the genre that they find the most probable on average). Your
-    files are only read. A file that cannot be read costs one line with its reason.
+    Each song is split into 3 s segments. Each segment votes, and the majority is the song's genre
+    (--vote probability: the genre with the highest mean probability). Your files are only read.
+    A file that cannot be read is listed with the reason.
 
-    What was heard is kept in a catalogue: the next scan listens only to what is new or has
-    changed, and a scan that was interrupted goes on where it stopped. Labels below
-    --min-confidence or --min-margin are `uncertain`. The exit status is 0 when at least one song
-    was labelled.
+    The results are stored in a catalogue: the next scan classifies only new and changed songs, and
+    an interrupted scan continues where it stopped. Songs below --min-confidence or --min-margin
+    are `uncertain`. The exit status is 0 if at least one song was labelled.
 
     For example:
 
@@ -148,73 +144,83 @@ def scan_library(
     model_file = find_model(model)
     content, card = read_model(model_file)
     check_outputs(outputs, card.labels, protected_files(catalog_file(catalog), model_file))
-    thresholds = Thresholds(min_confidence, min_margin)
-
+    labels = label_config(vote, min_confidence, min_margin)
     folder = local_path(folder)
     if cluster and workers is not None:
-        raise PocketGenreError("--workers is for this machine; leave it out with --cluster.")
+        raise PocketGenreError("--workers is for this machine; omit it with --cluster.")
     if is_address(folder) and (watch or write_tags or playlists):
         raise PocketGenreError("--watch, --write-tags and --playlists need a folder, no address.")
 
-    def labelled(songs: Iterable[CatalogSong], inside: Path) -> list[LabelledSong]:
-        return list(label_songs(songs, inside, vote.rule, thresholds))
-
-    with open_executor(cluster, workers) as engine:
+    with open_executor(cluster, workers) as executor:
+        config = ScanConfig(card, InferenceSetup(content, card), segments, executor)
         if dry_run:
-            listing = engine.list_songs(folder)
-            known = catalog_file(catalog)
-            with Catalog(known if known.exists() else NO_CATALOG, create=True) as opened:
-                wanted = Wanted(card.sha256, segments, retry_failed)
-                changes = foresee_listening(folder, listing, opened, wanted)
-                there = labelled(catalog_songs(listing, opened, card.sha256), listing.folder)
-            foresee_outputs(there, outputs, card.labels, changes)
+            request = config.request(retry_failed=retry_failed)
+            _dry_run(folder, catalog_file(catalog), config, request, outputs, labels)
             return
-        listener = ScanConfig(card, ModelEar(content, card), segments, engine)
-        with Catalog(catalog_file(catalog), create=True) as opened, interruption() as interrupted:
-            listing = scan_folder(folder, opened, listener, interrupted, failed_again=retry_failed)
-            songs = catalog_songs(listing, opened, card.sha256)
-            shown = labelled(songs, listing.folder)
-            if interrupted():
-                write_interrupted(shown, outputs)
+        with (
+            Catalog(catalog_file(catalog), create=True) as opened,
+            interrupt_flag() as is_interrupted,
+        ):
+            listing = scan_folder(folder, opened, config, is_interrupted, retry_failed=retry_failed)
+            songs = catalog_songs(listing, opened, card.sha256, labels)
+            if is_interrupted():
+                write_interrupted(songs, outputs)
                 raise typer.Exit(130)
-            write_outputs(shown, folder, outputs, interrupted, opened.restamp)
-            if watch and not interrupted():
-                _watch(listing, opened, listener, labelled, outputs, interrupted)
-            elif interrupted():
+            write_outputs(songs, folder, outputs, is_interrupted, opened.restamp)
+            if watch and not is_interrupted():
+                _watch(listing, opened, config, labels, outputs, is_interrupted)
+            elif is_interrupted():
                 raise typer.Exit(130)
     if not any(song.state == "labelled" for song in songs):
         raise typer.Exit(1)
 
 
+def _dry_run(
+    folder: Path,
+    catalog: Path,
+    config: ScanConfig,
+    request: ScanRequest,
+    outputs: Outputs,
+    labels: LabelConfig,
+) -> None:
+    listing = config.executor.list_songs(folder)
+    with Catalog(catalog if catalog.exists() else NO_CATALOG, create=True) as opened:
+        diff = preview_scan(folder, listing, opened, request)
+        songs = catalog_songs(listing, opened, config.card.sha256, labels)
+    preview_outputs(songs, outputs, config.card.labels, diff)
+
+
 def _watch(
     listing: FolderListing,
     catalog: Catalog,
-    listener: ScanConfig,
-    labelled: Labelling,
+    config: ScanConfig,
+    labels: LabelConfig,
     outputs: Outputs,
-    interrupted: Interrupted,
+    is_interrupted: IsInterrupted,
 ) -> None:
-    """Label what arrives: a line for each song, and all that is written anew."""
-    print_status(f"Watching {listing.folder}; Ctrl-C ends it.")
-    lists = replace(outputs, write_tags=False)
-    tags = Outputs(
+    """Label new songs: print a line for each, and write all outputs again."""
+    print_status(f"Watching {listing.folder}; press Ctrl-C to stop.")
+    without_tags = replace(outputs, write_tags=False)
+    only_tags = Outputs(
         write_tags=outputs.write_tags, overwrite=outputs.overwrite, undo_file=outputs.undo_file
     )
-    for done in watch_folder(listing.folder, catalog, listener, interrupted):
-        song = catalog.song(done.file.path)
-        new = labelled([song] if song else [], listing.folder)
-        write_outputs(new, listing.folder, tags, interrupted, catalog.restamp, listed=False)
+    for scanned in watch_folder(listing.folder, catalog, config, is_interrupted):
+        song = catalog.song(scanned.file.path, listing.folder, labels)
+        new = [song] if song else []
+        write_outputs(
+            new, listing.folder, only_tags, is_interrupted, catalog.restamp, write_list=False
+        )
         if outputs.out or outputs.playlists or outputs.report:
-            songs = catalog_songs(list_songs(listing.folder), catalog, listener.card.sha256)
-            every = labelled(songs, listing.folder)
-            write_outputs(every, listing.folder, lists, listed=outputs.out is not None)
+            songs = catalog_songs(list_songs(listing.folder), catalog, config.card.sha256, labels)
+            write_list = outputs.out is not None
+            write_outputs(songs, listing.folder, without_tags, write_list=write_list)
         if not outputs.out:
             for one in new:
-                print(line_of(one), flush=True)
+                print(song_line(one), flush=True)
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(scan_library)
 
 

@@ -1,89 +1,97 @@
-"""A scan as a person sees it: what is to be done, how far it is, how long it will take."""
+"""Run a scan with a progress bar and messages."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.progress import TextColumn
 
-from pocketgenre.audio.decoding import SONG_SUFFIXES
-from pocketgenre.cli.console import print_status, progress
+from pocketgenre.audio.formats import SONG_SUFFIXES
+from pocketgenre.cli.console import count_of, print_status, progress
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, SongFile, display_address
-from pocketgenre.library.library_diff import LibraryDiff, Wanted
-from pocketgenre.library.scan import Done, ScanConfig, listen, look, settle
+from pocketgenre.library.library_diff import LibraryDiff
+from pocketgenre.library.scan import (
+    ScanConfig,
+    ScannedFile,
+    apply_changes,
+    find_changes,
+    scan_files,
+)
 
-Interrupted = Callable[[], bool]
+IsInterrupted = Callable[[], bool]
 
 
 def scan_folder(
     folder: Path,
     catalog: Catalog,
-    listener: ScanConfig,
-    interrupted: Interrupted,
+    config: ScanConfig,
+    is_interrupted: IsInterrupted,
     *,
-    failed_again: bool = False,
+    retry_failed: bool = False,
 ) -> FolderListing:
-    """Bring the catalogue up to date with a folder, until the end or an interruption.
+    """Update the catalogue for a folder, until the end or an interruption.
 
     Raises
     ------
     PocketGenreError
-        the folder can't be listed or holds no song, or the catalogue can't be written.
+        if the folder can't be listed or holds no song, or the catalogue can't be written.
     """
-    wanted = Wanted(listener.card.sha256, listener.segments, failed_again)
-    listing, changes = look(folder, catalog, wanted, listener.engine.list_songs)
-    settle(changes, catalog)
+    request = config.request(retry_failed=retry_failed)
+    listing, diff = find_changes(folder, catalog, request, config.executor.list_songs)
+    apply_changes(diff, catalog)
     if not listing.files and not listing.unlistable:
         raise no_music(folder)
-    for line in _differences(changes):
+    for line in _summarise(diff):
         print_status(line)
-    if changes.listen:
-        total = sum(max(0, file.size) for file in changes.listen)  # bytes tell the time left best
+    if diff.to_classify:
+        # The number of bytes predicts the remaining time better than the number of songs.
+        total = sum(max(0, file.size) for file in diff.to_classify)
         with progress(TextColumn("{task.fields[songs]}")) as bar:
-            count = len(changes.listen)
-            task = bar.add_task(f"Listening to {count} songs", total=total, songs="")
-            heard = listen(changes.listen, catalog, listener, interrupted)
-            for done, song in enumerate(heard, 1):
+            count = len(diff.to_classify)
+            task = bar.add_task(f"Classifying {count_of(count, 'song')}", total=total, songs="")
+            scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
+            for done, song in enumerate(scanned, 1):
                 advance = max(0, song.file.size)
-                bar.update(task, advance=advance, songs=f"{done} of {count}")
+                bar.update(task, advance=advance, songs=f"{done:,} of {count:,}")
     return listing
 
 
 def watch_folder(
-    folder: Path, catalog: Catalog, listener: ScanConfig, interrupted: Interrupted
-) -> Iterator[Done]:
-    """Listen to songs as they arrive, until an interruption.
+    folder: Path, catalog: Catalog, config: ScanConfig, is_interrupted: IsInterrupted
+) -> Iterator[ScannedFile]:
+    """Classify songs as they arrive in a folder, until an interruption.
 
     Raises
     ------
     PocketGenreError
-        the folder can't be watched, or the catalogue not be written.
+        if the folder can't be watched, or the catalogue can't be written.
     """
-    from pocketgenre.library.watch import settled  # for those who don't watch: 0.1 s
+    from pocketgenre.library.watch import watch_for_changes  # takes 0.1 s, needed here only
 
-    wanted = Wanted(listener.card.sha256, listener.segments)
-    tried: set[SongFile] = set()  # what couldn't be read is not tried at each change of another
-    for restless in settled(folder, interrupted):
-        _, changes = look(folder, catalog, wanted)
-        settle(changes, catalog)
-        files = [f for f in changes.listen if f.path not in restless and f not in tried]
+    # Unreadable files are not tried again each time that another file changes.
+    tried: set[SongFile] = set()
+    for being_written in watch_for_changes(folder, is_interrupted):
+        _, diff = find_changes(folder, catalog, config.request())
+        apply_changes(diff, catalog)
+        files = [f for f in diff.to_classify if f.path not in being_written and f not in tried]
         tried.update(files)
-        yield from listen(files, catalog, listener, interrupted)
+        yield from scan_files(files, catalog, config, is_interrupted)
 
 
 def no_music(folder: Path) -> PocketGenreError:
-    """What is said of a folder without songs."""
-    endings = ", ".join(sorted(SONG_SUFFIXES))
+    """Create the error for a folder without songs."""
+    suffixes = ", ".join(sorted(SONG_SUFFIXES))
     return PocketGenreError(
-        f"There is no music in {display_address(folder)}; looked for files ending in {endings}."
+        f"There is no music in {display_address(folder)}; looked for files with the suffixes"
+        f" {suffixes}."
     )
 
 
-def _differences(changes: LibraryDiff) -> Iterator[str]:
-    if changes.unchanged and changes.listen:
-        yield f"{len(changes.unchanged)} songs are known and unchanged."
-    if changes.moved:
-        yield f"{len(changes.moved)} songs have moved; they need not be heard again."
-    if changes.vanished:
-        yield f"{len(changes.vanished)} songs have vanished; the catalogue remembers them."
+def _summarise(diff: LibraryDiff) -> Iterator[str]:
+    if diff.unchanged and diff.to_classify:
+        yield f"{count_of(len(diff.unchanged), 'song')} unchanged since the last scan."
+    if diff.moved:
+        yield f"{count_of(len(diff.moved), 'song')} moved; the catalogue has their predictions."
+    if diff.vanished:
+        yield f"{count_of(len(diff.vanished), 'song')} vanished; the catalogue keeps their entries."

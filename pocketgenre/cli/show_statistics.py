@@ -1,4 +1,4 @@
-"""``show-statistics``: the catalogue in numbers."""
+"""Run ``show-statistics``: show statistics of the catalogue."""
 
 import json
 import sys
@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import Debug, printable, run
-from pocketgenre.cli.options import CatalogFile, Folder, Vote, VoteRule, absolute, catalog_file
+from pocketgenre.cli.console import Debug, count_of, printable, run
+from pocketgenre.cli.options import CatalogFile, Folder, Vote, VoteOption, absolute, catalog_file
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.queries import Statistics, count_songs
+from pocketgenre.library.queries import Statistics, compute_statistics
 
 
 class StatisticsFormat(StrEnum):
-    """How the numbers are written."""
+    """Values of ``--format``."""
 
     table = "table"
     json = "json"
@@ -23,21 +23,21 @@ class StatisticsFormat(StrEnum):
 
 def show_statistics(
     folder: Folder = None,
-    vote: Vote = VoteRule.majority,
+    vote: Vote = VoteOption.majority,
     format: Annotated[
-        StatisticsFormat, typer.Option(help="What to write.")
+        StatisticsFormat, typer.Option(help="Output format.")
     ] = StatisticsFormat.table,
     catalog: CatalogFile = None,
     debug: Debug = False,
 ) -> None:
-    """Count the songs of the catalogue by genre, and what failed or vanished.
+    """Count the songs of the catalogue by genre, failures and vanished files.
 
     For example:
 
     - `show-statistics --folder ~/Music/new`
     """
     with Catalog(catalog_file(catalog)) as opened:
-        statistics = count_songs(opened, vote.rule, absolute(folder))
+        statistics = compute_statistics(opened, vote.rule, absolute(folder))
     if format is StatisticsFormat.json:
         json.dump(asdict(statistics), sys.stdout, indent=2, ensure_ascii=False)
         print()
@@ -55,18 +55,21 @@ def _lines(statistics: Statistics) -> list[str]:
     hours = statistics.seconds / 3600
     lines += [
         "",
-        f"{songs} songs labelled, from {statistics.segments} segments ({hours:.1f} hours).",
-        f"{statistics.failed} could not be labelled (list-songs --failed),"
-        f" {statistics.vanished} have vanished (list-songs --vanished).",
+        f"{count_of(songs, 'song')} labelled, from {count_of(statistics.segments, 'segment')}"
+        f" ({hours:.1f} hours).",
+        f"{count_of(statistics.failed, 'song')} could not be labelled (list-songs --failed),"
+        f" {count_of(statistics.vanished, 'song')} vanished (list-songs --vanished).",
     ]
     if len(statistics.models) > 1:
-        lines.append("They were heard by different models; scan-library makes that one again:")
-        lines += [f"  {count} songs by {model[:12]}…" for model, count in statistics.models]
+        lines.append("Several models classified them; scan-library classifies all with one model:")
+        lines += [
+            f"  {count_of(count, 'song')} by {model[:12]}…" for model, count in statistics.models
+        ]
     return lines
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(show_statistics)
 
 

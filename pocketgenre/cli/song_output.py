@@ -1,4 +1,4 @@
-"""Songs with their labels on standard output or in a file: as a table, JSON, JSON lines or CSV."""
+"""Write songs with their predictions to standard output or a file."""
 
 import sys
 from collections import Counter
@@ -11,22 +11,25 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.cli.console import print_status, printable, progress
+from pocketgenre.cli.console import count_of, print_status, printable, progress
 from pocketgenre.library.discovery import display_address
-from pocketgenre.library.label import UNCERTAIN, SongLabel
-from pocketgenre.library.labelled import LabelledSong
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
+from pocketgenre.library.songs import LibrarySong
 from pocketgenre.plugins import load_plugin
+from pocketgenre.prediction import UNCERTAIN, SongPrediction
 
-_TABLE_ROWS = 500
-"""More are printed as plain lines: rich takes longer to lay them out than a scan to check them."""
+_MAX_TABLE_ROWS = 500
+"""Longer tables are printed as plain lines, since rich needs too long for their layout."""
 
-_TAKES_SECONDS = 5000
-"""So many songs take more than a second to write."""
+_SLOW_SONGS = 5000
+"""Number of songs that take more than a second to write."""
+
+_ENTRY_POINTS = "pocketgenre.writers"
+"""Entry points that take songs, genres and a file to write."""
 
 
 class Format(StrEnum):
-    """How the labels are written."""
+    """Values of ``--format``."""
 
     table = "table"
     json = "json"
@@ -35,32 +38,36 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-_PLUGINS = "pocketgenre.writers"
-"""Entry points that are called with songs, genres and a file to write them to."""
-
-
-def parquet_writer() -> Callable[[Iterable[LabelledSong], Sequence[str], Path], None]:
-    """What writes Parquet.
+def parquet_writer() -> Callable[[Iterable[LibrarySong], Sequence[str], Path], None]:
+    """Load the function that writes Parquet.
 
     Raises
     ------
     PocketGenreError
-        it is not installed.
+        if the extra for it is not installed.
     """
-    writer: Callable[..., None] = load_plugin(_PLUGINS, "parquet", "--format parquet")
+    writer: Callable[..., None] = load_plugin(_ENTRY_POINTS, "parquet", "--format parquet")
     return writer
 
 
 def write_songs(
-    songs: Sequence[LabelledSong], labels: Sequence[str], format: Format, out: Path | None
+    songs: Sequence[LibrarySong], labels: Sequence[str], format: Format, out: Path | None
 ) -> None:
-    """Write the labels to a file or to standard output, and the summary to the person."""
-    shown = with_progress(songs, f"Writing {len(songs)} songs")
+    """Write songs to a file or to standard output, and a summary.
+
+    Parameters
+    ----------
+    songs : songs in the order of the output
+    labels : every genre of the songs' models
+    format : output format
+    out : file; None for standard output
+    """
+    with_bar = with_progress(songs, f"Writing {count_of(len(songs), 'song')}")
     if format is Format.parquet and out:
-        parquet_writer()(shown, labels, out)
+        parquet_writer()(with_bar, labels, out)
         print_status(f"Wrote {printable(display_address(out))}.")
     else:
-        write_content(_content(shown, songs, labels, format, out), out)
+        write_content(_content(with_bar, songs, labels, format, out), out)
     for line in summary(songs):
         if format is Format.table and not out:
             print(line)
@@ -69,34 +76,34 @@ def write_songs(
 
 
 def _content(
-    shown: Iterator[LabelledSong],
-    songs: Sequence[LabelledSong],
+    with_bar: Iterator[LibrarySong],
+    songs: Sequence[LibrarySong],
     labels: Sequence[str],
     format: Format,
     out: Path | None,
 ) -> bytes:
     if format is Format.json:
-        return to_json(shown)
+        return to_json(with_bar)
     if format is Format.jsonl:
-        return to_json_lines(shown)
+        return to_json_lines(with_bar)
     if format is Format.csv:
-        return to_csv(shown, labels)
-    if len(songs) > _TABLE_ROWS:
-        return "".join(f"{line_of(song)}\n" for song in songs).encode()
+        return to_csv(with_bar, labels)
+    if len(songs) > _MAX_TABLE_ROWS:
+        return "".join(f"{song_line(song)}\n" for song in songs).encode()
     return _render(_song_table(songs), to_file=out is not None)
 
 
-def with_progress(songs: Sequence[LabelledSong], what: str) -> Iterator[LabelledSong]:
-    """The songs, with a progress bar where they are so many that it takes seconds."""
-    if len(songs) < _TAKES_SECONDS:
+def with_progress(songs: Sequence[LibrarySong], description: str) -> Iterator[LibrarySong]:
+    """Iterate over songs, with a progress bar if that takes seconds."""
+    if len(songs) < _SLOW_SONGS:
         yield from songs
         return
     with progress() as bar:
-        yield from bar.track(songs, description=what)
+        yield from bar.track(songs, description=description)
 
 
 def write_content(content: bytes, out: Path | None) -> None:
-    """Write to a file, or to standard output."""
+    """Write bytes to a file, or to standard output."""
     if out:
         write_atomic(out, content)
         print_status(f"Wrote {printable(str(out))}.")
@@ -106,38 +113,38 @@ def write_content(content: bytes, out: Path | None) -> None:
         sys.stdout.buffer.flush()
 
 
-def summary(songs: Sequence[LabelledSong]) -> list[str]:
-    """How many songs of each genre, how many are uncertain, and how many files failed."""
-    genres = Counter(song.label.genre for song in songs if song.label)
+def summary(songs: Sequence[LibrarySong]) -> list[str]:
+    """Summarise the number of songs by genre, uncertain songs and failures."""
+    genres = Counter(song.prediction.genre for song in songs if song.prediction)
     failed = len(songs) - genres.total()
     uncertain = genres.pop(UNCERTAIN, 0)
     counts = ", ".join(f"{printable(genre)} {count}" for genre, count in genres.most_common())
-    lines = [
-        f"{genres.total()} of {len(songs)} songs labelled" + (f": {counts}." if counts else ".")
-    ]
+    total = f"{genres.total():,} of {count_of(len(songs), 'song')} labelled"
+    lines = [f"{total}: {counts}." if counts else f"{total}."]
     if uncertain:
-        lines.append(f"{uncertain} are uncertain: below --min-confidence or --min-margin.")
+        verb = "is" if uncertain == 1 else "are"
+        lines.append(f"{uncertain:,} {verb} uncertain: below --min-confidence or --min-margin.")
     if failed:
-        lines.append(f"{failed} could not be labelled; the reason stands in each one's line.")
+        lines.append(f"{failed:,} could not be labelled; the line of each gives the reason.")
     return lines
 
 
-def line_of(song: LabelledSong) -> str:
-    """A song in one line: genre, confidence, votes, path; or what was wrong with it."""
+def song_line(song: LibrarySong) -> str:
+    """Format a song as one line: genre, confidence, votes, path; or its error."""
     name = printable(song.name.as_posix())
-    if not song.label:
+    if not song.prediction:
         return f"{'-':<12}{'':>5}{'':>12}  {name}: {printable(song.error or '')}"
-    genre = printable(song.label.genre)
-    return f"{genre:<12}{song.label.confidence:>5.0%}{_votes(song.label):>12}  {name}"
+    genre = printable(song.prediction.genre)
+    return f"{genre:<12}{song.prediction.confidence:>5.0%}{_votes(song.prediction):>12}  {name}"
 
 
-def _votes(label: SongLabel) -> str:
-    # Of the genre that won, even if the song is called uncertain.
-    won = label.votes.get(label.genre, max(label.votes.values()))
-    return f"{won} of {label.segments}"
+def _votes(prediction: SongPrediction) -> str:
+    # An uncertain song shows the votes of the genre that won.
+    votes = prediction.votes.get(prediction.genre, max(prediction.votes.values()))
+    return f"{votes} of {prediction.segments}"
 
 
-def _song_table(songs: Sequence[LabelledSong]) -> Table:
+def _song_table(songs: Sequence[LibrarySong]) -> Table:
     table = Table(
         Column("Song", overflow="fold"),
         Column("Genre", no_wrap=True),
@@ -147,11 +154,13 @@ def _song_table(songs: Sequence[LabelledSong]) -> Table:
     )
     for song in songs:
         name = Text(printable(song.name.as_posix()))
-        label = song.label
-        if label:
-            genre = Text(printable(label.genre))
+        if prediction := song.prediction:
             table.add_row(
-                name, genre, _votes(label), f"{label.confidence:.0%}", f"{label.margin:+.2f}"
+                name,
+                Text(printable(prediction.genre)),
+                _votes(prediction),
+                f"{prediction.confidence:.0%}",
+                f"{prediction.margin:+.2f}",
             )
         else:
             name.append(f"\n{printable(song.error or '')}", style="red")

@@ -1,15 +1,23 @@
-"""``undo-tags``: bring back the genres that scan-library --write-tags replaced."""
+"""Run ``undo-tags``: restore the genres that scan-library --write-tags replaced."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import Debug, interruption, print_status, printable, progress, run
+from pocketgenre.cli.console import (
+    Debug,
+    count_of,
+    interrupt_flag,
+    print_status,
+    printable,
+    progress,
+    run,
+)
 from pocketgenre.cli.options import CatalogFile, catalog_file
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.schema import NO_CATALOG
-from pocketgenre.library.tags.tagging import Outcome, count_songs, undo_changes
+from pocketgenre.library.tags.tagging import Outcome, count_undoable, undo_changes
 from pocketgenre.library.tags.undo_log import UndoLog, default_undo_file, read_undo_file
 
 
@@ -23,17 +31,16 @@ def undo_tags(
     ] = None,
     catalog: CatalogFile = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Bring back the genre that each song had before `scan-library --write-tags`.
+    """Restore the genre that each song had before `scan-library --write-tags`.
 
-    Each file gets its previous genre to the byte, or none if it had none; everything else in it
-    stays as it is now, and so does its time. A song whose genre somebody else changed since is
-    left alone. What was undone is not undone again. The catalogue is told, so that the next scan
-    need not listen to these songs again. The exit status is 0 when every song holds
-    what it held before.
+    Each file gets the bytes of its previous genre tag, or no genre if it had none; the rest of the
+    file and its time stay unchanged. A song whose genre another program has changed is kept. A
+    change is undone once. The catalogue is updated, so that the next scan does not decode these
+    songs again. The exit status is 0 if every song has its previous genre.
 
     For example:
 
@@ -45,11 +52,10 @@ def undo_tags(
     entries = list(read_undo_file(path))
     unreadable = sum(entry is None for entry in entries)
     if unreadable:
-        print_status(
-            f"{unreadable} lines of {printable(str(path))} can't be read and are passed over."
-        )
-    if not count_songs(entries):
-        print_status("There is nothing to bring back: all of it was brought back before.")
+        lines = count_of(unreadable, "invalid line")
+        print_status(f"Skipped {lines} of {printable(str(path))}.")
+    if not count_undoable(entries):
+        print_status("There is nothing to restore: all changes have been undone.")
         return
     if dry_run:
         outcomes, interrupted = list(undo_changes(entries, None)), False
@@ -57,49 +63,49 @@ def undo_tags(
         outcomes, interrupted = _undo(path, catalog_file(catalog))
     for outcome in outcomes:
         _print(outcome, "restore" if dry_run else "restored")
-    changed = sum(outcome.done == "changed" for outcome in outcomes)
-    would = "would be" if dry_run else "were"
-    print_status(f"The genres of {changed} songs {would} brought back.")
+    changed = sum(outcome.action == "changed" for outcome in outcomes)
+    verb = "Would restore" if dry_run else "Restored"
+    print_status(f"{verb} the genre of {count_of(changed, 'song')}.")
     if interrupted:
-        print_status("Interrupted; the same command goes on with the rest.")
+        print_status("Interrupted; the same command continues with the rest.")
         raise typer.Exit(130)
-    if any(outcome.failed for outcome in outcomes):
+    if any(outcome.has_failed for outcome in outcomes):
         raise typer.Exit(1)
 
 
 def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
-    """Undo with a progress bar; what became of each song, and whether it was interrupted."""
+    """Undo with a progress bar; return the outcomes, and True if interrupted."""
     outcomes = []
     with (
-        Catalog(catalog if catalog.is_file() else NO_CATALOG, create=True) as known,
+        Catalog(catalog if catalog.is_file() else NO_CATALOG, create=True) as opened,
         UndoLog(path) as log,
-        interruption() as interrupted,
+        interrupt_flag() as is_interrupted,
         progress() as bar,
     ):
-        entries = list(read_undo_file(path))  # anew, now that nobody else writes to it
-        total = count_songs(entries)
-        task = bar.add_task(f"Bringing back the genres of {total} songs", total=total)
+        entries = list(read_undo_file(path))  # again, now that the file is locked
+        total = count_undoable(entries)
+        task = bar.add_task(f"Restoring the genre of {count_of(total, 'song')}", total=total)
         for outcome in undo_changes(entries, log):
             outcomes.append(outcome)
-            if outcome.was:
-                known.restamp(outcome.path, outcome.was)
+            if outcome.stamp_before:
+                opened.restamp(outcome.path, outcome.stamp_before)
             bar.update(task, advance=1)
-            if interrupted():
+            if is_interrupted():
                 return outcomes, len(outcomes) < total
     return outcomes, False
 
 
 def _print(outcome: Outcome, verb: str) -> None:
     name = printable(str(outcome.path))
-    if outcome.done == "changed":
+    if outcome.action == "changed":
         print(f"{verb:<10}{name}: {printable(outcome.before)} -> {printable(outcome.after)}")
     else:
-        verb = "keep" if outcome.done == "kept" else "refuse"
+        verb = "keep" if outcome.action == "kept" else "refuse"
         print(f"{verb:<10}{name}: {printable(outcome.reason or '')}")
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(undo_tags)
 
 

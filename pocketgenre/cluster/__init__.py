@@ -1,4 +1,4 @@
-"""Past one machine: the jobs of a scan and of a data set on a Dask cluster, and results as Parquet.
+"""Run jobs on a Dask cluster, read songs from object stores, and write Parquet.
 
-It is plugged into the commands by entry points, see :mod:`pocketgenre.plugins`.
+The commands load these modules by entry points, see :mod:`pocketgenre.plugins`.
 """

@@ -1,4 +1,4 @@
-"""A Dask cluster as an engine: jobs go out a few at a time, and come back as they are done."""
+"""Run jobs on a Dask cluster, a few per thread at a time."""
 
 import logging
 import queue
@@ -16,46 +16,49 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker, Scheduler, Security
 
-from pocketgenre.cluster.dask_worker import TRIES, JobPlugin, do, put_away
+from pocketgenre.cluster.dask_worker import MAX_ATTEMPTS, JobPlugin, remove_plugin, run_job
 from pocketgenre.cluster.fsspec_files import list_address
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.jobs.pool import Answers, JobFailure
-from pocketgenre.jobs.worker_process import JobSetup
+from pocketgenre.jobs.pool import JobResults
+from pocketgenre.jobs.process import JobFailure, JobSetup
 from pocketgenre.library.discovery import FolderListing, is_address, list_songs
 
 _ADDRESS = re.compile(r"(tcp|tls)://.+:\d+|inproc://.+")  # the last within one process
 
-_IN_HAND = 3
-"""Jobs for each thread of the cluster: the one it is at, and some, so that it need not wait for us.
+_JOBS_PER_THREAD = 3
+"""Jobs submitted per thread of the cluster: one runs, the others wait.
 
-Not all of them at once: the scheduler holds what it was given in its memory.
+Not all at once, since the scheduler keeps submitted jobs in memory.
 """
 
-_NAME = "pocketgenre/"
-"""Of a bench; behind it, whose it is."""
+_PLUGIN_PREFIX = "pocketgenre/"
+"""Beginning of a plug-in's name; the id of its client follows."""
 
-LOST = object()
-"""In place of an answer: Dask has given the job up."""
+_LOST = object()
+"""Result of a job that Dask has given up."""
 
-_SET_ASIDE = JobFailure(
-    f"it was tried {TRIES} times, and its worker of the cluster was lost each time"
+_SKIPPED = JobFailure(
+    f"it was tried {MAX_ATTEMPTS} times, and the cluster lost its worker each time"
 )
-_GONE = "The Dask scheduler is gone; what is done is kept, and the same command goes on."
-_PATIENCE = 0.2  # seconds between two looks at whether the work was interrupted
-_CONNECTING = 5.0  # seconds
-_JOINING = 30.0  # seconds that workers may take
-_FETCHED_AT_ONCE = 8
-_COUNTING = 2.0  # seconds between two looks at how many threads there are
+_DISCONNECTED = (
+    "The connection to the Dask scheduler is lost; results so far are stored, and the same command"
+    " continues."
+)
+_POLL_SECONDS = 0.2
+_CONNECT_TIMEOUT = 5.0  # seconds
+_WORKERS_TIMEOUT = 30.0  # seconds until the first worker has connected
+_FETCH_THREADS = 8
+_THREAD_COUNT_SECONDS = 2.0  # between two queries of the number of threads
 
 
 @contextmanager
 def open_cluster(address: str) -> Iterator["DaskExecutor"]:
-    """Connect with the scheduler of a cluster.
+    """Connect to the scheduler of a cluster.
 
     Raises
     ------
     PocketGenreError
-        there is none, or it has no workers.
+        if no scheduler answers, or it has no workers.
     """
     if not _ADDRESS.match(address):
         raise PocketGenreError(
@@ -66,201 +69,201 @@ def open_cluster(address: str) -> Iterator["DaskExecutor"]:
             f"Dask has no certificate for {address}; name one in its setting"
             " distributed.comm.tls.client.cert."
         )
-    # Its log is for who runs a cluster; what a person must know of here is raised.
+    # Its log is for administrators of a cluster; errors for the user are raised.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout=_CONNECTING, set_as_default=False, name="pocketgenre")
+        client = Client(address, timeout=_CONNECT_TIMEOUT, set_as_default=False, name="pocketgenre")
     except (OSError, TimeoutError, ValueError) as error:
         raise PocketGenreError(
             f"No Dask scheduler answers at {address}; start one by: dask scheduler"
         ) from error
     try:
         with suppress(TimeoutError):
-            client.wait_for_workers(1, timeout=_JOINING)
+            client.wait_for_workers(1, timeout=_WORKERS_TIMEOUT)
         if not client.nthreads():
             raise PocketGenreError(
                 f"The cluster at {address} has no workers; start some by: dask worker {address}"
             )
         yield DaskExecutor(client)
     finally:
-        with suppress(Exception):  # a scheduler that is gone is no news any more
+        with suppress(Exception):  # the scheduler may be gone
             client.close()
 
 
 class DaskExecutor:
-    """Does jobs on a cluster.
+    """Runs jobs on a cluster.
 
-    A worker that is lost costs what it was at. Dask lets others do that again, and gives a job up
-    that too many lost workers had in hand (the scheduler's ``allowed-failures``). Whether the job
-    is to blame, or only was where workers died, it can't know: so it is tried again behind all
-    others, and a last time alone, before it is set aside.
+    Dask repeats the jobs of a lost worker, and gives up a job that several lost workers were
+    processing (the scheduler's ``allowed-failures``). It can't know whether the job was the cause.
+    So the job is tried again after all others, and a last time on its own, before it is skipped.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def list_songs(self, folder: Path) -> FolderListing:
-        """Find the songs below a folder that all workers see, or at an address.
+        """List the songs below a folder that all workers can read, or at an address.
 
         Raises
         ------
         PocketGenreError
-            it can't be listed.
+            if it can't be listed.
         """
         return list_address(folder) if is_address(folder) else list_songs(folder)
 
-    def answer(
-        self, jobs: Iterable[Any], set_up: JobSetup, interrupted: Callable[[], bool]
-    ) -> Answers:
-        """Answer jobs, in the order in which they are done.
+    def map(
+        self, jobs: Iterable[Any], setup: JobSetup, is_interrupted: Callable[[], bool]
+    ) -> JobResults:
+        """Process each job once; see :class:`pocketgenre.jobs.executors.Executor`.
 
         Raises
         ------
         PocketGenreError
-            the workers can't do them, or the scheduler is lost.
+            if the workers can't process jobs, or the connection is lost.
         """
-        bench = f"{_NAME}{self._client.id}/{uuid.uuid4().hex}"
-        out: dict[str, tuple[Future, _Task]] = {}
+        plugin = f"{_PLUGIN_PREFIX}{self._client.id}/{uuid.uuid4().hex}"
+        submitted: dict[str, tuple[Future, _Task]] = {}
         tasks = _Tasks(jobs)
-        fetching = _Fetching()
-        threads = _Threads(self._client)
+        fetcher = _ResultFetcher()
+        threads = _ThreadCount(self._client)
         try:
-            self._clear()
-            self._set_up(bench, set_up)
-            while not interrupted():
-                some = list(islice(tasks, max(0, _IN_HAND * threads.count() - len(out))))
-                if not some and not out:
-                    some = tasks.last()
-                for task in some:
-                    key = f"{bench}-{task.number}-{task.tries}"
-                    future = self._client.submit(do, bench, task.job, key=key, pure=False)
-                    out[key] = future, task
-                    future.add_done_callback(fetching.begin)
-                if not out:
+            self._remove_abandoned_plugins()
+            self._install(plugin, setup)
+            while not is_interrupted():
+                free = max(0, _JOBS_PER_THREAD * threads.count() - len(submitted))
+                batch = list(islice(tasks, free))
+                if not batch and not submitted:
+                    batch = tasks.next_alone()
+                for task in batch:
+                    key = f"{plugin}-{task.number}-{task.attempt}"
+                    future = self._client.submit(run_job, plugin, task.job, key=key, pure=False)
+                    submitted[key] = future, task
+                    future.add_done_callback(fetcher.fetch)
+                if not submitted:
                     return
-                if fetched := fetching.wait(_PATIENCE):
-                    key, answer = fetched
-                    _, task = out.pop(key)
-                    if answer is LOST and task.tries < TRIES:
-                        tasks.again(task)
+                if fetched := fetcher.wait(_POLL_SECONDS):
+                    key, result = fetched
+                    _, task = submitted.pop(key)
+                    if result is _LOST and task.attempt < MAX_ATTEMPTS:
+                        tasks.retry(task)
                     else:
-                        yield task.job, _SET_ASIDE if answer is LOST else answer
+                        yield task.job, _SKIPPED if result is _LOST else result
                 else:
-                    self._check()
+                    self._check_connection()
         finally:
-            fetching.end()
-            with suppress(Exception):  # the scheduler is gone, say
-                self._client.cancel([future for future, _ in out.values()], force=True)
-            self._put_away(bench)
+            fetcher.close()
+            with suppress(Exception):  # the scheduler may be gone
+                self._client.cancel([future for future, _ in submitted.values()], force=True)
+            self._remove(plugin)
 
-    def _set_up(self, bench: str, set_up: JobSetup) -> None:
+    def _install(self, plugin: str, setup: JobSetup) -> None:
         try:
-            self._client.register_plugin(JobPlugin(set_up), name=bench)
+            self._client.register_plugin(JobPlugin(setup), name=plugin)
         except PocketGenreError:
             raise
-        except Exception as error:  # whatever keeps a worker from it
+        except Exception as error:  # anything that a worker raises
             raise PocketGenreError(
                 f"The cluster's workers cannot be set up ({type(error).__name__}: {error}); install"
                 " pocketgenre[cluster] for them, the same version as here."
             ) from error
 
-    def _clear(self) -> None:
-        """Put away what scans that were killed left on the workers."""
-        with suppress(Exception):  # the scheduler has no pocketgenre, say
-            for bench in self._client.run_on_scheduler(_forsaken):
-                self._put_away(bench)
+    def _remove_abandoned_plugins(self) -> None:
+        """Remove plug-ins that killed scans left on the workers."""
+        with suppress(Exception):  # the scheduler may lack pocketgenre
+            for plugin in self._client.run_on_scheduler(_abandoned_plugins):
+                self._remove(plugin)
 
-    def _put_away(self, bench: str) -> None:
+    def _remove(self, plugin: str) -> None:
         try:
-            self._client.unregister_worker_plugin(bench)
-        except Exception:  # a worker was lost just now, say, and so Dask didn't tell the others
+            self._client.unregister_worker_plugin(plugin)
+        except Exception:  # at a lost worker Dask stops before it reaches the others
             with suppress(Exception):
-                self._client.run(put_away, bench, on_error="ignore")
+                self._client.run(remove_plugin, plugin, on_error="ignore")
 
-    def _check(self) -> None:
+    def _check_connection(self) -> None:
         if self._client.status not in ("running", "connecting"):
-            raise PocketGenreError(_GONE)
+            raise PocketGenreError(_DISCONNECTED)
 
 
 @dataclass(frozen=True)
 class _Task:
     job: Any
     number: int
-    tries: int = 1
+    attempt: int = 1
 
 
 class _Tasks(Iterator[_Task]):
-    """Jobs as tasks; at their end, those that are to be tried again, which may come later."""
+    """Jobs as tasks, followed by those to try again."""
 
     def __init__(self, jobs: Iterable[Any]) -> None:
-        self._fresh = (_Task(job, number) for number, job in enumerate(jobs))
-        self._again: deque[_Task] = deque()
+        self._new = (_Task(job, number) for number, job in enumerate(jobs))
+        self._retries: deque[_Task] = deque()
         self._alone: deque[_Task] = deque()
 
-    def again(self, task: _Task) -> None:
-        """Put a task behind all others; one that has a single try left, behind those."""
-        task = replace(task, tries=task.tries + 1)
-        (self._again if task.tries < TRIES else self._alone).append(task)
+    def retry(self, task: _Task) -> None:
+        """Queue a task again; its last attempt comes after all others."""
+        task = replace(task, attempt=task.attempt + 1)
+        (self._retries if task.attempt < MAX_ATTEMPTS else self._alone).append(task)
 
-    def last(self) -> list[_Task]:
-        """One that has a single try left, to be alone with it, or none."""
+    def next_alone(self) -> list[_Task]:
+        """Return a task for its last attempt, to be run on its own; or none."""
         return [self._alone.popleft()] if self._alone else []
 
     def __next__(self) -> _Task:
-        task = next(self._fresh, None)
-        if task is None and not self._again:
+        task = next(self._new, None)
+        if task is None and not self._retries:
             raise StopIteration
-        return task or self._again.popleft()
+        return task or self._retries.popleft()
 
 
-class _Fetching:
-    """Brings answers here from the workers, several at a time.
+class _ResultFetcher:
+    """Fetches results from the workers, several at a time.
 
-    Of one whose worker is lost before that, Dask takes half a minute to find out; the others
-    shouldn't wait for it.
+    If a worker is lost before its result is fetched, Dask notices that after half a minute; the
+    other results don't wait for it.
     """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_FETCHED_AT_ONCE)
-        self._here: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._threads = ThreadPoolExecutor(_FETCH_THREADS)
+        self._results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
-    def begin(self, future: Future) -> None:
-        """Fetch the answer of a task that is done."""
-        with suppress(RuntimeError):  # it is all over
+    def fetch(self, future: Future) -> None:
+        """Fetch the result of a finished task in the background."""
+        with suppress(RuntimeError):  # closed
             self._threads.submit(self._fetch, future)
 
     def wait(self, seconds: float) -> tuple[str, Any] | None:
-        """The key of a task and its answer, or None if there is none in that time.
+        """Return the key of a task and its result; None after a timeout.
 
         Raises
         ------
         PocketGenreError
-            a worker can't do its work.
+            if a worker can't process jobs.
         """
         try:
-            key, answer = self._here.get(timeout=seconds)
+            key, result = self._results.get(timeout=seconds)
         except queue.Empty:
             return None
-        if isinstance(answer, BaseException):
-            raise _explained(answer) from answer
-        return key, answer
+        if isinstance(result, BaseException):
+            raise _explain(result) from result
+        return key, result
 
-    def end(self) -> None:
-        """Fetch no more."""
+    def close(self) -> None:
+        """Fetch no more results."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _fetch(self, future: Future) -> None:
         try:
-            answer = future.result()
+            result = future.result()
         except KilledWorker:
-            answer = LOST
-        except BaseException as error:  # raised by who waits
-            answer = error
-        self._here.put((future.key, answer))
+            result = _LOST
+        except BaseException as error:  # raised in wait()
+            result = error
+        self._results.put((future.key, result))
 
 
-class _Threads:
-    """How many threads a cluster has, which changes, and is not asked for each job."""
+class _ThreadCount:
+    """Number of threads of a cluster, which changes; it is queried every two seconds."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -268,27 +271,27 @@ class _Threads:
         self._until = 0.0
 
     def count(self) -> int:
-        """At least one: while there is no worker, one may come."""
+        """Return the number of threads, at least 1 since a worker may connect."""
         if time.monotonic() > self._until:
-            with suppress(OSError, TimeoutError):  # the client connects again
+            with suppress(OSError, TimeoutError):  # the client reconnects
                 self._count = max(1, sum(self._client.nthreads().values()))
-            self._until = time.monotonic() + _COUNTING
+            self._until = time.monotonic() + _THREAD_COUNT_SECONDS
         return self._count
 
 
-def _forsaken(dask_scheduler: Scheduler) -> list[str]:
-    """Benches whose clients are gone."""
-    benches = [name for name in dask_scheduler.worker_plugins if name.startswith(_NAME)]
-    there = dask_scheduler.clients
-    return [name for name in benches if name.removeprefix(_NAME).split("/")[0] not in there]
+def _abandoned_plugins(dask_scheduler: Scheduler) -> list[str]:
+    """Return the plug-ins whose clients are gone."""
+    plugins = [name for name in dask_scheduler.worker_plugins if name.startswith(_PLUGIN_PREFIX)]
+    clients = dask_scheduler.clients
+    return [n for n in plugins if n.removeprefix(_PLUGIN_PREFIX).split("/")[0] not in clients]
 
 
-def _explained(error: BaseException) -> PocketGenreError:
+def _explain(error: BaseException) -> PocketGenreError:
     if isinstance(error, PocketGenreError):
         return error
-    if isinstance(error, CancelledError | OSError):  # Dask's own: no task raises any
-        return PocketGenreError(_GONE)
+    if isinstance(error, CancelledError | OSError):  # of Dask: no job raises these
+        return PocketGenreError(_DISCONNECTED)
     return PocketGenreError(
-        f"A worker of the cluster cannot do its work ({type(error).__name__}: {error}); install"
+        f"A worker of the cluster cannot process jobs ({type(error).__name__}: {error}); install"
         " pocketgenre[cluster] there, the same version as here."
     )

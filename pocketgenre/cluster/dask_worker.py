@@ -1,131 +1,90 @@
-"""On a worker of the cluster: jobs are done in processes of their own, as they are at home.
+"""Process jobs on a Dask worker, in processes of their own as on one machine.
 
-What crashes a decoder ends such a process and not the worker, which only waits, and so can wait in
-as many threads as the machine has cores.
+A decoder that crashes ends such a process and not the Dask worker, whose threads only wait.
 """
 
 import dataclasses
-import queue
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
 from distributed import Worker as DaskWorker
 from distributed import WorkerPlugin, get_worker
 
-from pocketgenre.cluster.fsspec_files import fetched
-from pocketgenre.jobs.pool import JobFailure, Worker, WorkerCrash
-from pocketgenre.jobs.worker_process import JobSetup
+from pocketgenre.cluster.fsspec_files import local_copy
+from pocketgenre.jobs.pool import WorkerPool
+from pocketgenre.jobs.process import JobFailure, JobSetup
 from pocketgenre.library.discovery import is_address
 
-TRIES = 3
-"""Of a job whose worker is lost, whose process is killed, or whose file doesn't come."""
+MAX_ATTEMPTS = 3
+"""Attempts at a job whose Dask worker is lost, whose process is killed or whose file is missing."""
 
-_PAUSE = 0.5  # seconds before another try; doubled each time
+_PAUSE = 0.5  # seconds before the second attempt, doubled each time
 
 
 class JobPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Where a worker's jobs are done.
-
-    As a plug-in it is sent to each worker once, with the model in it; also to those that join
-    later.
+    """Plug-in that sends the setup, with the model, to each Dask worker once.
 
     Parameters
     ----------
-    set_up : makes, in a process, what answers jobs
+    setup : see :data:`pocketgenre.jobs.process.JobSetup`
     """
 
-    def __init__(self, set_up: JobSetup) -> None:
-        self._set_up = set_up  # a worker's own things come by setup, since a lock isn't pickled
+    def __init__(self, setup: JobSetup) -> None:
+        self._setup = setup
 
     def setup(self, worker: DaskWorker) -> None:
-        """Begin on a worker; Dask calls it."""
+        """Create the pool of a Dask worker; called by Dask."""
         self._folder = worker.local_directory
-        self._processes: set[Worker] = set()
-        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
-        self._guard = threading.Lock()  # so that none is begun while all are ended
-        self._over = False
+        self._pool = WorkerPool(self._setup, worker.state.nthreads)
 
-    def teardown(self, worker: DaskWorker) -> None:  # noqa: ARG002  # as Dask calls it
-        """End all processes, whatever they are at; Dask calls it."""
-        with self._guard:
-            self._over = True
-            for process in self._processes:
-                process.stop()
+    def teardown(self, worker: DaskWorker) -> None:  # noqa: ARG002  # signature of Dask
+        """End all processes; called by Dask."""
+        self._pool.terminate()
 
-    def do(self, job: Any) -> Any:
-        """Answer a job, wherever its file is.
+    def run(self, job: Any) -> Any:
+        """Process a job, wherever its file is.
 
         Raises
         ------
         PocketGenreError
-            no process can be started, or be set up.
+            if no process can be started or set up.
         """
-        for number in range(1, TRIES + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                with self._near(job) as near:
-                    answer = self._ask(near)
+                with self._with_local_file(job) as local_job:
+                    result = self._pool.submit(local_job).result()
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
-                answer = JobFailure(reason, passing=True)
+                result = JobFailure(reason, is_transient=True)
                 if isinstance(error, FileNotFoundError | PermissionError):
-                    return answer
+                    return result
             else:
-                if answer != WorkerCrash(-signal.SIGKILL):
-                    return answer.explained(job) if isinstance(answer, WorkerCrash) else answer
-                answer = JobFailure(
-                    f"{TRIES} worker processes were killed from outside while at it"
-                )
-            if number < TRIES:
-                time.sleep(_PAUSE * 2 ** (number - 1))
-        return answer
+                if not isinstance(result, JobFailure) or result.kind != "killed":
+                    return result
+                result = JobFailure(f"{MAX_ATTEMPTS} worker processes were killed from outside")
+            if attempt < MAX_ATTEMPTS:
+                time.sleep(_PAUSE * 2 ** (attempt - 1))
+        return result
 
     @contextmanager
-    def _near(self, job: Any) -> Iterator[Any]:
-        """The job, its file brought here if it is far."""
+    def _with_local_file(self, job: Any) -> Iterator[Any]:
+        """Replace an address in a job by a local copy of the file."""
         path = getattr(job, "path", None)
         if path is None or not is_address(path):
             yield job
             return
-        with fetched(path, job.seconds, self._folder) as copy:
+        with local_copy(path, job.timeout, self._folder) as copy:
             yield dataclasses.replace(job, path=copy)
 
-    def _ask(self, job: Any) -> Any:
-        try:
-            process = self._idle.get_nowait()
-        except queue.Empty:
-            process = self._begin()
-        process.give(job)
-        try:
-            while (answered := process.answer()) is None:
-                pass
-        finally:
-            if process.dead:
-                with self._guard:
-                    self._processes.discard(process)
-        if not process.dead:
-            self._idle.put(process)
-        return answered[1]
 
-    def _begin(self) -> Worker:
-        with self._guard:
-            if self._over:
-                raise CancelledError
-            process = Worker(self._set_up)
-            self._processes.add(process)
-            return process
+def run_job(plugin: str, job: Any) -> Any:
+    """Run a job with the plug-in of that name; the task that is sent to the cluster."""
+    return get_worker().plugins[plugin].run(job)
 
 
-def do(bench: str, job: Any) -> Any:
-    """A task of the cluster: a job at a bench, by its name."""
-    return get_worker().plugins[bench].do(job)
-
-
-async def put_away(bench: str, dask_worker: DaskWorker) -> None:
-    """End what is left of a bench, by its name, on a worker."""
-    if bench in dask_worker.plugins:
-        await dask_worker.plugin_remove(name=bench)
+async def remove_plugin(plugin: str, dask_worker: DaskWorker) -> None:
+    """Remove a plug-in from a Dask worker by its name."""
+    if plugin in dask_worker.plugins:
+        await dask_worker.plugin_remove(name=plugin)

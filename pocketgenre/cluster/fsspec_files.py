@@ -1,4 +1,4 @@
-"""Songs at addresses that fsspec understands: s3://, gs://, and what else is installed for it."""
+"""List, read and write files at addresses of fsspec, such as s3:// and gs://."""
 
 import os
 import shutil
@@ -18,74 +18,79 @@ from fsspec.spec import AbstractFileSystem
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import FolderListing, SongFile, display_address, is_song_name
 
-_MOST_BYTES = 2 << 30  # of a song; what the workers of a machine hold at once must fit its disk
+_MAX_BYTES = 2 << 30  # of a song, so that the copies of all workers fit on the disk
 _BLOCK = 1 << 20
-# Under which name the file systems of fsspec tell when a file was last written.
-_WRITTEN = ("mtime", "LastModified", "last_modified", "updated", "created")
+# Names of the modification time in different file systems of fsspec.
+_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
-def opened(address: Path | str) -> tuple[Any, str]:
-    """A file system, and the path in it.
+def open_filesystem(address: Path | str) -> tuple[Any, str]:
+    """Open the file system of an address.
 
     Parameters
     ----------
-    address : with one slash after the colon, as pathlib makes it, or with two
+    address : address with one slash after the colon, as pathlib formats it, or with two
+
+    Returns
+    -------
+    filesystem, path
 
     Raises
     ------
     PocketGenreError
-        there is none of that name, or what it needs is not installed.
+        if the scheme is unknown, or the package for it is not installed.
     """
     url = display_address(address)
     scheme = url.partition(":")[0]
     try:
         kind = fsspec.get_filesystem_class(scheme)
-        # Not url_to_fs: it takes "::", which names of songs may hold, for one system on another.
+        # Not url_to_fs: it interprets "::", which song names may hold, as chained file systems.
         return kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url)
-    except Exception as error:  # each file system has its own
-        raise PocketGenreError(f"{scheme}:// cannot be opened: {_why(error)}.") from error
+    except Exception as error:  # each file system raises its own errors
+        raise PocketGenreError(f"{scheme}:// cannot be opened: {_reason(error)}.") from error
 
 
 def list_address(address: Path) -> FolderListing:
-    """Find the songs below an address by their endings; hidden ones are passed over.
+    """Find the songs below an address by their suffixes; hidden ones are skipped.
 
     Raises
     ------
     PocketGenreError
-        it can't be listed.
+        if it can't be listed.
     """
-    files, top = opened(address)
+    filesystem, top = open_filesystem(address)
     try:
-        found, closed = _found(files, top)
-    except Exception as error:  # each file system has its own
+        found, unlistable = _find_files(filesystem, top)
+    except Exception as error:  # each file system raises its own errors
         raise PocketGenreError(
-            f"{display_address(address)} cannot be listed: {_why(error)}."
+            f"{display_address(address)} cannot be listed: {_reason(error)}."
         ) from error
-    songs, strange = [], [f"{address}/{path[len(top) :].strip('/')}" for path in closed]
-    for path, about in found.items():
+    songs: list[SongFile] = []
+    skipped = [f"{address}/{path[len(top) :].strip('/')}" for path in unlistable]
+    for path, info in found.items():
         name = path[len(top) :].strip("/")
         parts = name.split("/")
         if not is_song_name(parts[-1]) or any(part.startswith(".") for part in parts):
             continue
-        if "" in parts:  # a store's keys need not look like paths, but a catalogue holds paths
-            strange.append(f"{address}/{name}")
+        if "" in parts:  # keys of a store need not be paths, but the catalogue holds paths
+            skipped.append(f"{address}/{name}")
         else:
-            songs.append(SongFile(f"{address}/{name}", int(about["size"] or 0), _written(about)))
+            songs.append(SongFile(f"{address}/{name}", int(info["size"] or 0), _modified_ns(info)))
     return FolderListing(
-        address, tuple(sorted(songs, key=lambda s: s.path)), tuple(sorted(strange))
+        address, tuple(sorted(songs, key=lambda s: s.path)), tuple(sorted(skipped))
     )
 
 
-def _found(files: Any, top: str) -> tuple[Mapping[str, Mapping[str, Any]], list[str]]:
-    """All files below a folder, and the folders below it that can't be listed."""
-    kind = type(files)
+def _find_files(filesystem: Any, top: str) -> tuple[Mapping[str, Mapping[str, Any]], list[str]]:
+    """Return all files below a folder, and the folders that can't be listed."""
+    kind = type(filesystem)
     if kind.find is not AbstractFileSystem.find or (
-        isinstance(files, AsyncFileSystem) and kind._find is not AsyncFileSystem._find
+        isinstance(filesystem, AsyncFileSystem) and kind._find is not AsyncFileSystem._find
     ):
-        return files.find(top, detail=True), []  # a store's own, which needs no folders
-    # The inherited one says nothing of what it can't list.
+        return filesystem.find(top, detail=True), []  # the store lists all files at once
+    # The inherited method skips folders that it can't list without an error.
     found: dict[str, Mapping[str, Any]] = {}
-    closed: list[str] = []
+    unlistable: list[str] = []
     folders, seen = [top], set()
     while folders:
         folder = folders.pop()
@@ -93,147 +98,152 @@ def _found(files: Any, top: str) -> tuple[Mapping[str, Mapping[str, Any]], list[
             continue
         seen.add(folder)
         try:
-            entries = files.ls(folder, detail=True)
+            entries = filesystem.ls(folder, detail=True)
         except Exception:
             if folder == top:
                 raise
-            closed.append(folder)
+            unlistable.append(folder)
             continue
         for entry in entries:
             if entry["type"] == "directory":
                 folders.append(entry["name"])
-            else:  # links as well: whoever fetches them follows them
+            else:  # links as well, which are followed when they are read
                 found[entry["name"]] = entry
-    return found, closed
+    return found, unlistable
 
 
 @contextmanager
-def fetched(address: str, seconds: float, folder: str) -> Iterator[str]:
-    """A copy of a file for as long as it is needed.
+def local_copy(address: str, timeout: float, folder: str) -> Iterator[str]:
+    """Copy a file to this machine until the block ends.
 
-    It has no name in ``folder``, so that whatever ends this process, nothing of it stays behind.
+    The copy has no name in ``folder``, so that nothing is left if this process is killed.
 
     Parameters
     ----------
-    address : of the file
-    seconds : after which it is given up
-    folder : on a disk with room for it
+    address : address of the file
+    timeout : time after which reading fails [s]
+    folder : folder on a disk with enough space
 
     Yields
     ------
-    a path by which it can be opened, by other processes too
+    str
+        path of the copy, which other processes can open
 
     Raises
     ------
     OSError
-        it can't be read in that time, or is larger than 2 GiB.
+        if the file can't be read in that time, or is larger than 2 GiB.
     """
-    files, path = opened(address)
+    filesystem, path = open_filesystem(address)
     with tempfile.TemporaryFile(dir=folder) as copy:
-        with _os_errors(), files.open(path, "rb") as source:
-            _copy(source, copy, time.monotonic() + seconds)
+        with _os_errors(), filesystem.open(path, "rb") as source:
+            _copy(source, copy, time.monotonic() + timeout)
         yield f"/proc/{os.getpid()}/fd/{copy.fileno()}"
 
 
 @dataclass(frozen=True)
 class FsspecStore:
-    """A place for files at an address, as ``pocketgenre.training.data.storage`` has it for folders.
+    """Files at an address; see :class:`pocketgenre.training.data.storage.Store`.
+
+    Attributes
+    ----------
+    place : address
 
     Raises
     ------
     PocketGenreError
-        as :func:`opened`.
+        as :func:`open_filesystem`.
     """
 
     place: Path
 
     def __post_init__(self) -> None:
-        opened(f"{self.place}/")  # now rather than after the work whose results are to be kept
+        open_filesystem(f"{self.place}/")  # fails now, not after hours of work
 
     @contextmanager
     def open(self, name: str) -> Iterator[Any]:
-        """A file to be read.
+        """Open a file for reading.
 
         Raises
         ------
         OSError
-            it can't be.
+            if it can't be read.
         """
-        files, path = opened(self.place / name)
-        with _os_errors(), files.open(path, "rb") as file:
+        filesystem, path = open_filesystem(self.place / name)
+        with _os_errors(), filesystem.open(path, "rb") as file:
             yield file
 
     @contextmanager
     def create(self, name: str) -> Iterator[Any]:
-        """A file to be written; it is there when the block is left.
+        """Open a file for writing; it is stored when the block ends.
 
         Raises
         ------
         OSError
-            it can't be written.
+            if it can't be written.
         """
-        files, path = opened(self.place / name)
-        with tempfile.TemporaryFile() as copy:  # a store that gets half of it would keep that
+        filesystem, path = open_filesystem(self.place / name)
+        with tempfile.TemporaryFile() as copy:  # a store would keep a partial upload
             yield copy
             copy.seek(0)
-            with _os_errors(), files.open(path, "wb") as file:
+            with _os_errors(), filesystem.open(path, "wb") as file:
                 shutil.copyfileobj(copy, file, _BLOCK)
 
     def names(self, folder: str) -> set[str]:
-        """The names of the files in a folder of it; none where there is no such folder.
+        """Return the names of the files in a folder; empty if there is no such folder.
 
         Raises
         ------
         OSError
-            it can't be listed.
+            if it can't be listed.
         """
-        files, path = opened(self.place / folder)
+        filesystem, path = open_filesystem(self.place / folder)
         with _os_errors():
             try:
-                return {name.rpartition("/")[2] for name in files.ls(path, detail=False)}
+                return {name.rpartition("/")[2] for name in filesystem.ls(path, detail=False)}
             except FileNotFoundError:
                 return set()
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, if they are there.
+        """Remove files that exist.
 
         Raises
         ------
         OSError
-            they are there and can't be removed.
+            if a file can't be removed.
         """
         for name in names:
-            files, path = opened(self.place / name)
+            filesystem, path = open_filesystem(self.place / name)
             with _os_errors(), suppress(FileNotFoundError):
-                files.rm_file(path)
+                filesystem.rm_file(path)
 
 
 @contextmanager
 def _os_errors() -> Iterator[None]:
-    """What the file systems of fsspec raise, each its own, as what all others raise."""
+    """Convert the errors of all file systems of fsspec to OSError."""
     try:
         yield
     except (OSError, PocketGenreError):
         raise
     except Exception as error:
-        raise OSError(_why(error)) from error
+        raise OSError(_reason(error)) from error
 
 
 def _copy(source: Any, copy: Any, deadline: float) -> None:
     size = 0
     while block := source.read(_BLOCK):
         size += len(block)
-        if size > _MOST_BYTES:
-            raise OSError(f"it is larger than {_MOST_BYTES >> 30} GiB")
+        if size > _MAX_BYTES:
+            raise OSError(f"it is larger than {_MAX_BYTES >> 30} GiB")
         if time.monotonic() > deadline:
             raise TimeoutError("its store took too long")
         copy.write(block)
     copy.flush()
 
 
-def _written(about: Mapping[str, Any]) -> int:
-    """Nanoseconds since 1970; -1 if the file system doesn't say."""
-    when = next((about[name] for name in _WRITTEN if about.get(name)), None)
+def _modified_ns(info: Mapping[str, Any]) -> int:
+    """Return the modification time [ns since 1970]; -1 if unknown."""
+    when = next((info[name] for name in _TIME_KEYS if info.get(name)), None)
     if isinstance(when, str):
         try:
             when = datetime.fromisoformat(when)
@@ -244,5 +254,5 @@ def _written(about: Mapping[str, Any]) -> int:
     return round(when * 1e9) if isinstance(when, int | float) else -1
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Labelled songs as Parquet: the fields of the JSON form, with types."""
+"""Write songs as Parquet: the fields of the JSON format, with types."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -11,41 +11,42 @@ import pyarrow.parquet as pq
 from pocketgenre.atomic_write import open_atomic
 from pocketgenre.cluster.fsspec_files import FsspecStore
 from pocketgenre.library.discovery import is_address, local_path
-from pocketgenre.library.labelled import LabelledSong
 from pocketgenre.library.serialize import song_fields
+from pocketgenre.library.songs import LibrarySong
 
 _ROWS = 10_000
-"""Songs of a row group: so many are in memory at once."""
+"""Songs per row group, which is in memory at once."""
 
 
-_NO_GENRES = ("unknown",)  # of no song is a genre known, and Parquet has no table without columns
+# Used if no song has a prediction, since Parquet has no structs without fields.
+_NO_GENRES = ("unknown",)
 
 
-def write_parquet(songs: Iterable[LabelledSong], labels: Sequence[str], out: Path) -> None:
-    """Write a row a song, with the fields that ``docs/scan-library.md`` describes.
+def write_parquet(songs: Iterable[LibrarySong], labels: Sequence[str], out: Path) -> None:
+    """Write one row per song, with the fields that ``docs/scan-library.md`` lists.
 
     Parameters
     ----------
-    songs : labelled
-    labels : every genre that may occur in them
-    out : a file, or an address
+    songs : songs with their predictions
+    labels : every genre of the songs' models
+    out : file or address
 
     Raises
     ------
     OSError
-        it can't be written; a file that stood there is untouched.
+        if it can't be written. An existing file stays unchanged.
     """
-    schema, waiting = _schema(labels or _NO_GENRES), iter(songs)
+    schema, remaining = _schema(labels or _NO_GENRES), iter(songs)
     out = local_path(out)
     place = FsspecStore(out.parent).create(out.name) if is_address(out) else open_atomic(out)
     with place as file, pq.ParquetWriter(file, schema) as writer:
-        while rows := [_row(song) for song in islice(waiting, _ROWS)]:
+        while rows := [_row(song) for song in islice(remaining, _ROWS)]:
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _row(song: LabelledSong) -> dict[str, Any]:
+def _row(song: LibrarySong) -> dict[str, Any]:
     fields = song_fields(song)
-    # Odd bytes of a name as JSON has them: Parquet's text is UTF-8.
+    # Bytes that are not UTF-8 are escaped as in JSON.
     for name in ("path", "error"):
         if fields[name]:
             fields[name] = fields[name].encode("utf-8", "backslashreplace").decode()

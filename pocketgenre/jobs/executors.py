@@ -1,96 +1,99 @@
-"""Where jobs are done: in processes of this machine, or wherever a plug-in brings them.
-
-What listens to a library, or computes the features of a data set, hands its jobs to an engine and
-takes the answers as they come. It doesn't know which engine that is.
-"""
+"""Choose where jobs run: in processes of this machine, or where a plug-in runs them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from pocketgenre.jobs.pool import Answers, usable_cores, work_through
-from pocketgenre.jobs.worker_process import JobSetup
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import JobResults, map_jobs, usable_cores
+from pocketgenre.jobs.process import JobSetup, WorkerStartError
 from pocketgenre.library.discovery import FolderListing, list_songs
 from pocketgenre.plugins import load_plugin
 
-PLUGINS = "pocketgenre.executors"
-"""Entry points that are called with an address and give a context manager of an engine."""
+ENTRY_POINTS = "pocketgenre.executors"
+"""Entry points that take an address and return a context manager of an executor."""
 
 
 class Executor(Protocol):
-    """Does jobs."""
+    """Runs jobs."""
 
     def list_songs(self, folder: Path) -> FolderListing:
-        """Find the songs below a folder, or at an address that the engine understands.
+        """List the songs below a folder, or at an address that the executor can read.
 
         Raises
         ------
         PocketGenreError
-            it can't be listed.
+            if it can't be listed.
         """
 
-    def answer(
-        self, jobs: Iterable[object], set_up: JobSetup, interrupted: Callable[[], bool]
-    ) -> Answers:
-        """Answer jobs, in the order in which they are done, each of them once.
+    def map(
+        self, jobs: Iterable[Any], setup: JobSetup, is_interrupted: Callable[[], bool]
+    ) -> JobResults:
+        """Process each job once.
 
         Parameters
         ----------
-        jobs : taken as they are needed. They are pickled, and have ``seconds`` after which they are
-            given up; a ``path``, if they have one, is a file, and can be read where they are done
-        set_up : makes, where the jobs are done, what answers them
-        interrupted : asked often; once it says so, work is dropped and the answers end
+        jobs : iterable, consumed as needed. Jobs are pickled. Each has a ``timeout`` [s]; if it
+            has a ``path``, that is a file that the worker can read
+        setup : see :data:`pocketgenre.jobs.process.JobSetup`
+        is_interrupted : polled; once it returns True the results end and running jobs are dropped
 
         Yields
         ------
-        job, answer
-            the answer is a :class:`~pocketgenre.jobs.pool.JobFailure` where there is none.
+        job, result
+            in the order of completion; the result is a
+            :class:`~pocketgenre.jobs.process.JobFailure` if the job could not be processed
 
         Raises
         ------
         PocketGenreError
-            the jobs can't be done at all.
+            if the jobs can't be run at all.
         """
 
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """So many processes here; with 0 all is done in this one."""
+    """Run jobs on this machine.
+
+    Attributes
+    ----------
+    workers : number of processes; 0 to run in this process
+    """
 
     workers: int = 1
 
     def list_songs(self, folder: Path) -> FolderListing:
-        """Find the songs below a folder."""
+        """List the songs below a folder."""
         return list_songs(folder)
 
-    def answer(
-        self, jobs: Iterable[object], set_up: JobSetup, interrupted: Callable[[], bool]
-    ) -> Answers:
-        """Answer jobs, in the order in which they are done."""
-        return work_through(jobs, set_up, self.workers, interrupted)
-
-
-ONE_PROCESS = LocalExecutor()
+    def map(
+        self, jobs: Iterable[Any], setup: JobSetup, is_interrupted: Callable[[], bool]
+    ) -> JobResults:
+        """Process each job once; see :class:`Executor`."""
+        try:
+            yield from map_jobs(jobs, setup, self.workers, is_interrupted)
+        except WorkerStartError as error:
+            raise PocketGenreError(f"{error} --workers 0 runs without worker processes.") from error
 
 
 @contextmanager
 def open_executor(cluster: str | None, workers: int | None) -> Iterator[Executor]:
-    """The cluster's engine, or that of this machine.
+    """Connect to a cluster, or use this machine.
 
     Parameters
     ----------
     cluster : address of a Dask scheduler; None for this machine
-    workers : processes of this machine; None for as many as there are cores
+    workers : number of processes on this machine; None for one per core
 
     Raises
     ------
     PocketGenreError
-        what a cluster needs is not installed, or it can't be reached.
+        if the extra for clusters is not installed, or the cluster can't be reached.
     """
     if cluster is None:
         yield LocalExecutor(usable_cores() if workers is None else workers)
         return
-    with load_plugin(PLUGINS, "dask", "--cluster")(cluster) as engine:
-        yield engine
+    with load_plugin(ENTRY_POINTS, "dask", "--cluster")(cluster) as executor:
+        yield executor

@@ -1,224 +1,283 @@
-"""Workers over the cores, each replaced when a file kills it."""
+"""Supervise a pool of worker processes, each replaced when a job ends it."""
 
 import os
-import pickle
-import signal
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Pipe, wait
-from typing import Any
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from typing import Any, Self
 
-from pocketgenre.errors import PocketGenreError
-from pocketgenre.jobs.worker_process import READY, JobSetup
+from pocketgenre.jobs.process import Job, JobFailure, JobSetup, WorkerProcess, WorkerStartError
 
-# Jobs a worker has in hand: the one it is at, and the next, so that it need not wait for us.
-_IN_HAND = 2
-_PATIENCE = 0.2  # seconds between two looks at whether the scan was interrupted
-_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+__all__ = ["JobFailure", "JobResults", "JobSetup", "WorkerPool", "map_jobs", "usable_cores"]
 
-Answers = Generator[tuple[Any, Any], None, None]
-"""Jobs and what came of them: what the set-up's function said, or a :class:`JobFailure`."""
+# One job runs, one waits, so that a worker need not wait for the parent.
+_JOBS_PER_WORKER = 2
+_POLL_SECONDS = 0.2
+_RESTART_SECONDS = 1.0
+_START_TIMEOUT = 60.0  # seconds
+
+JobResults = Generator[tuple[Any, Any], None, None]
+"""Jobs with their results, in the order of completion.
+
+A result is what the setup's function returned, or a :class:`JobFailure`."""
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def work_through(
-    jobs: Iterable[Any], set_up: JobSetup, workers: int, interrupted: Callable[[], bool]
-) -> Answers:
-    """Answer jobs, in the order in which they are done.
+def _never() -> bool:
+    return False
+
+
+def map_jobs(
+    jobs: Iterable[Job],
+    setup: JobSetup,
+    workers: int,
+    is_interrupted: Callable[[], bool] = _never,
+) -> JobResults:
+    """Process jobs in worker processes, or in this process.
 
     Parameters
     ----------
-    jobs : taken as they are needed, a few more than there are workers at a time
-    set_up : makes what answers them
-    workers : processes; 0 to do them in this one, where a decoder's crash is the caller's
-    interrupted : asked often; once it says so, work is dropped and the answers end
+    jobs : iterable, consumed a few jobs at a time
+    setup : see :data:`pocketgenre.jobs.process.JobSetup`
+    workers : number of processes; 0 to run in this one (a crash of a decoder is not caught)
+    is_interrupted : polled; once it returns True the results end and running jobs are dropped
+
+    Yields
+    ------
+    job, result
+        in the order of completion
 
     Raises
     ------
     PocketGenreError
-        no worker can be started, or be set up.
+        if no worker can be started, or the setup fails.
     """
-    if workers == 0:
-        return _work_here(jobs, set_up, interrupted)
-    return _work_elsewhere(iter(jobs), set_up, workers, interrupted)
-
-
-def _work_here(jobs: Iterable[Any], set_up: JobSetup, interrupted: Callable[[], bool]) -> Answers:
-    answer = set_up()
+    if workers:
+        with WorkerPool(setup, workers) as pool, closing(pool.map(jobs, is_interrupted)) as results:
+            yield from results
+        return
+    process_job = setup()
     for job in jobs:
-        if interrupted():
+        if is_interrupted():
             return
-        yield job, answer(job)
+        yield job, process_job(job)
 
 
-def _work_elsewhere(
-    jobs: Iterator[Any], set_up: JobSetup, count: int, interrupted: Callable[[], bool]
-) -> Answers:
-    handed_back: deque[Any] = deque()
-    workers: list[Worker] = []
-    try:
-        while True:
-            for worker in workers:
-                while len(worker.jobs) < _IN_HAND and (job := _next(handed_back, jobs)):
-                    worker.give(job)
-            # Only as many as there is work for.
-            while len(workers) < count and (job := _next(handed_back, jobs)):
-                workers.append(Worker(set_up, "--workers 0 does without."))
-                workers[-1].give(job)
-            busy = {worker.connection: worker for worker in workers if worker.jobs}
-            if not busy or interrupted():
-                return
-            for connection in wait(list(busy), timeout=_PATIENCE):
-                worker = busy[connection]  # type: ignore[index]
-                answered = worker.answer()
-                if answered is None:
-                    continue
-                job, answer = answered
-                yield job, answer.explained(job) if isinstance(answer, WorkerCrash) else answer
-                if worker.dead:
-                    handed_back.extend(worker.jobs)
-                    workers.remove(worker)
-    finally:
-        for worker in workers:
-            worker.stop()
+class WorkerPool:
+    """A pool of worker processes.
 
-
-def _next(handed_back: deque[Any], jobs: Iterator[Any]) -> Any:
-    return handed_back.popleft() if handed_back else next(jobs, None)
-
-
-@dataclass(frozen=True)
-class JobFailure:
-    """In place of an answer: why the job could not be done.
-
-    Attributes
-    ----------
-    reason : a sentence without a full stop
-    passing : whether it may pass by itself, and another try be worth while
-    """
-
-    reason: str
-    passing: bool = False
-
-
-@dataclass(frozen=True)
-class WorkerCrash:
-    """In place of an answer: the process has died of the job.
-
-    Attributes
-    ----------
-    status : as :mod:`subprocess` has it: a negative one is the signal that ended it
-    """
-
-    status: int
-
-    def explained(self, job: Any) -> JobFailure:
-        """What there is to say of a job that ended so."""
-        if self.status == -signal.SIGALRM:
-            return JobFailure(f"it was given up after {job.seconds:.0f} s")
-        if self.status == -signal.SIGKILL:  # the system was out of memory, or a person did it
-            return JobFailure("its worker process was killed from outside", passing=True)
-        name = f"exit status {self.status}"
-        if self.status < 0:
-            name = signal.Signals(-self.status).name
-        return JobFailure(f"it crashes its decoder ({name})")
-
-
-class Worker:
-    """One process, the pipe to it, and the jobs that it has in hand.
+    A process is started when a job needs one, or by :meth:`start`. A job that crashes, blocks or
+    exhausts its process loses only that process. Threads wait for the processes, so that jobs can
+    be submitted from any thread.
 
     Parameters
     ----------
-    set_up : makes, in the process, what answers jobs; pickled on its way there
-    otherwise : what to do where no process can be started, added to the error
-
-    Raises
-    ------
-    PocketGenreError
-        the system starts no process.
+    setup : see :data:`pocketgenre.jobs.process.JobSetup`
+    workers : largest number of processes
+    killed_retries : how often a job is repeated whose process was killed from outside
     """
 
-    def __init__(self, set_up: JobSetup, otherwise: str = "") -> None:
-        self.jobs: deque[Any] = deque()
-        self.dead = False
-        self.ready = False
-        self._otherwise = otherwise
-        try:
-            self.connection, theirs = Pipe()
-            with theirs:
-                self._process = _start(theirs.fileno())
-        except OSError as error:  # the machine's fault, not the job's
-            message = f"A worker process cannot be started: {error.strerror or error}."
-            raise PocketGenreError(" ".join(filter(None, [message, otherwise]))) from error
-        self._send(set_up)
+    def __init__(self, setup: JobSetup, workers: int, *, killed_retries: int = 0) -> None:
+        self.workers = workers
+        self.crashes = 0
+        self.busy = 0
+        self._setup = setup
+        self._killed_retries = killed_retries
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pocketgenre-worker")
+        self._lock = threading.Lock()
+        self._alive: set[WorkerProcess] = set()
+        self._idle: list[WorkerProcess] = []
+        self._starting = 0
+        self._unfinished = 0
+        self._keeps_ready = False
+        self._is_closed = False
+        self._seconds_per_job = 1.0
 
-    def give(self, job: Any) -> None:
-        """Hand over a job; if the process is gone, that is found out at the next answer."""
-        self.jobs.append(job)
-        self._send(job)
+    def __enter__(self) -> Self:
+        return self
 
-    def answer(self) -> tuple[Any, Any] | None:
-        """What came: a job with its answer, or None if it was only a greeting.
+    def __exit__(self, *_: object) -> None:
+        self.terminate()
 
-        A process that is gone has died of the job that it was at: a :class:`WorkerCrash`.
+    def start(self) -> None:
+        """Start all processes, keep them running from now on, and wait until they are ready.
 
         Raises
         ------
         PocketGenreError
-            it can't be started, or set up.
+            if a process can't be started, or the setup fails.
         """
+        self._keeps_ready = True
+        starting = [self._threads.submit(self._add_idle) for _ in range(self.workers)]
         try:
-            message = self.connection.recv()
-        except (EOFError, OSError, pickle.UnpicklingError):
-            return self._obituary()
-        if isinstance(message, Exception):
-            self.stop()
-            raise message
-        if message == READY:
-            self.ready = True
-            return None
-        return self.jobs.popleft(), message
+            for future in starting:
+                future.result(_START_TIMEOUT)
+        except TimeoutError:
+            self.terminate()
+            raise WorkerStartError("The worker processes do not start.") from None
+        except BaseException:
+            self.terminate()
+            raise
 
-    def stop(self) -> None:
-        """End the process, whatever it is at; what it has not answered is not lost."""
-        self.dead = True
-        self._process.kill()
-        self._process.wait()
-        self.connection.close()
+    @property
+    def is_ready(self) -> bool:
+        """True if every process runs and has been set up."""
+        with self._lock:
+            return not self._is_closed and len(self._alive) == self.workers
 
-    def _obituary(self) -> tuple[Any, WorkerCrash]:
+    @property
+    def queued(self) -> int:
+        """Number of jobs that no worker has begun."""
+        with self._lock:
+            return max(0, self._unfinished - self.busy)
+
+    @property
+    def estimated_wait(self) -> float:
+        """Time until the queued jobs have begun, estimated from recent jobs [s]."""
+        return self._seconds_per_job * self.queued / self.workers
+
+    def submit(self, job: Job) -> "Future[Any]":
+        """Queue a job.
+
+        Returns
+        -------
+        Future
+            with the result of the setup's function, or a :class:`JobFailure`; or with the
+            PocketGenreError that no worker can be started. Cancelling it removes a queued job.
+        """
+        with self._lock:
+            self._unfinished += 1
         try:
-            status = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # it closed its pipe and lives on
-            status = 0
-        self.stop()
-        if not self.ready:
-            message = f"A worker process could not start (exit status {status})"
-            raise PocketGenreError("; ".join(filter(None, [message, self._otherwise])))
-        return self.jobs.popleft(), WorkerCrash(status)
+            future = self._threads.submit(self._run, job)
+        except RuntimeError:
+            with self._lock:
+                self._unfinished -= 1
+            raise
+        future.add_done_callback(self._count_finished)
+        return future
 
-    def _send(self, message: Any) -> None:
-        with suppress(OSError):
-            self.connection.send(message)
+    def map(self, jobs: Iterable[Job], is_interrupted: Callable[[], bool] = _never) -> JobResults:
+        """Process jobs, as :func:`map_jobs` does."""
+        waiting = iter(jobs)
+        in_flight: dict[Future[Any], Any] = {}
+        finished: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        try:
+            while not is_interrupted():
+                free = self.workers * _JOBS_PER_WORKER - len(in_flight)
+                for job in islice(waiting, free):
+                    future = self.submit(job)
+                    in_flight[future] = job
+                    future.add_done_callback(finished.put)
+                if not in_flight:
+                    return
+                try:
+                    future = finished.get(timeout=_POLL_SECONDS)
+                except queue.Empty:
+                    continue
+                yield in_flight.pop(future), future.result()
+        finally:
+            for future in in_flight:
+                future.cancel()
 
+    def close(self) -> None:
+        """Process what is queued, then end all processes."""
+        self._is_closed = True
+        self._threads.shutdown(wait=True)
+        self.terminate()
 
-def _start(pipe: int) -> "subprocess.Popen[bytes]":
-    modules = os.pathsep.join(os.path.abspath(place) for place in sys.path)  # noqa: PTH100
-    # A group of its own: Ctrl-C is for the scan, which ends its workers itself.
-    return subprocess.Popen(  # noqa: S603  # this interpreter, our module
-        [sys.executable, "-P", "-m", "pocketgenre.jobs.worker_process", str(pipe)],
-        pass_fds=[pipe],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # decoders print what nobody should read
-        stderr=subprocess.DEVNULL,
-        env=os.environ | _ONE_THREAD | {"PYTHONPATH": modules},
-        process_group=0,
-    )
+    def terminate(self) -> None:
+        """Drop what is queued and end all processes at once."""
+        self._is_closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            processes = list(self._alive)
+        for process in processes:
+            process.kill()
+        self._threads.shutdown(wait=True)
+
+    def _run(self, job: Job) -> Any:
+        begin = time.monotonic()
+        with self._lock:
+            self.busy += 1
+        try:
+            for attempt in range(self._killed_retries + 1):
+                result = self._run_once(job)
+                was_killed = isinstance(result, JobFailure) and result.kind == "killed"
+                if not was_killed or attempt == self._killed_retries or self._is_closed:
+                    break
+            return result
+        finally:
+            with self._lock:
+                self.busy -= 1
+                self._seconds_per_job += (time.monotonic() - begin - self._seconds_per_job) / 8
+
+    def _run_once(self, job: Job) -> Any:
+        process = self._take_idle() or self._start_process()
+        result = process.run(job)
+        if process.is_alive:
+            with self._lock:
+                self._idle.append(process)
+        else:
+            with self._lock:
+                self._alive.discard(process)
+                self.crashes += 1
+            self._restart()
+        return result
+
+    def _take_idle(self) -> WorkerProcess | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _start_process(self) -> WorkerProcess:
+        process = WorkerProcess(self._setup)
+        with self._lock:
+            self._alive.add(process)
+            is_closed = self._is_closed
+        if is_closed:
+            process.kill()
+        return process
+
+    def _add_idle(self) -> None:
+        """Start a process if one is missing; it waits for a job."""
+        with self._lock:
+            if self._is_closed or len(self._alive) + self._starting >= self.workers:
+                return
+            self._starting += 1
+        try:
+            process = self._start_process()
+            with self._lock:
+                self._idle.append(process)
+        finally:
+            with self._lock:
+                self._starting -= 1
+
+    def _restart(self) -> None:
+        """Replace a process that has ended, again and again until one starts."""
+        if not self._keeps_ready or self._is_closed:
+            return
+        try:
+            future = self._threads.submit(self._add_idle)
+        except RuntimeError:  # the pool is being closed
+            return
+
+        def retry(done: "Future[None]") -> None:
+            if not done.cancelled() and done.exception():
+                timer = threading.Timer(_RESTART_SECONDS, self._restart)
+                timer.daemon = True
+                timer.start()
+
+        future.add_done_callback(retry)
+
+    def _count_finished(self, _: "Future[Any]") -> None:
+        with self._lock:
+            self._unfinished -= 1

@@ -1,6 +1,6 @@
-"""A music library as a whole: what is in it, what each song is, and what to do with that.
+"""Manage a music library: scan it, list it, and write playlists, reports and tags.
 
-From the files to the catalogue (:mod:`~pocketgenre.library.scan`), and from the catalogue to
-lists, playlists, reports and tags. The catalogue keeps what the network said of each segment, so
-every label can be made anew, by another vote or another threshold, without listening again.
+A scan (:mod:`pocketgenre.library.scan`) stores the probabilities of each segment in the catalogue
+(:mod:`pocketgenre.library.catalog`). Labels by another vote rule or threshold are computed from
+the catalogue, without decoding a file.
 """

@@ -1,10 +1,9 @@
-"""The catalogue: what is known of each song, kept in one SQLite file."""
+"""Store predictions of songs in the catalogue, an SQLite file."""
 
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -12,67 +11,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.errors import CatalogError
-from pocketgenre.library import evidence
+from pocketgenre.inference import InferenceResult
 from pocketgenre.library.discovery import SongFile, stat_file
 from pocketgenre.library.file_hash import hash_file
-from pocketgenre.library.label import label_song
-from pocketgenre.library.schema import PATIENCE, RULES, connect, explained, transaction
-from pocketgenre.library.song import CatalogSong, State
+from pocketgenre.library.schema import LOCK_TIMEOUT, connect, explained_errors, transaction
+from pocketgenre.library.songs import LibrarySong, State
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.prediction import DEFAULT_LABELS, VOTE_RULES, LabelConfig, predict_song
+
+# Half precision stores the multiples of 1/256 that an int8 network returns without loss, and the
+# probabilities of a float network with a relative error of 1/2,000. Four minutes take 1.6 KB.
+_STORED_DTYPE = np.dtype("<f2")
+
+_LABEL_COLUMNS = ("genre", "confidence", "probability", "margin")
 
 
 class CatalogEntry(NamedTuple):
-    """What the catalogue holds of a file, to be compared with the file.
+    """State of a file in the catalogue, to be compared with the file.
 
     Attributes
     ----------
-    model : SHA-256 of the model that listened
-    asked : segments asked for, 0 for all of them
-    failed : whether there is an error in place of a label
-    passing : whether that error may pass by itself: it couldn't be read, not: it is damaged
+    path : absolute path
+    size, modified_ns : size [bytes] and modification time [ns] when it was classified
+    file_hash : see :func:`pocketgenre.library.file_hash.hash_file`; None after an error
+    model : SHA-256 of the model that classified it
+    requested_segments : number of segments requested, 0 for all
+    has_failed : True if it could not be classified
+    is_transient : True if another attempt may succeed
+    is_vanished : True if the file was gone at the last scan
     """
 
     path: str
     size: int
     modified_ns: int
-    content: bytes | None
+    file_hash: bytes | None
     model: str
-    asked: int
-    failed: bool
-    passing: bool
-    vanished: bool
-
-
-@dataclass(frozen=True, eq=False)
-class InferenceResult:
-    """What came of listening to a file.
-
-    Attributes
-    ----------
-    probabilities : float [shape=(segments, genres)], or None and an error
-    passing : whether the error may pass by itself
-    """
-
-    content: bytes | None
-    probabilities: NDArray[np.floating] | None
-    error: str | None = None
-    passing: bool = False
+    requested_segments: int
+    has_failed: bool
+    is_transient: bool
+    is_vanished: bool
 
 
 class Catalog:
-    """An open catalogue. One object serves one thread; close it, or use ``with``.
+    """An open catalogue, for use in one thread.
 
-    Each method either does all that it says or nothing, and several programs may use one file
-    at once.
+    Each method either completes or changes nothing. Several programs may use one file at once.
+
+    Parameters
+    ----------
+    file : SQLite file
+    create : create the file if it is missing
+    lock_timeout : time to wait for another program that is writing [s]
+
+    Raises
+    ------
+    CatalogError
+        if the file is missing, or is not a catalogue.
     """
 
-    def __init__(self, file: Path, *, create: bool = False, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, file: Path, *, create: bool = False, lock_timeout: float = LOCK_TIMEOUT
+    ) -> None:
         self.file = file
-        self._connection = connect(file, create=create, patience=patience)
+        self._connection = connect(file, create=create, lock_timeout=lock_timeout)
 
     def close(self) -> None:
-        """Let go of the file."""
-        with explained(self.file):
+        """Close the file."""
+        with explained_errors(self.file):
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -81,183 +86,216 @@ class Catalog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def known(self, folder: Path | None = None) -> list[CatalogEntry]:
-        """Every file of a folder, or of all of them, without what the network said."""
+    def entries(self, folder: Path | None = None) -> list[CatalogEntry]:
+        """Return the entries of all files below a folder, or of all files."""
         rows = self.select(
-            "SELECT path, size, modified_ns, content, sha256, asked, error IS NOT NULL, passing,"
-            " vanished FROM songs JOIN models ON models.id = songs.model"
-            " WHERE path >= ? AND path < ?",
+            "SELECT path, size, modified_ns, file_hash, sha256, requested_segments,"
+            " error IS NOT NULL, is_transient, is_vanished"
+            " FROM songs JOIN models ON models.id = songs.model WHERE path >= ? AND path < ?",
             path_range(folder),
         )
         return [CatalogEntry(os.fsdecode(row[0]), *row[1:]) for row in rows]
 
-    def songs(self, folder: Path | None = None) -> Iterator[CatalogSong]:
-        """The songs of a folder, or of all of them, by path, with what the network said.
+    def songs(
+        self, folder: Path | None = None, label_config: LabelConfig = DEFAULT_LABELS
+    ) -> Iterator[LibrarySong]:
+        """Read the songs below a folder, or all songs, in the order of their paths.
+
+        Parameters
+        ----------
+        folder : folder; the songs' names are relative to it
+        label_config : vote rule and thresholds
 
         Raises
         ------
         CatalogError
-            the catalogue is damaged.
+            if the catalogue is damaged.
         """
-        return self._songs(*path_range(folder))
+        return self._songs(*path_range(folder), folder, label_config)
 
-    def song(self, path: str) -> CatalogSong | None:
-        """One song, if it is known."""
+    def song(
+        self,
+        path: str,
+        folder: Path | None = None,
+        label_config: LabelConfig = DEFAULT_LABELS,
+    ) -> LibrarySong | None:
+        """Read one song; None if it is not in the catalogue."""
         start = os.fsencode(path)
-        return next(self._songs(start, start + b"\0"), None)
+        return next(self._songs(start, start + b"\0", folder, label_config), None)
 
-    def _songs(self, start: bytes, end: bytes) -> Iterator[CatalogSong]:
+    def _songs(
+        self, start: bytes, end: bytes, folder: Path | None, label_config: LabelConfig
+    ) -> Iterator[LibrarySong]:
         labels: dict[str, tuple[str, ...]] = {}
         for row in self._stream(
             "SELECT path, size, modified_ns, sha256,"
-            " CASE WHEN asked AND segments >= asked THEN 0.0 ELSE seconds_per_segment END,"
-            " labels, error, vanished,"
-            " probabilities FROM songs JOIN models ON models.id = songs.model"
-            " LEFT JOIN evidence ON evidence.song = songs.id"
+            # Selected segments are not consecutive, so their times are unknown.
+            " CASE WHEN requested_segments AND segments >= requested_segments THEN 0.0"
+            " ELSE seconds_per_segment END,"
+            " labels, error, is_vanished, probabilities"
+            " FROM songs JOIN models ON models.id = songs.model"
+            " LEFT JOIN segment_probabilities ON segment_probabilities.song = songs.id"
             " WHERE path >= ? AND path < ? ORDER BY path",
             (start, end),
         ):
-            path, size, modified_ns, model, seconds, names, error, vanished, packed = row
+            path, size, modified_ns, model, seconds, names, error, is_vanished, packed = row
             try:
                 if names not in labels:
-                    labels[names] = _labels(names)
-                table = evidence.from_bytes(packed, len(labels[names])) if packed else None
+                    labels[names] = _parse_labels(names)
+                table = _unpack(packed, len(labels[names])) if packed else None
             except (TypeError, ValueError) as damage:
                 raise CatalogError(
                     f"The catalogue {self.file} is damaged; delete it and scan again."
                 ) from damage
-            yield CatalogSong(
-                path=Path(os.fsdecode(path)),
-                state=_state(bool(vanished), error if table is None else None),
-                error=error,
+            prediction = None
+            if table is not None:
+                prediction = predict_song(table, labels[names], label_config, seconds)
+            full_path = Path(os.fsdecode(path))
+            yield LibrarySong(
+                path=full_path,
+                name=_display_name(full_path, folder),
+                state=_state(bool(is_vanished), error if table is None else None),
                 size=size,
                 modified_ns=modified_ns,
                 model=model,
-                seconds_per_segment=seconds,
-                labels=labels[names],
-                probabilities=table,
+                prediction=prediction,
+                failure=error,
             )
 
-    def record(self, file: SongFile, card: ModelCard, asked: int, heard: InferenceResult) -> None:
-        """Keep what came of listening to a file, in place of what was known of it.
+    def record(
+        self, file: SongFile, card: ModelCard, requested_segments: int, result: InferenceResult
+    ) -> None:
+        """Store the result for a file, replacing an earlier one.
 
         Parameters
         ----------
-        file : as it was before it was listened to: if it changes meanwhile, the next scan sees
-        asked : number of segments asked for, 0 for all
+        file : file as it was before it was decoded, so that the next scan notices a change since
+        card : model card of the model
+        requested_segments : number of segments requested, 0 for all
+        result : result of the inference
         """
-        row = _row(file, card.labels, asked, heard)
+        row = _row(file, card.labels, requested_segments, result)
         with self._transaction() as execute:
             row["model"] = _model_id(execute, card)
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             updates = ", ".join(f"{name} = excluded.{name}" for name in row if name != "path")
             song = execute(
-                f"INSERT INTO songs ({names}) VALUES ({marks})"  # noqa: S608  # names of our own
+                f"INSERT INTO songs ({names}) VALUES ({marks})"  # noqa: S608  # our own names
                 f" ON CONFLICT (path) DO UPDATE SET {updates} RETURNING id",
                 row,
             ).fetchone()[0]
-            execute("DELETE FROM evidence WHERE song = ?", (song,))
-            if heard.probabilities is not None:
-                packed = evidence.to_bytes(heard.probabilities)
-                execute("INSERT INTO evidence VALUES (?, ?)", (song, packed))
+            execute("DELETE FROM segment_probabilities WHERE song = ?", (song,))
+            if result.probabilities is not None:
+                packed = _pack(result.probabilities)
+                execute("INSERT INTO segment_probabilities VALUES (?, ?)", (song, packed))
 
     def move(self, moves: Iterable[tuple[str, SongFile]]) -> None:
-        """Take over what is known of files under their new paths; (old path, new file) each."""
+        """Move entries to new paths.
+
+        Parameters
+        ----------
+        moves : (old path, new file) each
+        """
         with self._transaction() as execute:
             for old, new in moves:
                 execute("DELETE FROM songs WHERE path = ?", (os.fsencode(new.path),))
                 execute(
-                    "UPDATE songs SET path = ?, size = ?, modified_ns = ?, vanished = 0"
+                    "UPDATE songs SET path = ?, size = ?, modified_ns = ?, is_vanished = 0"
                     " WHERE path = ?",
                     (os.fsencode(new.path), new.size, new.modified_ns, os.fsencode(old)),
                 )
 
-    def mark(self, paths: Iterable[str], *, vanished: bool) -> None:
-        """Mark files as vanished, or as there again."""
+    def mark_vanished(self, paths: Iterable[str], *, vanished: bool) -> None:
+        """Mark files as vanished, or as present again."""
         with self._transaction() as execute:
             for path in paths:
                 execute(
-                    "UPDATE songs SET vanished = ? WHERE path = ?", (vanished, os.fsencode(path))
+                    "UPDATE songs SET is_vanished = ? WHERE path = ?", (vanished, os.fsencode(path))
                 )
 
-    def restamp(self, path: Path, was: tuple[int, int]) -> None:
-        """Take over a file's new size, time and content, for who changed it but not its sound.
-
-        After tags are written, for example: otherwise the next scan would listen again.
+    def restamp(self, path: Path, before: tuple[int, int]) -> None:
+        """Update a file's size, time and hash after a change that kept the audio, such as tags.
 
         Parameters
         ----------
-        path : of the file
-        was : its size and time [ns] before; one that the catalogue knows by others has another
-            sound, perhaps, and is to be heard
+        path : the file
+        before : its size [bytes] and time [ns] before the change. If the entry has others, the
+            audio may have changed as well, and the next scan classifies the file again
         """
-        with explained(self.file):
-            content = hash_file(path)
+        with explained_errors(self.file):
+            digest = hash_file(path)
         file = stat_file(str(path))
         with self._transaction() as execute:
             execute(
-                "UPDATE songs SET size = ?, modified_ns = ?, content = ?"
+                "UPDATE songs SET size = ?, modified_ns = ?, file_hash = ?"
                 " WHERE path = ? AND size = ? AND modified_ns = ?",
-                (file.size, file.modified_ns, content, os.fsencode(path), *was),
+                (file.size, file.modified_ns, digest, os.fsencode(path), *before),
             )
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Remove files from the catalogue; the files themselves are not touched."""
+        """Remove entries; the files are not touched."""
         with self._transaction() as execute:
             for path in paths:
                 execute("DELETE FROM songs WHERE path = ?", (os.fsencode(path),))
 
     def select(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Rows of the tables that :mod:`pocketgenre.library.schema` lays out."""
-        with explained(self.file):
+        """Return rows of the tables that :mod:`pocketgenre.library.schema` defines."""
+        with explained_errors(self.file):
             return self._connection.execute(statement, values).fetchall()
 
     def _stream(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        with explained(self.file):
+        with explained_errors(self.file):
             yield from self._connection.execute(statement, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
-        with explained(self.file), transaction(self._connection):
+        with explained_errors(self.file), transaction(self._connection):
             yield self._connection.execute
 
 
 def path_range(folder: Path | None) -> tuple[bytes, bytes]:
-    """Between which two paths a folder's songs stand in the index; without one, all songs."""
+    """Return the range of paths below a folder, in the order of the index; without one, all."""
     if folder is None:
         return b"", b"\xff"
-    start = os.fsencode(folder).rstrip(b"/") + b"/"
-    return start, start[:-1] + b"0"  # which comes after "/"
+    separator = os.sep.encode()
+    start = os.fsencode(folder).rstrip(separator) + separator
+    return start, start[:-1] + bytes([separator[0] + 1])
 
 
-def _state(vanished: bool, error: str | None) -> State:
-    if vanished:
+def _display_name(path: Path, folder: Path | None) -> Path:
+    if folder and path.is_relative_to(folder):
+        return path.relative_to(folder)
+    return path
+
+
+def _state(is_vanished: bool, error: str | None) -> State:
+    if is_vanished:
         return "vanished"
     return "labelled" if error is None else "failed"
 
 
 def _row(
-    file: SongFile, labels: Sequence[str], asked: int, heard: InferenceResult
+    file: SongFile, labels: Sequence[str], requested_segments: int, result: InferenceResult
 ) -> dict[str, Any]:
-    table = heard.probabilities
+    table = result.probabilities
     row: dict[str, Any] = {
         "path": os.fsencode(file.path),
         "size": file.size,
         "modified_ns": file.modified_ns,
-        "content": heard.content,
-        "asked": asked,
+        "file_hash": result.file_hash,
+        "requested_segments": requested_segments,
         "segments": 0 if table is None else len(table),
-        "error": heard.error,
-        "passing": heard.passing,
-        "vanished": False,
+        "error": result.error,
+        "is_transient": result.is_transient,
+        "is_vanished": False,
     }
-    # From what is kept, not from what was said: the label can be made again, to the digit.
-    kept = None if table is None else evidence.from_bytes(evidence.to_bytes(table), len(labels))
-    for rule in RULES:
-        label = None if kept is None else label_song(kept, labels, rule)
-        for name in ("genre", "confidence", "probability", "margin"):
-            row[f"{rule}_{name}"] = getattr(label, name, None)
+    # From the stored values, so that a label predicted from the catalogue is the same.
+    stored = None if table is None else _unpack(_pack(table), len(labels))
+    for rule in VOTE_RULES:
+        prediction = None if stored is None else predict_song(stored, labels, LabelConfig(rule))
+        for name in _LABEL_COLUMNS:
+            row[f"{rule}_{name}"] = getattr(prediction, name, None)
     return row
 
 
@@ -271,8 +309,29 @@ def _model_id(execute: Any, card: ModelCard) -> int:
     return int(execute(statement, values).lastrowid)
 
 
-def _labels(text: str) -> tuple[str, ...]:
+def _parse_labels(text: str) -> tuple[str, ...]:
     labels = json.loads(text)
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ValueError("labels are a list of texts")
+        raise ValueError("labels are a list of strings")
     return tuple(labels)
+
+
+def _pack(probabilities: NDArray[np.floating]) -> bytes:
+    """Pack probabilities [shape=(segments, genres)], row by row."""
+    return np.ascontiguousarray(probabilities, dtype=_STORED_DTYPE).tobytes()
+
+
+def _unpack(packed: bytes, genres: int) -> NDArray[np.float32]:
+    """Unpack what :func:`_pack` packed, float32 [shape=(segments, genres)].
+
+    Raises
+    ------
+    ValueError
+        if it is not a table of that many genres, or holds values that are not finite.
+    """
+    if not packed or genres < 1 or len(packed) % (genres * _STORED_DTYPE.itemsize):
+        raise ValueError(f"{len(packed)} bytes are not a table of {genres} genres")
+    table = np.frombuffer(packed, dtype=_STORED_DTYPE).astype(np.float32).reshape(-1, genres)
+    if not np.isfinite(table).all():
+        raise ValueError("some probabilities are not finite")
+    return table

@@ -1,14 +1,14 @@
-"""What songs a folder holds, and what the file system says of each."""
+"""Find the songs below a folder."""
 
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketgenre.audio.decoding import SONG_SUFFIXES
+from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 
-_ENDINGS = tuple(SONG_SUFFIXES)
+_SUFFIXES = tuple(SONG_SUFFIXES)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -18,9 +18,9 @@ class SongFile:
 
     Attributes
     ----------
-    path : absolute; text, since ten thousand Path objects take longer to make than to find
-    size : in bytes; -1 if the file system doesn't say
-    modified_ns : nanoseconds since 1970; -1 if the file system doesn't say
+    path : absolute path; a string, since Path objects take longer to create than files to find
+    size : size [bytes]; -1 if unknown
+    modified_ns : modification time [ns since 1970]; -1 if unknown
     """
 
     path: str
@@ -30,13 +30,13 @@ class SongFile:
 
 @dataclass(frozen=True)
 class FolderListing:
-    """What is below a folder.
+    """The songs below a folder.
 
     Attributes
     ----------
-    folder : absolute, free of links
-    files : its songs, by path
-    unlistable : folders in it that can't be listed; what is in them is not known
+    folder : absolute path without links
+    files : songs in the order of their paths
+    unlistable : paths of folders below it that can't be listed
     """
 
     folder: Path
@@ -45,25 +45,24 @@ class FolderListing:
 
 
 def list_songs(folder: Path) -> FolderListing:
-    """Find the songs below a folder by their endings.
+    """Find the songs below a folder by their suffixes.
 
-    Hidden files and folders (thumbnails, bins, the ``._`` twins that macOS leaves on cards)
-    are passed over, and links to folders are not followed, so that a loop can't trap it.
-    A link to a file counts as a file of its own.
+    Hidden files and folders (thumbnails, trash, the ``._`` files of macOS) are skipped. Links to
+    folders are not followed, which excludes loops. A link to a file counts as a file.
 
     Raises
     ------
     PocketGenreError
-        the folder can't be listed.
+        if the folder can't be listed.
     """
     if is_address(folder) and not folder.exists():
         raise PocketGenreError(
-            f"{display_address(folder)} is an address; with --cluster, songs are read from it."
+            f"{display_address(folder)} is an address; add --cluster to read songs from it."
         )
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
-    # A library that is reached by two names must not be listed twice in the catalogue.
+    # A library with two names must not be in the catalogue twice.
     root = os.path.realpath(folder)
     files: list[SongFile] = []
     unlistable: list[str] = []
@@ -88,26 +87,25 @@ def list_songs(folder: Path) -> FolderListing:
 
 
 def is_address(path: Path | str) -> bool:
-    """Whether that is an address, ``s3://bucket/music`` say, and no path of this machine's.
+    """Check whether a path is an address such as ``s3://bucket/music``.
 
-    As a path it has one slash, ``s3:/bucket/music``: that is what pathlib makes of it, and so it
-    stands in listings and in the catalogue. It can't be taken for a file's there: those are
-    absolute.
+    pathlib reduces ``s3://bucket`` to ``s3:/bucket``, which is how listings and the catalogue hold
+    addresses. Paths of files can't be confused with them, since those are absolute.
     """
     return _ADDRESS.match(str(path)) is not None
 
 
 def display_address(path: Path | str) -> str:
-    """An address with all its slashes, as people write it; a path as it is."""
+    """Return an address with all its slashes; a path is returned unchanged."""
     if not is_address(path):
         return str(path)
     scheme, _, rest = str(path).partition(":/")
-    slashes = "///" if scheme == "file" else "//"  # a file's address has no host
+    slashes = "///" if scheme == "file" else "//"  # file:// has an empty host
     return f"{scheme}:{slashes}{rest.lstrip('/')}"
 
 
 def local_path(address: Path) -> Path:
-    """What ``file://`` means, a path on each machine that reads it; others are left as they are."""
+    """Convert ``file://`` to a path; other addresses are returned unchanged."""
     text = str(address)
     if not text.startswith("file:/"):
         return address
@@ -115,14 +113,14 @@ def local_path(address: Path) -> Path:
 
 
 def is_song_name(name: str) -> bool:
-    """Whether a file of that name counts as a song."""
-    return not name.startswith(".") and name.lower().endswith(_ENDINGS)
+    """Check whether a file name is one of a song."""
+    return not name.startswith(".") and name.lower().endswith(_SUFFIXES)
 
 
 def stat_file(path: str) -> SongFile:
-    """A file with its size and time, links followed; what can't be looked at is still named."""
+    """Return a file with its size and time, following links; -1 for both if unreadable."""
     try:
-        status = os.stat(path)  # noqa: PTH116  # a third of the time of Path.stat
+        status = os.stat(path)  # noqa: PTH116  # takes a third of the time of Path.stat
     except OSError:
         return SongFile(path, -1, -1)
     return SongFile(path, status.st_size, status.st_mtime_ns)

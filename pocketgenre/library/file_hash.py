@@ -1,4 +1,4 @@
-"""Tell a file by what is in it, wherever it lies."""
+"""Identify a moved file by a hash of its content."""
 
 import hashlib
 import os
@@ -9,11 +9,10 @@ _SAMPLE_BYTES = 4096
 
 
 def hash_file(path: Path | str) -> bytes:
-    """BLAKE2b of a file's length and of sixteen samples spread from its first byte to its last.
+    """Hash a file's length and sixteen samples spread over it (BLAKE2b).
 
-    Of the samples and not of the whole: a moved library of 10,000 songs is then recognised from
-    0.6 GB of reading, not from 100. It only decides whether a new file is one that is gone,
-    where another song of equal length and equal samples would have to be mistaken.
+    Samples are enough to recognise a file that has moved: for a library of 10,000 songs 0.6 GB
+    are read, not 100 GB. A false match needs another song of equal length and equal samples.
 
     Returns
     -------
@@ -22,13 +21,13 @@ def hash_file(path: Path | str) -> bytes:
     Raises
     ------
     OSError
-        the file can't be read.
+        if the file can't be read.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=16)
         last = max(0, size - _SAMPLE_BYTES)
-        # A file of up to 16 samples is read as a whole: they lie side by side or overlap.
+        # The samples of a file up to 64 KB overlap, so that it is read completely.
         for number in range(_SAMPLES):
             file.seek(last * number // (_SAMPLES - 1))
             digest.update(file.read(_SAMPLE_BYTES))

@@ -1,8 +1,8 @@
-"""One HTML file that shows a scan on any phone, offline.
+"""Render a scan as one HTML file that works offline on any phone.
 
-The songs are data in a script that is no script; the page's own script draws them as they are
-scrolled to, text as text. A content security policy names the digests of the one script and the
-one style sheet, so that nothing else runs and nothing is fetched whatever a song is called.
+The songs are embedded as JSON, and the page's script renders them as text while the page is
+scrolled. The content security policy allows only the hashes of the one script and the one style
+sheet, so that a song's name can't run code or load anything.
 """
 
 import base64
@@ -16,30 +16,32 @@ from typing import Any
 
 import numpy as np
 
-from pocketgenre.library.label import UNCERTAIN
-from pocketgenre.library.labelled import LabelledSong
-from pocketgenre.library.timeline import window_bounds, window_shares
+from pocketgenre.library.songs import LibrarySong
+from pocketgenre.prediction import UNCERTAIN
 from pocketgenre.text import printable
+from pocketgenre.timeline import window_bounds, window_means
 
-_MOST_WINDOWS = 48
-_CODE = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", np.uint8)
-"""A share in steps of 1/63, a character each."""
+_MAX_WINDOWS = 48
+_ENCODING = np.frombuffer(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", np.uint8
+)
+"""Characters that encode a probability in steps of 1/63."""
 
 
-def make_report(songs: Iterable[LabelledSong], labels: Sequence[str], title: str) -> bytes:
-    """The page: songs by genre, how sure that is, how each goes on, what failed and why.
+def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str) -> bytes:
+    """Render the page: songs by genre with confidence and timeline, and failures with reasons.
 
     Parameters
     ----------
-    songs : in the order in which they are to be listed
-    labels : every genre that the songs' models know
-    title : what was scanned, the folder's name say
+    songs : songs in the order of the list
+    labels : every genre of the songs' models
+    title : title, for example the name of the folder
     """
-    places = {label: place for place, label in enumerate(labels)}
+    columns = {label: column for column, label in enumerate(labels)}
     data = {
         "title": printable(title),
         "genres": [printable(label) for label in labels],
-        "songs": [_row(song, places) for song in songs],
+        "songs": [_row(song, columns) for song in songs],
     }
     page = resources.files("pocketgenre.library").joinpath("html_report.html").read_text("utf-8")
     filled = {
@@ -49,33 +51,34 @@ def make_report(songs: Iterable[LabelledSong], labels: Sequence[str], title: str
             f"default-src 'none'; script-src {_digest(page, 'script')};"
             f" style-src {_digest(page, 'style')}; base-uri 'none'; form-action 'none'"
         ),
-        "script": "",  # where the script and the style begin
+        "script": "",  # marks the beginning of the script
         "style": "",
     }
-    # In one pass: what is filled in may hold what looks like a place to fill.
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: filled[place[1]], page).encode("utf-8")
+    # In one pass, since the values may hold text that looks like a placeholder.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], page).encode("utf-8")
 
 
-def _row(song: LabelledSong, places: dict[str, int]) -> list[Any]:
-    """Name, group, confidence, top three, seconds, shares in each window, error."""
+def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
+    """Return name, group, confidence, top genres, seconds, probabilities by window, error."""
     name = printable(song.name.as_posix())
-    label, table = song.label, song.song.probabilities
     error = printable(song.error) if song.error else None
-    if label is None or table is None:
-        return [name, len(places) + 1, 0, [], 0, "", error or "it could not be labelled"]
-    group = len(places) if label.genre == UNCERTAIN else places[label.genre]
-    top = [[places[genre], round(p, 2)] for genre, p in label.top]
-    bounds = window_bounds(len(table), song.song.seconds_per_segment, _MOST_WINDOWS)
-    shares = np.zeros((len(bounds) - 1, len(places)), np.float32)
-    shares[:, [places[genre] for genre in song.song.labels]] = window_shares(table, bounds)
-    steps = np.rint(63 * shares.clip(0, 1)).astype(np.uint8)
-    seconds = round(len(table) * song.song.seconds_per_segment)
-    coded = _CODE[steps].tobytes().decode("ascii")
-    return [name, group, round(label.confidence, 3), top, seconds, coded, error]
+    prediction = song.prediction
+    if prediction is None:
+        return [name, len(columns) + 1, 0, [], 0, "", error or "it could not be classified"]
+    group = len(columns) if prediction.genre == UNCERTAIN else columns[prediction.genre]
+    top = [[columns[genre], round(p, 2)] for genre, p in prediction.top]
+    table, seconds = prediction.segment_probabilities, prediction.seconds_per_segment
+    bounds = window_bounds(len(table), seconds, _MAX_WINDOWS)
+    means = np.zeros((len(bounds) - 1, len(columns)), np.float32)
+    means[:, [columns[genre] for genre in prediction.labels]] = window_means(table, bounds)
+    steps = np.rint(63 * means.clip(0, 1)).astype(np.uint8)
+    encoded = _ENCODING[steps].tobytes().decode("ascii")
+    length = round(len(table) * seconds)
+    return [name, group, round(prediction.confidence, 3), top, length, encoded, error]
 
 
 def _script_safe(text: str) -> str:
-    """JSON whose strings can't end the script that it stands in, nor begin a comment."""
+    """Escape JSON so that a string can't end the script element or begin a comment."""
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

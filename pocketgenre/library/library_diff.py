@@ -1,4 +1,4 @@
-"""What a scan has to do: the difference between a folder and what the catalogue knows of it."""
+"""Compare a folder with the catalogue: find the files that a scan has to classify."""
 
 import os
 from collections import defaultdict
@@ -12,129 +12,141 @@ from pocketgenre.library.file_hash import hash_file
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a scan is after.
+class ScanRequest:
+    """Results that a scan has to obtain.
 
     Attributes
     ----------
-    model : SHA-256 of the model that is to listen
-    segments : how many segments of each song, 0 for all of them
-    failed_again : whether to try again what failed and has not changed since
+    model : SHA-256 of the model
+    segments : number of segments of each song, 0 for all
+    retry_failed : True to try unchanged files again that failed before
     """
 
     model: str
     segments: int = 0
-    failed_again: bool = False
+    retry_failed: bool = False
 
 
 @dataclass(frozen=True)
 class LibraryDiff:
-    """What is to be done for each file; together they are the folder and what is gone from it.
+    """Difference between a folder and the catalogue; every file is in one of the groups.
 
     Attributes
     ----------
-    unchanged : as the catalogue knows them
-    returned : known as vanished, and back as they were
-    moved : old path and new file; the same content, so there is no need to listen
-    listen : new, changed, or not yet heard by this model
-    vanished : paths of those that were there and are no longer
+    unchanged : files whose entries are valid
+    returned : unchanged files that were marked as vanished
+    moved : (old path, new file) of files with the same content; they need no inference
+    to_classify : files that are new, changed, or not yet classified by this model
+    vanished : paths of files that are gone
     """
 
     unchanged: tuple[SongFile, ...]
     returned: tuple[SongFile, ...]
     moved: tuple[tuple[str, SongFile], ...]
-    listen: tuple[SongFile, ...]
+    to_classify: tuple[SongFile, ...]
     vanished: tuple[str, ...]
 
 
-def compare(listing: FolderListing, known: Iterable[CatalogEntry], wanted: Wanted) -> LibraryDiff:
-    """Find out what has changed; only files that may have moved are looked into.
+def diff_library(
+    listing: FolderListing, entries: Iterable[CatalogEntry], request: ScanRequest
+) -> LibraryDiff:
+    """Compare a folder with the catalogue. Only files that may have moved are read.
 
     Parameters
     ----------
     listing : the folder as it is
-    known : the whole catalogue, since a song may come from another folder
+    entries : the whole catalogue, since a song may have been moved from another folder
+    request : results that a scan has to obtain
     """
-    by_path = {one.path: one for one in known}
+    by_path = {entry.path: entry for entry in entries}
     unchanged, returned, new = [], [], []
     for file in listing.files:
-        before = by_path.get(file.path)
-        if before is None or not _still_holds(before, file, wanted):
+        entry = by_path.get(file.path)
+        if entry is None or not _is_valid(entry, file, request):
             new.append(file)
-        elif before.vanished:
+        elif entry.is_vanished:
             returned.append(file)
         else:
             unchanged.append(file)
     found = {file.path for file in listing.files}
-    moved = _find_moved(new, by_path, found, wanted)
-    there = {file.path for _, file in moved}
-    gone = _gone(listing, by_path, found) - {old for old, _ in moved}
+    moved = _find_moved(new, by_path, found, request)
+    moved_to = {file.path for _, file in moved}
+    vanished = _find_vanished(listing, by_path, found) - {old for old, _ in moved}
     return LibraryDiff(
         tuple(unchanged),
         tuple(returned),
         tuple(moved),
-        tuple(file for file in new if file.path not in there),
-        tuple(sorted(gone)),
+        tuple(file for file in new if file.path not in moved_to),
+        tuple(sorted(vanished)),
     )
 
 
-def _still_holds(before: CatalogEntry, file: SongFile, wanted: Wanted) -> bool:
-    if before.failed and (before.passing or wanted.failed_again):
+def _is_valid(entry: CatalogEntry, file: SongFile, request: ScanRequest) -> bool:
+    if entry.has_failed and (entry.is_transient or request.retry_failed):
         return False
-    same = before.size == file.size and before.modified_ns == file.modified_ns
-    return same and _heard_enough(before, wanted)
+    is_same_file = entry.size == file.size and entry.modified_ns == file.modified_ns
+    return is_same_file and _satisfies(entry, request)
 
 
-def _heard_enough(before: CatalogEntry, wanted: Wanted) -> bool:
-    """All segments are good for any number of them, some for as many or fewer."""
-    if before.model != wanted.model:
+def _satisfies(entry: CatalogEntry, request: ScanRequest) -> bool:
+    """Check the model and the number of segments: all segments satisfy any request."""
+    if entry.model != request.model:
         return False
-    return before.asked == 0 or 0 < wanted.segments <= before.asked
+    return entry.requested_segments == 0 or 0 < request.segments <= entry.requested_segments
 
 
 def _find_moved(
-    new: Iterable[SongFile], by_path: dict[str, CatalogEntry], found: set[str], wanted: Wanted
+    new: Iterable[SongFile],
+    by_path: dict[str, CatalogEntry],
+    found: set[str],
+    request: ScanRequest,
 ) -> list[tuple[str, SongFile]]:
     sizes = {file.size for file in new}
-    lost: dict[int, list[CatalogEntry]] = defaultdict(list)
-    for one in by_path.values():
+    missing: dict[int, list[CatalogEntry]] = defaultdict(list)
+    for entry in by_path.values():
         if (
-            one.size in sizes
-            and one.content is not None
-            and not one.failed
-            and one.path not in found
-            and not is_address(one.path)  # whether it is still there, this machine can't say
-            and _heard_enough(one, wanted)
-            and not os.path.lexists(one.path)
+            entry.size in sizes
+            and entry.file_hash is not None
+            and not entry.has_failed
+            and entry.path not in found
+            and not is_address(entry.path)  # this machine can't check whether it is gone
+            and _satisfies(entry, request)
+            and not os.path.lexists(entry.path)
         ):
-            lost[one.size].append(one)
+            missing[entry.size].append(entry)
     moved = []
     for file in new:
-        candidates = lost.get(file.size, [])
-        content = _content(file.path) if candidates else None
-        match = next((one for one in candidates if one.content == content), None)
+        candidates = missing.get(file.size, [])
+        digest = _hash_or_none(file.path) if candidates else None
+        match = next((entry for entry in candidates if entry.file_hash == digest), None)
         if match:
             candidates.remove(match)
             moved.append((match.path, file))
     return moved
 
 
-def _gone(listing: FolderListing, by_path: dict[str, CatalogEntry], found: set[str]) -> set[str]:
-    inside = _is_below([str(listing.folder)])
-    unknown = _is_below(listing.unlistable)
+def _find_vanished(
+    listing: FolderListing, by_path: dict[str, CatalogEntry], found: set[str]
+) -> set[str]:
+    is_inside = _is_below([str(listing.folder)])
+    is_unlisted = _is_below(listing.unlistable)
     return {
         path
-        for path, one in by_path.items()
-        if not one.vanished and path not in found and inside(path) and not unknown(path)
+        for path, entry in by_path.items()
+        if not entry.is_vanished and path not in found and is_inside(path) and not is_unlisted(path)
     }
 
 
 def _is_below(folders: Iterable[str]) -> Callable[[str], bool]:
-    beginnings = tuple(folder.rstrip("/") + "/" for folder in folders)
-    return lambda path: path.startswith(beginnings)
+    prefixes = tuple(
+        folder.rstrip("/" if is_address(folder) else os.sep)
+        + ("/" if is_address(folder) else os.sep)
+        for folder in folders
+    )
+    return lambda path: path.startswith(prefixes)
 
 
-def _content(path: str) -> bytes | None:
+def _hash_or_none(path: str) -> bytes | None:
     try:
         return hash_file(Path(path))
     except OSError:

@@ -1,22 +1,20 @@
-"""Questions to the catalogue that are answered without looking at what the network said."""
+"""Query the catalogue without reading segment probabilities."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pocketgenre.library.catalog import Catalog, path_range
-from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
-from pocketgenre.library.song import State
+from pocketgenre.library.songs import State
+from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, VoteRule
 
-Rule = Literal["majority", "probability"]
-
-_OF_STATE: dict[State, str] = {
-    "labelled": "NOT vanished AND error IS NULL",
-    "failed": "NOT vanished AND error IS NOT NULL",
-    "vanished": "vanished",
+_CONDITIONS: dict[State, str] = {
+    "labelled": "NOT is_vanished AND error IS NULL",
+    "failed": "NOT is_vanished AND error IS NOT NULL",
+    "vanished": "is_vanished",
 }
 
 
@@ -25,10 +23,11 @@ class Row(NamedTuple):
 
     Attributes
     ----------
-    path : as bytes, ``os.fsdecode`` makes it text
-    genre, confidence, probability, margin : as of :class:`pocketgenre.library.label.SongLabel`,
-        without thresholds; None where there is an error instead
-    segments : how many were heard
+    path : path as bytes; ``os.fsdecode`` converts it to text
+    genre, confidence, probability, margin : see
+        :class:`pocketgenre.prediction.SongPrediction`, without thresholds; None after an error
+    segments : number of classified segments
+    error : reason why there is no prediction
     """
 
     path: bytes
@@ -42,27 +41,25 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which songs are asked for.
+    """Filter for songs.
 
     Attributes
     ----------
     state : labelled, failed or vanished
-    rule : of the vote
-    genres : one of these; any if there are none
-    folder : below it; anywhere without
-    thresholds : songs at least so sure
+    genres : genres to include; all if empty
+    folder : folder below which songs are included; None for all
+    label_config : vote rule, and thresholds that the songs must reach
     """
 
     state: State = "labelled"
-    rule: Rule = "majority"
     genres: tuple[str, ...] = ()
     folder: Path | None = None
-    thresholds: Thresholds = NO_THRESHOLDS
+    label_config: LabelConfig = DEFAULT_LABELS
 
 
 @dataclass(frozen=True)
 class GenreCount:
-    """How many songs are of a genre, and how sure that is on average."""
+    """Number of songs of a genre, and their mean confidence."""
 
     genre: str
     songs: int
@@ -71,15 +68,15 @@ class GenreCount:
 
 @dataclass(frozen=True)
 class Statistics:
-    """A catalogue, or a folder of it, in numbers.
+    """Statistics of a catalogue, or of a folder in it.
 
     Attributes
     ----------
-    genres : the most frequent first
+    genres : counts by genre, the most frequent first
     failed, vanished : number of songs
-    segments : that were heard in all
-    seconds : that these last
-    models : SHA-256 of each model and the number of songs that it heard
+    segments : number of classified segments
+    seconds : total length of these segments [s]
+    models : SHA-256 of each model with the number of songs that it classified
     """
 
     genres: tuple[GenreCount, ...]
@@ -90,34 +87,34 @@ class Statistics:
     models: tuple[tuple[str, int], ...]
 
 
-def select_songs(catalog: Catalog, wanted: Selection) -> list[Row]:
-    """The songs that are asked for, by path.
+def select_songs(catalog: Catalog, selection: Selection) -> list[Row]:
+    """Return the selected songs, in the order of their paths.
 
     Raises
     ------
     CatalogError
-        the catalogue can't be read.
+        if the catalogue can't be read.
     """
-    genre, confidence, probability, margin = _columns(wanted.rule)
-    conditions = [_OF_STATE[wanted.state], "path >= ?", "path < ?"]
-    values: list[object] = [*path_range(wanted.folder)]
-    if wanted.genres:
-        conditions.append(f"{genre} IN ({', '.join('?' * len(wanted.genres))})")
-        values += wanted.genres
-    if wanted.thresholds != NO_THRESHOLDS:
+    genre, confidence, probability, margin = _columns(selection.label_config.vote)
+    conditions = [_CONDITIONS[selection.state], "path >= ?", "path < ?"]
+    values: list[object] = [*path_range(selection.folder)]
+    if selection.genres:
+        conditions.append(f"{genre} IN ({', '.join('?' * len(selection.genres))})")
+        values += selection.genres
+    if selection.label_config.has_thresholds:
         conditions += [f"{confidence} >= ?", f"{margin} >= ?"]
-        values += [wanted.thresholds.confidence, wanted.thresholds.margin]
+        values += [selection.label_config.min_confidence, selection.label_config.min_margin]
     statement = (
         f"SELECT path, {genre}, {confidence}, {probability}, {margin}, segments, error"  # noqa: S608
         f" FROM songs WHERE {' AND '.join(conditions)} ORDER BY path"
     )
-    with _collector_at_rest():
+    with _no_garbage_collection():
         return list(map(Row._make, catalog.select(statement, values)))
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Rows can't form a cycle; to look for one again and again takes a fifth of a list's time."""
+def _no_garbage_collection() -> Iterator[None]:
+    """Pause garbage collection: rows form no cycles, and it takes a fifth of a list's time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -127,33 +124,33 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def count_songs(
-    catalog: Catalog, rule: Rule = "majority", folder: Path | None = None
+def compute_statistics(
+    catalog: Catalog, rule: VoteRule = "majority", folder: Path | None = None
 ) -> Statistics:
-    """A catalogue, or a folder of it, in numbers.
+    """Compute statistics of a catalogue, or of a folder in it.
 
     Raises
     ------
     CatalogError
-        the catalogue can't be read.
+        if the catalogue can't be read.
     """
     genre, confidence, _, _ = _columns(rule)
     where = "path >= ? AND path < ?"
     between = path_range(folder)
-    labelled = f"{where} AND {_OF_STATE['labelled']}"
+    labelled = f"{where} AND {_CONDITIONS['labelled']}"
 
-    def ask(statement: str) -> list[tuple[Any, ...]]:
+    def select(statement: str) -> list[tuple[Any, ...]]:
         return catalog.select(statement, between)
 
-    genres = ask(
+    genres = select(
         f"SELECT {genre}, count(*), avg({confidence}) FROM songs WHERE {labelled}"  # noqa: S608
         f" GROUP BY {genre} ORDER BY count(*) DESC, {genre}"
     )
-    ((failed, vanished),) = ask(
-        f"SELECT count(*) FILTER (WHERE {_OF_STATE['failed']}),"  # noqa: S608
-        f" count(*) FILTER (WHERE vanished) FROM songs WHERE {where}"
+    ((failed, vanished),) = select(
+        f"SELECT count(*) FILTER (WHERE {_CONDITIONS['failed']}),"  # noqa: S608
+        f" count(*) FILTER (WHERE is_vanished) FROM songs WHERE {where}"
     )
-    models = ask(
+    models = select(
         "SELECT sha256, count(*), sum(segments), sum(segments * seconds_per_segment)"  # noqa: S608
         f" FROM songs JOIN models ON models.id = songs.model WHERE {labelled}"
         " GROUP BY sha256 ORDER BY count(*) DESC"
@@ -168,5 +165,5 @@ def count_songs(
     )
 
 
-def _columns(rule: Rule) -> tuple[str, str, str, str]:
+def _columns(rule: VoteRule) -> tuple[str, str, str, str]:
     return f"{rule}_genre", f"{rule}_confidence", f"{rule}_probability", f"{rule}_margin"

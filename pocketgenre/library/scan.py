@@ -1,139 +1,156 @@
-"""A scan: from a folder to the catalogue, listening only to what it doesn't know yet.
+"""Scan a folder into the catalogue; only new and changed files are classified.
 
-Everything that was heard is in the catalogue before the next thing is asked for. A scan that ends
-too early, by Ctrl-C, by a full disk or by ``kill -9``, is finished by the next one.
+Each result is stored before the next one is awaited. A scan that ends early (Ctrl-C, a full disk,
+``kill -9``) is completed by the next one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pocketgenre.jobs.executors import ONE_PROCESS, Executor
-from pocketgenre.jobs.pool import JobFailure
-from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelFactory
-from pocketgenre.library.catalog import Catalog, InferenceResult
+from pocketgenre.inference import (
+    InferenceJob,
+    InferenceResult,
+    InferenceSetupProtocol,
+    timeout_for,
+)
+from pocketgenre.jobs.executors import Executor, LocalExecutor
+from pocketgenre.jobs.process import JobFailure
+from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, SongFile, list_songs
-from pocketgenre.library.library_diff import LibraryDiff, Wanted, compare
-from pocketgenre.library.song import CatalogSong
+from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
+from pocketgenre.library.songs import LibrarySong
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 
-_LEAST_SECONDS = 120.0
-_SECONDS_PER_MB = 10.0
+_MIN_TIMEOUT = 120.0  # seconds
 
 
 @dataclass(frozen=True)
 class ScanConfig:
-    """How a scan listens.
+    """How a scan classifies files.
 
     Attributes
     ----------
-    card : of the model
-    open_ear : makes what listens, in each worker
-    segments : of each song, spread over it; 0 for all of them
-    engine : where that is
-    least_seconds : that any file may take; ten seconds for each MB of it come on top
+    card : model card of the model
+    setup : prepares each worker
+    segments : number of segments of each song, spread over it; 0 for all
+    executor : where the files are classified
+    min_timeout : time that any file may take [s]; 10 s per MB are added
     """
 
     card: ModelCard
-    open_ear: ModelFactory
+    setup: InferenceSetupProtocol
     segments: int = 0
-    engine: Executor = ONE_PROCESS
-    least_seconds: float = _LEAST_SECONDS
+    executor: Executor = field(default_factory=LocalExecutor)
+    min_timeout: float = _MIN_TIMEOUT
+
+    def request(self, *, retry_failed: bool = False) -> ScanRequest:
+        """Return the results that a scan with this configuration has to obtain."""
+        return ScanRequest(self.card.sha256, self.segments, retry_failed)
 
 
 @dataclass(frozen=True)
-class Done:
-    """One file was listened to, and what came of it is in the catalogue."""
+class ScannedFile:
+    """A file whose result is in the catalogue."""
 
     file: SongFile
     error: str | None
 
 
-def look(
+def find_changes(
     folder: Path,
     catalog: Catalog,
-    wanted: Wanted,
-    find: Callable[[Path], FolderListing] = list_songs,
+    request: ScanRequest,
+    list_folder: Callable[[Path], FolderListing] = list_songs,
 ) -> tuple[FolderListing, LibraryDiff]:
-    """What there is, and what is to be done; nothing is changed.
+    """List a folder and compare it with the catalogue; nothing is changed.
 
     Parameters
     ----------
-    folder : with songs
-    catalog : what is known of them
-    wanted : what is to be known
-    find : finds the songs; an engine's ``list_songs``
+    folder : folder with songs
+    catalog : catalogue
+    request : results that a scan has to obtain
+    list_folder : function that lists the songs, for example of an executor
 
     Raises
     ------
     PocketGenreError
-        the folder can't be listed, or the catalogue not be read.
+        if the folder can't be listed, or the catalogue can't be read.
     """
-    listing = find(folder)
-    return listing, compare(listing, catalog.known(), wanted)
+    listing = list_folder(folder)
+    return listing, diff_library(listing, catalog.entries(), request)
 
 
-def settle(changes: LibraryDiff, catalog: Catalog) -> None:
-    """Bring the catalogue up to date in all that needs no listening."""
-    if changes.moved:
-        catalog.move(changes.moved)
-    if changes.vanished:
-        catalog.mark(changes.vanished, vanished=True)
-    if changes.returned:
-        catalog.mark((file.path for file in changes.returned), vanished=False)
+def apply_changes(diff: LibraryDiff, catalog: Catalog) -> None:
+    """Update the catalogue for files that have moved, vanished or returned."""
+    if diff.moved:
+        catalog.move(diff.moved)
+    if diff.vanished:
+        catalog.mark_vanished(diff.vanished, vanished=True)
+    if diff.returned:
+        catalog.mark_vanished((file.path for file in diff.returned), vanished=False)
 
 
-def listen(
+def scan_files(
     files: Iterable[SongFile],
     catalog: Catalog,
-    listener: ScanConfig,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> Iterator[Done]:
-    """Listen to files, the longest first, so that the workers finish together.
+    config: ScanConfig,
+    is_interrupted: Callable[[], bool] = lambda: False,
+) -> Iterator[ScannedFile]:
+    """Classify files and store the results, the largest first so that workers end together.
 
     Raises
     ------
     PocketGenreError
-        no worker can be started, or the catalogue not be written.
+        if no worker can be started, or the catalogue can't be written.
     """
     by_size = sorted(files, key=lambda file: -file.size)
     by_path = {file.path: file for file in by_size}
     jobs = (
-        Job(file.path, listener.segments, patience(file, listener.least_seconds))
+        InferenceJob(file.path, config.segments, timeout_for(file.size, config.min_timeout))
         for file in by_size
     )
-    answers = listener.engine.answer(jobs, InferenceSetup(listener.open_ear), interrupted)
-    with closing(answers):  # a catalogue that can't be written ends the workers at once
-        for job, answer in answers:
-            heard = answer
-            if isinstance(answer, JobFailure):
-                heard = InferenceResult(None, None, answer.reason, passing=answer.passing)
+    # Closing ends the workers at once if the catalogue can't be written.
+    with closing(config.executor.map(jobs, config.setup, is_interrupted)) as results:
+        for job, result in results:
+            if isinstance(result, JobFailure):
+                result = InferenceResult(  # noqa: PLW2901
+                    None, None, result.reason, is_transient=result.is_transient
+                )
             file = by_path[job.path]
-            catalog.record(file, listener.card, listener.segments, heard)
-            yield Done(file, heard.error)
+            catalog.record(file, config.card, config.segments, result)
+            yield ScannedFile(file, result.error)
 
 
-def catalog_songs(listing: FolderListing, catalog: Catalog, model: str) -> list[CatalogSong]:
-    """What the catalogue says of the songs of a folder, by path; not of those still unheard.
+def catalog_songs(
+    listing: FolderListing,
+    catalog: Catalog,
+    model: str,
+    label_config: LabelConfig = DEFAULT_LABELS,
+) -> list[LibrarySong]:
+    """Read the songs of a listing from the catalogue, in the order of their paths.
 
-    A folder that can't be listed stands among them with its error.
+    Folders that can't be listed are included with their error.
+
+    Parameters
+    ----------
+    listing : songs of a folder
+    catalog : catalogue
+    model : SHA-256 of the model; songs classified by another one are left out
+    label_config : vote rule and thresholds
     """
-    there = {file.path for file in listing.files}
+    present = {file.path for file in listing.files}
     songs = [
         song
-        for song in catalog.songs(listing.folder)
-        if song.model == model and song.state != "vanished" and str(song.path) in there
+        for song in catalog.songs(listing.folder, label_config)
+        if song.model == model and song.state != "vanished" and str(song.path) in present
     ]
-    songs += [_unlistable(path, model) for path in listing.unlistable]
+    songs += [_unlistable(Path(path), listing.folder, model) for path in listing.unlistable]
     return sorted(songs, key=lambda song: song.path) if listing.unlistable else songs
 
 
-def _unlistable(path: str, model: str) -> CatalogSong:
-    error = "a folder that cannot be read"
-    return CatalogSong(Path(path), "failed", error, 0, 0, model, 0.0, (), None)
-
-
-def patience(file: SongFile, least: float = _LEAST_SECONDS) -> float:
-    """Seconds that a file may take before it is given up: ten for each MB, on top of the least."""
-    return least + _SECONDS_PER_MB * max(0, file.size) / 1e6
+def _unlistable(path: Path, folder: Path, model: str) -> LibrarySong:
+    name = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return LibrarySong(path, name, "failed", 0, 0, model, None, "a folder that cannot be read")

@@ -1,4 +1,4 @@
-"""The catalogue's file: its tables, how it is opened, and what its troubles are called."""
+"""Define the tables of the catalogue, open its file, and explain SQLite's errors."""
 
 import sqlite3
 import time
@@ -9,24 +9,23 @@ from typing import Literal
 
 import platformdirs
 
-from pocketgenre.audio.decoding import SONG_SUFFIXES
+from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.errors import CatalogError
+from pocketgenre.prediction import VOTE_RULES
 
-VERSION = 1
-_APPLICATION_ID = 0x706F6367  # "pocg": tells a catalogue from other programs' SQLite files
-PATIENCE = 20.0
-"""Seconds to wait for another scan that is writing at this moment; one write takes milliseconds."""
+VERSION = 2
+_APPLICATION_ID = 0x706F6367  # "pocg": distinguishes catalogues from other SQLite files
+LOCK_TIMEOUT = 20.0
+"""Time to wait for another program that is writing [s]; one write takes milliseconds."""
 
-RULES: tuple[Literal["majority", "probability"], ...] = ("majority", "probability")
-"""Of the vote; a song's label by each stands in columns, for lists without unpacking evidence."""
-
+# The label by each vote rule is stored in columns, so that lists need no probabilities.
 _LABEL_COLUMNS = "".join(
     f", {rule}_genre TEXT, {rule}_confidence REAL, {rule}_probability REAL, {rule}_margin REAL"
-    for rule in RULES
+    for rule in VOTE_RULES
 )
 
-# Paths are bytes: names need not be UTF-8, and as bytes a folder's songs are one range of an index.
-# What the network said stands in a table of its own, so that lists needn't read past it.
+# Paths are bytes: names need not be UTF-8, and the songs below a folder are one range of an index.
+# Probabilities have a table of their own, so that lists don't read them.
 _SCHEMA = f"""
 CREATE TABLE models (
     id INTEGER PRIMARY KEY,
@@ -39,85 +38,109 @@ CREATE TABLE songs (
     path BLOB NOT NULL UNIQUE,
     size INTEGER NOT NULL,
     modified_ns INTEGER NOT NULL,
-    content BLOB,
+    file_hash BLOB,
     model INTEGER NOT NULL REFERENCES models(id),
-    asked INTEGER NOT NULL,
+    requested_segments INTEGER NOT NULL,
     segments INTEGER NOT NULL,
     error TEXT,
-    passing INTEGER NOT NULL,
-    vanished INTEGER NOT NULL{_LABEL_COLUMNS}
+    is_transient INTEGER NOT NULL,
+    is_vanished INTEGER NOT NULL{_LABEL_COLUMNS}
 );
-CREATE TABLE evidence (
+CREATE TABLE segment_probabilities (
     song INTEGER PRIMARY KEY REFERENCES songs(id) ON DELETE CASCADE,
     probabilities BLOB NOT NULL
 );
-""" + "".join(f"CREATE INDEX {rule} ON songs({rule}_genre, {rule}_confidence);\n" for rule in RULES)
+""" + "".join(
+    f"CREATE INDEX {rule} ON songs({rule}_genre, {rule}_confidence);\n" for rule in VOTE_RULES
+)
+
+_MIGRATIONS = {
+    1: """
+ALTER TABLE songs RENAME COLUMN content TO file_hash;
+ALTER TABLE songs RENAME COLUMN asked TO requested_segments;
+ALTER TABLE songs RENAME COLUMN passing TO is_transient;
+ALTER TABLE songs RENAME COLUMN vanished TO is_vanished;
+ALTER TABLE evidence RENAME TO segment_probabilities;
+""",
+}
+"""Statements by the version that they start from."""
 
 
 NO_CATALOG = Path(":memory:")
-"""In place of a file: a catalogue that is empty, and gone when it is closed."""
+"""Name of a catalogue in memory, which is empty and never stored."""
 
 
 def default_catalog() -> Path:
-    """Where the catalogue is kept unless told otherwise: in the user's data folder."""
+    """Return the path of the default catalogue, in the user's data folder."""
     return platformdirs.user_data_path("pocketgenre") / "catalog.sqlite"
 
 
-def files_of(catalog: Path) -> tuple[Path, ...]:
-    """A catalogue's file, and those that SQLite keeps beside it while it is in use."""
+def catalog_files(catalog: Path) -> tuple[Path, ...]:
+    """Return a catalogue's file, and those that SQLite keeps next to it while it is in use."""
     return catalog, *(Path(f"{catalog}{ending}") for ending in ("-wal", "-shm", "-journal"))
 
 
-def connect(file: Path, *, create: bool, patience: float = PATIENCE) -> sqlite3.Connection:
-    """Open a catalogue, or make one.
+def connect(file: Path, *, create: bool, lock_timeout: float = LOCK_TIMEOUT) -> sqlite3.Connection:
+    """Open a catalogue, or create one.
+
+    A catalogue of an older version is converted.
 
     Raises
     ------
     CatalogError
-        there is none, or what is there is something else.
+        if it is missing, or the file is something else.
     """
     if file.suffix.lower() in SONG_SUFFIXES:
-        raise CatalogError(f"{file} has a song's ending; name another file for the catalogue.")
+        raise CatalogError(f"{file} has the suffix of a song; name another file for the catalogue.")
     if file.exists() and not file.is_file():
         raise CatalogError(f"{file} is not a file; name another one for the catalogue.")
     if not file.exists():
         if not create:
-            raise CatalogError(f"There is no catalogue at {file}; scan-library makes one.")
+            raise CatalogError(f"There is no catalogue at {file}; scan-library creates one.")
         if file != default_catalog() and not file.parent.is_dir():
-            raise CatalogError(f"{file.parent} is not a folder; make it, or name another one.")
-    with explained(file):
+            raise CatalogError(f"{file.parent} is not a folder; create it, or name another one.")
+    with explained_errors(file):
         if create:
             file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(file, timeout=patience, isolation_level=None)
+        connection = sqlite3.connect(file, timeout=lock_timeout, isolation_level=None)
         try:
-            _prepare(connection, file, patience)
+            _prepare(connection, file, lock_timeout)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, file: Path, patience: float) -> None:
-    # A file from elsewhere must not run what its author put into it.
+def _prepare(connection: sqlite3.Connection, file: Path, lock_timeout: float) -> None:
+    # An untrusted file must not run functions that its author put into the schema.
     connection.execute("PRAGMA trusted_schema = OFF")
-    with transaction(connection, "DEFERRED"):  # in one look: another scan may be making it
-        _check(connection, file)  # before anything is written to what may not be ours
-    # With a log, readers don't wait and a killed scan leaves the last whole song. Without a
-    # wait for the disk at each song: after a power cut some are listened to again.
-    _keep_a_log(connection, patience)
+    with transaction(connection, "DEFERRED"):  # consistent while another scan creates the file
+        _check_version(connection, file)  # before anything is written to a foreign file
+    # Write-ahead log: readers don't wait, and a killed scan leaves complete songs. Without a sync
+    # for each song, a power cut may cost the last ones, which are classified again.
+    _use_write_ahead_log(connection, lock_timeout)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
-    with transaction(connection):  # two first scans at once: the second finds the tables made
-        if _check(connection, file) == 0:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
+    with transaction(connection):  # of two first scans at once, the second finds the tables
+        version = _check_version(connection, file)
+        if version == 0:
+            _execute_all(connection, _SCHEMA)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        for older in range(version, VERSION) if version else ():
+            _execute_all(connection, _MIGRATIONS[older])
+        if version != VERSION:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _keep_a_log(connection: sqlite3.Connection, patience: float) -> None:
-    """Changing the mode takes the file for itself, for which SQLite doesn't wait of its own."""
-    deadline = time.monotonic() + patience
+def _execute_all(connection: sqlite3.Connection, statements: str) -> None:
+    # Unlike executescript, this stays within the transaction.
+    for statement in statements.split(";"):
+        connection.execute(statement)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, lock_timeout: float) -> None:
+    """Change the journal mode; SQLite does not wait for the exclusive lock that this needs."""
+    deadline = time.monotonic() + lock_timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -128,8 +151,8 @@ def _keep_a_log(connection: sqlite3.Connection, patience: float) -> None:
             time.sleep(0.01)
 
 
-def _check(connection: sqlite3.Connection, file: Path) -> int:
-    """The version of the tables; 0 if there are none yet."""
+def _check_version(connection: sqlite3.Connection, file: Path) -> int:
+    """Return the version of the tables, 0 if there are none, and refuse foreign files."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
@@ -147,32 +170,32 @@ def _check(connection: sqlite3.Connection, file: Path) -> int:
 def transaction(
     connection: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE"
 ) -> Iterator[None]:
-    """All of it or nothing, whatever happens in between; deferred, if it only reads."""
+    """Run statements in a transaction; ``DEFERRED`` if they only read."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield
     except BaseException:
-        if connection.in_transaction:  # a full disk has ended it already
+        if connection.in_transaction:  # a full disk ends it by itself
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
 
 @contextmanager
-def explained(file: Path) -> Iterator[None]:
-    """Turn what SQLite says into what a person can do.
+def explained_errors(file: Path) -> Iterator[None]:
+    """Convert SQLite's errors to sentences that tell the user what to do.
 
     Raises
     ------
     CatalogError
-        the catalogue cannot be read or written.
+        if the catalogue can't be read or written.
     """
     try:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
-        for beginning, sentence in _TROUBLES.items():
-            if name.startswith(beginning):
+        for prefix, sentence in _EXPLANATIONS.items():
+            if name.startswith(prefix):
                 raise CatalogError(sentence.format(file=file)) from error
         raise CatalogError(f"The catalogue {file} cannot be used: {error}.") from error
     except OSError as error:
@@ -180,16 +203,16 @@ def explained(file: Path) -> Iterator[None]:
         raise CatalogError(f"The catalogue {file} cannot be used: {reason}.") from error
 
 
-_TROUBLES = {
+_EXPLANATIONS = {
     "SQLITE_BUSY": "The catalogue {file} is in use by another program; try again when it is done.",
     "SQLITE_LOCKED": "The catalogue {file} is in use by another program; wait until it is done.",
     "SQLITE_FULL": (
-        "The disk with the catalogue {file} is full; make room and scan again, it goes on where it"
-        " stopped."
+        "The disk with the catalogue {file} is full; free some space and scan again, which"
+        " continues where it stopped."
     ),
     "SQLITE_IOERR": (
-        "The catalogue {file} cannot be read or written (the disk is full or fails); scan again"
-        " when that is mended, it goes on where it stopped."
+        "The catalogue {file} cannot be read or written (the disk is full or fails); repair that"
+        " and scan again, which continues where it stopped."
     ),
     "SQLITE_READONLY": "The catalogue {file} cannot be written to; name another with --catalog.",
     "SQLITE_CANTOPEN": "The catalogue {file} cannot be opened; name another with --catalog.",

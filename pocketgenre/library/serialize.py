@@ -1,6 +1,6 @@
-r"""Labelled songs as data: JSON, JSON lines and CSV.
+r"""Serialize songs as JSON, JSON lines and CSV.
 
-A name that is not UTF-8 keeps its odd bytes as ``\udc80`` to ``\udcff``, Python's surrogate
+A name that is not UTF-8 keeps the invalid bytes as ``\udc80`` to ``\udcff``, Python's surrogate
 escapes: ``os.fsencode`` turns such a string back into the file's name.
 """
 
@@ -10,34 +10,34 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pocketgenre.library.labelled import LabelledSong
-from pocketgenre.library.timeline import timeline
+from pocketgenre.library.songs import LibrarySong
+from pocketgenre.prediction import SongPrediction
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def to_json(songs: Iterable[LabelledSong]) -> bytes:
-    """A list of objects, one a line, with the fields that ``docs/scan-library.md`` describes."""
+def to_json(songs: Iterable[LibrarySong]) -> bytes:
+    """Serialize as a list of objects, one per line; ``docs/scan-library.md`` lists the fields."""
     rows = ",\n".join(json.dumps(song_fields(song), ensure_ascii=False) for song in songs)
     return _encode(f"[\n{rows}\n]\n")
 
 
-def to_json_lines(songs: Iterable[LabelledSong]) -> bytes:
-    """An object a line, in ASCII, so that no name can break a line whatever reads it."""
+def to_json_lines(songs: Iterable[LibrarySong]) -> bytes:
+    """Serialize as one object per line, in ASCII, so that no name can break a line."""
     return "".join(json.dumps(song_fields(song)) + "\n" for song in songs).encode("ascii")
 
 
-def to_csv(songs: Iterable[LabelledSong], labels: Sequence[str]) -> bytes:
-    """One row a song; the votes and the mean probabilities in a column a genre.
+def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
+    """Serialize as one row per song, with votes and mean probabilities in a column per genre.
 
-    Every text is quoted, and one that a spreadsheet would take for a formula gets ``./`` (a
-    path) or an apostrophe (anything else) before it.
+    Every text is quoted. A text that a spreadsheet would take for a formula is prefixed by ``./``
+    (a path) or an apostrophe (anything else).
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(
         ["path", "genre", "confidence", "probability", "margin", "segments"]
-        + [f"top{place}{what}" for place in (1, 2, 3) for what in ("", "_probability")]
+        + [f"top{rank}{field}" for rank in (1, 2, 3) for field in ("", "_probability")]
         + [f"votes_{label}" for label in labels]
         + [f"probability_{label}" for label in labels]
         + ["error"]
@@ -58,39 +58,41 @@ def to_csv(songs: Iterable[LabelledSong], labels: Sequence[str]) -> bytes:
     return _encode(text.getvalue())
 
 
-def song_fields(song: LabelledSong, *, with_timeline: bool = True) -> dict[str, Any]:
-    """What is written of a song, as JSON has it."""
-    label = song.label
-    fields: dict[str, Any] = {
+def song_fields(song: LibrarySong, *, with_timeline: bool = True) -> dict[str, Any]:
+    """Return the fields of a song as JSON types."""
+    return {
         "path": song.name.as_posix(),
-        "genre": label.genre if label else None,
-        "confidence": round(label.confidence, 4) if label else None,
-        "probability": round(label.probability, 4) if label else None,
-        "margin": round(label.margin, 4) if label else None,
-        "top": (
-            [{"genre": genre, "probability": round(p, 4)} for genre, p in label.top]
-            if label
-            else None
-        ),
-        "votes": label.votes if label else None,
-        "segments": label.segments if label else 0,
-        "probabilities": _mean_probabilities(song),
+        **prediction_fields(song.prediction, with_timeline=with_timeline),
+        "error": song.error,
     }
+
+
+def prediction_fields(
+    prediction: SongPrediction | None, *, with_timeline: bool = True
+) -> dict[str, Any]:
+    """Return the fields of a prediction as JSON types; None for each if there is none."""
+    if prediction is None:
+        names = ("genre", "confidence", "probability", "margin", "top", "votes")
+        fields: dict[str, Any] = dict.fromkeys(names)
+        fields |= {"segments": 0, "probabilities": None}
+    else:
+        fields = {
+            "genre": prediction.genre,
+            "confidence": round(prediction.confidence, 4),
+            "probability": round(prediction.probability, 4),
+            "margin": round(prediction.margin, 4),
+            "top": [{"genre": genre, "probability": round(p, 4)} for genre, p in prediction.top],
+            "votes": prediction.votes,
+            "segments": prediction.segments,
+            "probabilities": {label: round(p, 4) for label, p in prediction.probabilities.items()},
+        }
     if with_timeline:
-        fields["timeline"] = _timeline(song)
-    return {**fields, "error": song.error}
+        fields["timeline"] = _timeline_fields(prediction)
+    return fields
 
 
-def _mean_probabilities(song: LabelledSong) -> dict[str, float] | None:
-    table = song.song.probabilities
-    if song.label is None or table is None:
-        return None
-    means = table.mean(axis=0, dtype=float)
-    return {label: round(float(p), 4) for label, p in zip(song.song.labels, means, strict=True)}
-
-
-def _timeline(song: LabelledSong) -> list[dict[str, Any]] | None:
-    parts = timeline(song.song)
+def _timeline_fields(prediction: SongPrediction | None) -> list[dict[str, Any]] | None:
+    parts = prediction.timeline if prediction else ()
     if len(parts) < 2:
         return None
     return [
@@ -98,18 +100,18 @@ def _timeline(song: LabelledSong) -> list[dict[str, Any]] | None:
             "start": round(part.start, 1),
             "end": round(part.end, 1),
             "genre": part.genre,
-            "shares": {genre: round(share, 4) for genre, share in part.shares.items()},
+            "shares": {genre: round(p, 4) for genre, p in part.probabilities.items()},
         }
         for part in parts
     ]
 
 
 def _path_cell(path: str) -> str:
-    return f"./{path}" if path.startswith(_FORMULA) else path
+    return f"./{path}" if path.startswith(_FORMULA_PREFIXES) else path
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_PREFIXES) else value
 
 
 def _encode(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Notice when songs arrive in a folder, and when they are whole."""
+"""Watch a folder for new songs, and wait until they are complete."""
 
 import os
 import queue
@@ -16,28 +16,29 @@ from watchdog.observers import Observer
 
 from pocketgenre.errors import PocketGenreError
 
-QUIET_SECONDS = 2.0
-"""A file that nobody has written to for so long is taken to be whole."""
+SETTLE_SECONDS = 2.0
+"""Time without a write after which a file is taken to be complete [s]."""
 
-_PATIENCE = 0.2  # seconds between two looks at whether the watch was interrupted
+_POLL_SECONDS = 0.2
 
 
-def settled(
-    folder: Path, interrupted: Callable[[], bool], quiet: float = QUIET_SECONDS
+def watch_for_changes(
+    folder: Path, is_interrupted: Callable[[], bool], settle_seconds: float = SETTLE_SECONDS
 ) -> Iterator[frozenset[str]]:
-    """Wait until something in a folder has changed and come to rest, again and again.
+    """Wait for changes in a folder, again and again.
 
-    What has changed is for a scan to find out; it is not to touch what is still being written.
-    A writer that pauses for longer is noticed when it goes on, and its file is listened to anew.
+    A scan finds out what has changed. A file whose writer pauses for longer than
+    ``settle_seconds`` is classified twice.
 
     Yields
     ------
-    paths of the files that are still restless
+    frozenset of str
+        paths of files that are still being written and must not be scanned
 
     Raises
     ------
     PocketGenreError
-        the folder can't be watched.
+        if the folder can't be watched.
     """
     events: queue.Queue[str] = queue.Queue()
     observer = Observer()
@@ -49,39 +50,39 @@ def settled(
             f"{folder} cannot be watched ({error.strerror or error}); scan it again instead."
         ) from error
     try:
-        # So that what came between the scan and the watch is found, too.
-        last = {str(folder): time.monotonic()}
-        while not interrupted():
-            for path in _taken(events):
-                last[path] = time.monotonic()
+        # The first round finds what has changed between the scan and the watch.
+        last_event = {str(folder): time.monotonic()}
+        while not is_interrupted():
+            for path in _pending(events):
+                last_event[path] = time.monotonic()
             now = time.monotonic()
-            ripe = [path for path, when in last.items() if now - when >= quiet]
-            for path in ripe:
-                del last[path]
-            if ripe:
-                yield frozenset(last)
+            settled = [path for path, t in last_event.items() if now - t >= settle_seconds]
+            for path in settled:
+                del last_event[path]
+            if settled:
+                yield frozenset(last_event)
     finally:
         observer.stop()
         observer.join()
 
 
 class _Handler(FileSystemEventHandler):
-    """Passes on the paths that were written, made, moved or removed, not those that were read."""
+    """Collect paths that are written, created, moved or removed, but not those that are read."""
 
     def __init__(self, events: "queue.Queue[str]") -> None:
         self._events = events
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if isinstance(event, FileOpenedEvent | FileClosedNoWriteEvent):
-            return  # that's ourselves, listening
+            return  # caused by our own decoding
         for path in (event.src_path, event.dest_path):
             if path:
                 self._events.put(os.fsdecode(path))
 
 
-def _taken(events: "queue.Queue[str]") -> Iterator[str]:
+def _pending(events: "queue.Queue[str]") -> Iterator[str]:
     try:
-        yield events.get(timeout=_PATIENCE)
+        yield events.get(timeout=_POLL_SECONDS)
         while True:
             yield events.get_nowait()
     except queue.Empty:

@@ -1,4 +1,4 @@
-"""Find a TFLite runtime: LiteRT (``ai-edge-litert``) or its predecessor ``tflite-runtime``."""
+"""Create TFLite interpreters with LiteRT (``ai-edge-litert``) or ``tflite-runtime``."""
 
 import os
 from importlib import import_module
@@ -12,35 +12,35 @@ RUNTIMES = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
-"""Package to module, in the order in which they are tried."""
+"""Module of each package, in the order of preference."""
 
 RUNTIME_VARIABLE = "POCKETGENRE_RUNTIME"
-"""Environment variable that names one of :data:`RUNTIMES` to use and no other."""
+"""Environment variable with the name of the only runtime to use, a key of :data:`RUNTIMES`."""
 
 
 def create_interpreter(model: bytes, threads: int = 1, *, delegates: bool = True) -> Any:
-    """An interpreter with its tensors allocated.
+    """Create an interpreter and allocate its tensors.
 
-    A runtime gives the same bits on x86-64 and on arm64. LiteRT and tflite-runtime differ from
-    each other in the last digits: LiteRT hands the network to XNNPACK, which rounds otherwise
-    than the built-in kernels do, and is three times as fast.
+    A runtime returns the same bits on x86-64 and on arm64. LiteRT and tflite-runtime differ in the
+    last digits: LiteRT delegates to XNNPACK, which rounds differently from the built-in kernels
+    and is three times as fast.
 
     Parameters
     ----------
     model : content of the ``.tflite`` file
-    threads : that the runtime may use
-    delegates : whether it may hand operations to XNNPACK
+    threads : number of threads
+    delegates : allow delegation to XNNPACK
 
     Raises
     ------
     ModelError
-        no runtime is installed, or it can't run the model.
+        if no runtime is installed, or it can't run the model.
     """
     runtime = _find_runtime()
     resolvers = runtime.OpResolverType
     resolver = resolvers.AUTO if delegates else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        with suppress_stderr():  # the runtime greets with its list of delegates
+        with suppress_stderr():  # the runtime prints its list of delegates
             interpreter = runtime.Interpreter(
                 model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
             )
@@ -52,12 +52,12 @@ def create_interpreter(model: bytes, threads: int = 1, *, delegates: bool = True
 
 
 def runtime_version() -> str:
-    """Name and version of the runtime that is used, ``ai-edge-litert 2.3.0`` for example.
+    """Return name and version of the runtime, for example ``ai-edge-litert 2.3.0``.
 
     Raises
     ------
     ModelError
-        none is installed.
+        if no runtime is installed.
     """
     module = _find_runtime().__name__
     package = next(package for package, name in RUNTIMES.items() if name == module)
@@ -65,15 +65,17 @@ def runtime_version() -> str:
 
 
 def _find_runtime() -> Any:
-    wanted = os.environ.get(RUNTIME_VARIABLE)
-    if wanted and wanted not in RUNTIMES:
-        raise ModelError(f"{RUNTIME_VARIABLE} must be one of {', '.join(RUNTIMES)}, not {wanted}.")
-    for package in [wanted] if wanted else RUNTIMES:
+    requested = os.environ.get(RUNTIME_VARIABLE)
+    if requested and requested not in RUNTIMES:
+        raise ModelError(
+            f"{RUNTIME_VARIABLE} must be one of {', '.join(RUNTIMES)}, not {requested}."
+        )
+    for package in [requested] if requested else RUNTIMES:
         try:
             return import_module(RUNTIMES[package])
         except ModuleNotFoundError:
             continue
         except ImportError as error:
             raise ModelError(f"{package} is installed but broken: {error}") from error
-    names = wanted or " or ".join(RUNTIMES)
-    raise ModelError(f"No TFLite runtime found: pip install {names}.")
+    names = requested or " or ".join(RUNTIMES)
+    raise ModelError(f"No TFLite runtime is installed: pip install {names}.")

@@ -1,4 +1,4 @@
-"""The model card: a JSON file beside the ``.tflite`` that says what it is and expects."""
+"""Read and write model cards: a JSON file next to each ``.tflite`` file."""
 
 import hashlib
 import json
@@ -10,27 +10,31 @@ from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
 
 CARD_FORMAT = 1
-_LARGEST_MODEL = 256 << 20  # bytes; the published networks have 0.05 to 4 MB
-_LARGEST_CARD = 1 << 20  # bytes
+_MAX_MODEL = 256 << 20  # bytes; the published networks have 0.05 to 4 MB
+_MAX_CARD = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a program must know to use a model file, and a person to trust it.
+    """Description of a model file for programs and for people.
 
     Attributes
     ----------
-    name : the network's name, for people
+    name : name of the network
     labels : genres in the order of the network's outputs
-    feature_config : how a segment's features are computed
-    input : what the file takes: the front end's features (``mfcc``, ``log-mel``), or the
-        samples themselves (``waveform``)
-    sha256 : of the model file, in hexadecimal
-    standardization : None where the file standardises the features itself; otherwise the
-        ``mean`` and ``deviation`` of each coefficient, to be applied before quantizing
-    training : how it was trained (data, command, seed, epochs ...)
-    accuracy : what it reached, and on what
+    feature_config : configuration of the features
+    sha256 : SHA-256 of the model file, in hexadecimal
+    input : input of the model: the kind of features, or ``waveform`` for samples
+    standardization : ``mean`` and ``deviation`` of each coefficient, to be applied before
+        quantization; None if the model standardizes the features
+    training : data, command, seed, epochs and other facts about the training
+    accuracy : measured accuracy, with data and split
     licence : SPDX identifier
+
+    Raises
+    ------
+    ModelError
+        if the labels or the input are invalid.
     """
 
     name: str
@@ -49,10 +53,10 @@ class ModelCard:
             raise ModelError("A model card needs a list of different genre names as its labels.")
         kinds = (self.feature_config.kind, "waveform")
         if self.input not in kinds:
-            raise ModelError(f"The model's input is {' or '.join(kinds)}, not {self.input!r}.")
+            raise ModelError(f"The model's input must be {' or '.join(kinds)}, not {self.input!r}.")
 
     def to_json(self) -> str:
-        """The card as readable JSON, ending in a newline."""
+        """Return the card as readable JSON, ending in a newline."""
         values = {"format": CARD_FORMAT, **asdict(self)}
         values["feature_config"] = self.feature_config.to_dict()
         # The key that cards have had from the first format on.
@@ -61,12 +65,12 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote.
+        """Read what :meth:`to_json` returned.
 
         Raises
         ------
         ModelError
-            it is not such a card.
+            if it is not a valid card.
         """
         try:
             values = json.loads(text)
@@ -91,50 +95,52 @@ class ModelCard:
 
 
 def card_path(model_path: Path) -> Path:
-    """Where the card of a model file stands: the same name, ending in ``.json``."""
+    """Return the path of a model file's card: the same name with the suffix ``.json``."""
     return model_path.with_suffix(".json")
 
 
 def model_hash(model: bytes) -> str:
-    """SHA-256 of a model file's content, in hexadecimal."""
+    """Return the SHA-256 of a model file's content, in hexadecimal."""
     return hashlib.sha256(model).hexdigest()
 
 
 def read_model(model_path: Path) -> tuple[bytes, ModelCard]:
-    """Read a TFLite file and its card, and check that they belong together.
+    """Read a TFLite file and its card, and check that they match.
 
     Raises
     ------
     ModelError
-        a file is missing, too large, not TFLite, or not the one that the card describes.
+        if a file is missing, too large or not TFLite, or the card describes another file.
     """
-    model = _read_bounded(model_path, _LARGEST_MODEL, "model")
+    model = _read_bounded(model_path, _MAX_MODEL, "model")
     if model[4:8] != b"TFL3":
         raise ModelError(f"{model_path} is not a TFLite model; export-tflite writes one.")
-    beside = card_path(model_path)
-    text = _read_bounded(beside, _LARGEST_CARD, "model card").decode("utf-8", "replace")
+    card_file = card_path(model_path)
+    text = _read_bounded(card_file, _MAX_CARD, "model card").decode("utf-8", "replace")
     try:
         card = ModelCard.from_json(text)
     except ModelError as error:
-        raise ModelError(f"{beside}: {error}") from error
+        raise ModelError(f"{card_file}: {error}") from error
     if card.sha256 != model_hash(model):
         raise ModelError(
-            f"{beside} describes another file than {model_path.name} (the hashes differ);"
-            " export the model again, or put the right card beside it."
+            f"{card_file} describes another file than {model_path.name} (the hashes differ);"
+            " export the model again, or put the right card next to it."
         )
     return model, card
 
 
-def _read_bounded(path: Path, limit: int, what: str) -> bytes:
+def _read_bounded(path: Path, limit: int, description: str) -> bytes:
     try:
         with open(path, "rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError as error:
-        raise ModelError(f"There is no {what} at {path}; export-tflite writes one.") from error
+        raise ModelError(
+            f"There is no {description} at {path}; export-tflite writes one."
+        ) from error
     except OSError as error:
-        raise ModelError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+        raise ModelError(f"The {description} {path} cannot be read: {error.strerror}.") from error
     if len(content) > limit:
-        raise ModelError(f"The {what} {path} is larger than {limit >> 20} MB.")
+        raise ModelError(f"The {description} {path} is larger than {limit >> 20} MB.")
     return content
 
 

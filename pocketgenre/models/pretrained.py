@@ -1,4 +1,4 @@
-"""The models that this repository trained, exported and ships."""
+"""Find the pretrained models that are part of the package."""
 
 from pathlib import Path
 
@@ -6,37 +6,30 @@ from pocketgenre.errors import ModelError
 
 _FOLDER = Path(__file__).parent
 
-PRETRAINED = {
-    "standard": _FOLDER / "standard.tflite",
-    "best": _FOLDER / "best.tflite",
-}
-"""13 MFCC in; 96 mel bands in."""
+PRETRAINED = {name: _FOLDER / f"{name}.tflite" for name in ("standard", "best")}
+"""Models by name: 13 MFCC as input (``standard``), 96 log-mel bands as input (``best``)."""
 
-PRETRAINED_WAVEFORM = {
-    "standard": _FOLDER / "standard_waveform.tflite",
-    "best": _FOLDER / "best_waveform.tflite",
-}
-"""The same networks with the front end in the graph, for apps that can't compute it."""
+PRETRAINED_WAVEFORM = {name: _FOLDER / f"{name}_waveform.tflite" for name in PRETRAINED}
+"""The same networks with the waveform as input, for apps that can't compute features."""
 
 DEFAULT_MODEL = "best"
 
-
 MODELS_BY_NAME = {path.stem: path for path in (*PRETRAINED.values(), *PRETRAINED_WAVEFORM.values())}
-"""As ``--model`` takes them."""
+"""All pretrained models by the value of ``--model``."""
 
 
 def find_model(name: str) -> Path:
-    """The file of a shipped model by its name, or else the file of that path.
+    """Return the file of a pretrained model by its name, or a path unchanged.
 
     Raises
     ------
     ModelError
-        it is neither.
+        if it is neither a name nor a path.
     """
     if name in MODELS_BY_NAME:
         return MODELS_BY_NAME[name]
     path = Path(name)
     if path.suffix != ".tflite" and not path.exists():
         names = ", ".join(MODELS_BY_NAME)
-        raise ModelError(f"There is no model {name}; there are {names}. Or name a .tflite file.")
+        raise ModelError(f"There is no model {name}; choose {names}, or a .tflite file.")
     return path

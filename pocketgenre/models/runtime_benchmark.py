@@ -1,8 +1,8 @@
-"""How a model runs here: its time, its memory and its answers.
+"""Benchmark a model on this machine: time, memory and outputs.
 
-``python -m pocketgenre.models.runtime_benchmark MODEL...`` prints JSON, so that two machines or two runtimes can
-be held against each other. The inputs are made of whole numbers alone, and so the same
-everywhere, bit for bit.
+``python -m pocketgenre.models.runtime_benchmark MODEL...`` prints JSON, to compare two
+machines or two runtimes. The inputs are computed from integers, so that they have the same bits
+everywhere.
 """
 
 import json
@@ -16,27 +16,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.classifier import Classifier
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.models.interpreter import create_interpreter, runtime_version
 from pocketgenre.models.model_card import read_model
+from pocketgenre.models.tflite_model import TFLiteModel
 
 _SEGMENTS = 32
-_LEAST_SECONDS = 0.3
+_MIN_SECONDS = 0.3
 _THREADS = (1, 2)
 
 
 @dataclass(frozen=True)
 class RuntimeBenchmark:
-    """What was seen of a model on this machine.
+    """Results of a benchmark.
 
     Attributes
     ----------
-    model : the file's name
-    runtime, machine : that ran it, with its version; processor architecture
-    milliseconds : median time of one segment by number of threads
-    arena : bytes of all tensors that the runtime's own kernels write to
-    answers : probabilities of each probing segment
+    model : name of the file
+    runtime, machine : runtime with version; processor architecture
+    milliseconds : median time of one segment by number of threads [ms]
+    arena : memory of all tensors that the runtime's own kernels write to [bytes]
+    answers : output probabilities of each input segment
     """
 
     model: str
@@ -47,29 +47,29 @@ class RuntimeBenchmark:
     answers: list[list[float]]
 
 
-def probe(model_path: Path) -> RuntimeBenchmark:
-    """Run a model on the probing segments.
+def benchmark_runtime(model_path: Path) -> RuntimeBenchmark:
+    """Run a model on the input segments.
 
     Raises
     ------
     ModelError
-        the file, its card or the runtime is missing or broken.
+        if the file, its card or the runtime is missing or broken.
     """
     model, card = read_model(model_path)
     inputs = benchmark_inputs(card.feature_config, card.input)
-    answers = Classifier(model, card).predict(inputs)
+    outputs = TFLiteModel(model, card).predict(inputs)
     return RuntimeBenchmark(
         model=model_path.name,
         runtime=runtime_version(),
         machine=platform.machine(),
         milliseconds={threads: _milliseconds(model, threads) for threads in _THREADS},
         arena=_arena(model),
-        answers=answers.tolist(),
+        answers=outputs.tolist(),
     )
 
 
 def benchmark_inputs(feature_config: FeatureConfig, kind: str) -> NDArray[np.float32]:
-    """Segments of noise of different loudness and tilt, or features of such a size.
+    """Create segments of noise with different loudness and spectral tilt, or similar features.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def _milliseconds(model: bytes, threads: int) -> float:
     interpreter.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
     interpreter.invoke()
     times: list[float] = []
-    while sum(times) < _LEAST_SECONDS:
+    while sum(times) < _MIN_SECONDS:
         start = time.perf_counter()
         interpreter.invoke()
         times.append(time.perf_counter() - start)
@@ -109,7 +109,7 @@ def _milliseconds(model: bytes, threads: int) -> float:
 
 
 def _arena(model: bytes) -> int:
-    # Without delegates: XNNPACK's memory can't be looked into.
+    # Without delegates: XNNPACK's memory can't be inspected.
     interpreter = create_interpreter(model, delegates=False)
     written = {int(details["index"]) for details in interpreter.get_input_details()}
     for op in interpreter._get_ops_details():
@@ -118,11 +118,11 @@ def _arena(model: bytes) -> int:
     for index in written:
         try:
             tensor = interpreter.tensor(index)()
-        except ValueError:  # never allocated
+        except ValueError:  # not allocated
             continue
         start = tensor.__array_interface__["data"][0]
         spans.append((start, start + tensor.nbytes))
-    total, reached = 0, 0  # tensors share memory when one is no longer needed
+    total, reached = 0, 0  # tensors reuse the memory of earlier ones
     for start, end in sorted(spans):
         total += max(0, end - max(start, reached))
         reached = max(reached, end)
@@ -130,9 +130,9 @@ def _arena(model: bytes) -> int:
 
 
 def main() -> None:
-    """Print a list of probes as JSON."""
-    probes = [asdict(probe(Path(path))) for path in sys.argv[1:]]
-    json.dump(probes, sys.stdout)
+    """Print a list of benchmarks as JSON."""
+    results = [asdict(benchmark_runtime(Path(path))) for path in sys.argv[1:]]
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import Mix, stream_mono
+from pocketgenre.audio.decoding import ToMono, stream_mono
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.server.parity.reference_features import mel_power
 from pocketgenre.server.tasks import AudioUpload
@@ -49,7 +49,7 @@ class ParityAudio:
         """
         return self._cut(self._with_samples_before[MAX_DELAY - samples :])
 
-    def decoded(self, sample_rate: int, to_mono: Mix | None = None) -> list[FloatArray]:
+    def decoded(self, sample_rate: int, to_mono: ToMono | None = None) -> list[FloatArray]:
         """Return the segments of the song decoded differently.
 
         Parameters
@@ -70,7 +70,7 @@ class ParityAudio:
     def _with_samples_before(self) -> FloatArray:
         return self._decode(self.feature_config.sample_rate, None, MAX_DELAY)
 
-    def _decode(self, sample_rate: int, to_mono: Mix | None, before: int) -> FloatArray:
+    def _decode(self, sample_rate: int, to_mono: ToMono | None, before: int) -> FloatArray:
         """Decode the samples of the segments, and some samples before them."""
         size = self.feature_config.segment_samples
         start, end = self.first * size - before, (self.first + self.count) * size

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import feature_kind
 from pocketgenre.server.feature_encoding import decode_features
@@ -44,17 +44,17 @@ class ParityTask:
     song : the uploaded song
     features : path of the file with the device's features
     model : name of the model
-    seconds : time after which the worker is stopped [s]
+    timeout : time after which the worker is stopped [s]
     first : number of the first segment in ``features``
     """
 
     song: AudioUpload
     features: str
     model: str
-    seconds: float
+    timeout: float
     first: int = 0
 
-    def run(self, classifier: Classifier, model_name: ModelName) -> Parity:
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Parity:
         """Compare the features and search for the cause of differences."""
         feature_config = classifier.card.feature_config
         features = decode_features(Path(self.features).read_bytes(), feature_config, _MAX_SEGMENTS)

@@ -22,6 +22,7 @@ from pocketgenre.server.parity.reference_features import (
     compute_variant,
 )
 from pocketgenre.server.schemas import Cause
+from pocketgenre.text import count_of
 
 FloatArray = NDArray[np.float32]
 
@@ -289,8 +290,7 @@ def _table_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
     yield Hypothesis("flipped-sign", "All signs are flipped.", partial(with_change, np.negative))
     for shift in _SHIFTS:
         for frames, direction in ((shift, "late"), (-shift, "early")):
-            unit = "frame" if shift == 1 else "frames"
-            detail = f"The frames are {shift} {unit} too {direction}."
+            detail = f"The frames are {count_of(shift, 'frame')} too {direction}."
             yield Hypothesis(
                 "shifted-frames", detail, partial(with_change, partial(_shift, frames))
             )

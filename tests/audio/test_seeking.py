@@ -10,8 +10,8 @@ from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.audio.seeking import (
     CannotSeekError,
     evenly_spaced_positions,
-    pick_segments,
-    spread_segments,
+    select_segments,
+    seek_segments,
 )
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.classifier import Classifier
@@ -75,7 +75,7 @@ def test_they_are_those_that_a_full_decoding_cuts(song: Path, kind: str) -> None
     feature_config = {"mfcc": MFCC_CONFIG, "log-mel": LOG_MEL_CONFIG}[kind]
     whole = all_segments(song, feature_config)
     assert len(whole) == SECONDS // 3
-    sought = list(spread_segments(song, feature_config, 4))
+    sought = list(seek_segments(song, feature_config, 4))
     assert len(sought) == 4
     for position, segment in zip(evenly_spaced_positions(len(whole), 4), sought, strict=True):
         expected = whole[position]
@@ -101,10 +101,10 @@ def test_what_cannot_be_sought_is_decoded_and_picked(tmp_path: Path) -> None:
     path = tmp_path / "raw.aac"
     write_with_ffmpeg(path, "aac", "adts", 44_100)
     with pytest.raises(CannotSeekError):
-        list(spread_segments(path, MFCC_CONFIG, 4))
+        list(seek_segments(path, MFCC_CONFIG, 4))
     whole = all_segments(path)
     for position, segment in zip(
-        evenly_spaced_positions(len(whole), 4), pick_segments(path, MFCC_CONFIG, 4), strict=True
+        evenly_spaced_positions(len(whole), 4), select_segments(path, MFCC_CONFIG, 4), strict=True
     ):
         np.testing.assert_array_equal(segment, whole[position])
     assert Classifier.load().segment_probabilities(path, 4).shape == (4, 10)

@@ -19,9 +19,9 @@ import psutil
 import uvicorn
 from starlette.types import ASGIApp
 
+from pocketgenre.jobs.pool import WorkerPool
 from pocketgenre.server.app import create_app
 from pocketgenre.server.model_registry import open_registry
-from pocketgenre.server.pool import Pool
 from pocketgenre.server.service import Service
 from pocketgenre.server.settings import Settings
 from pocketgenre.server.telemetry import JsonFormatter, Metrics, log
@@ -106,7 +106,7 @@ def open_files(process_id: int) -> list[str]:
     return [target for target in targets if not target.startswith("socket:")]
 
 
-def build_app(pool: Pool, settings: Settings | None = None, model: str = "best") -> ASGIApp:
+def build_app(pool: WorkerPool, settings: Settings | None = None, model: str = "best") -> ASGIApp:
     service = Service(settings or Settings(workers=2), open_registry(model, None), pool, Metrics())
     return create_app(service)
 

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.audio.segments import cut_segments
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.cli.scan_library import scan_library
 from pocketgenre.features import compute_features
 from pocketgenre.features.mfcc import mfcc
-from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
+from pocketgenre.models.model_card import read_model
+from pocketgenre.models.pretrained import MODELS_BY_NAME
 from tests.conftest import write_tone
 from tests.library.broken import write_odd_library
 from tests.server.servers import Server
@@ -105,7 +106,7 @@ def test_segments_equal_classifier(server: Server, songs: Path) -> None:
     song = songs / "Broken beat.mp3"
     response = server.post("/v1/classify/segments", song, params={"outline": True})
     content = response.raise_for_status().json()
-    expected = Classifier.load(PRETRAINED["best"]).segment_probabilities(song)
+    expected = GenreClassifier("best").segment_probabilities(song)
     np.testing.assert_allclose(content["probabilities"], expected, atol=1e-3)
     assert content["seconds_per_segment"] == 3.0
     outline = content["outline"]
@@ -133,8 +134,7 @@ def test_outline_is_optional(server: Server, songs: Path) -> None:
 @pytest.mark.parametrize("model", ["best", "standard", "standard_waveform"])
 def test_features_equal_library(server: Server, songs: Path, model: str) -> None:
     song = songs / "Slow pad.wav"
-    models = {**PRETRAINED, "standard_waveform": PRETRAINED_WAVEFORM["standard"]}
-    feature_config = Classifier.load(models[model]).card.feature_config
+    feature_config = read_model(MODELS_BY_NAME[model])[1].feature_config
     segments = cut_segments(stream_mono(song, feature_config.sample_rate), feature_config)
     expected = np.stack([compute_features(segment, feature_config) for segment in segments])
     content = server.post("/v1/features", song, params={"model": model}).raise_for_status().json()

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pocketgenre.server.pool import Pool
+from pocketgenre.jobs.pool import WorkerPool
 from pocketgenre.server.settings import Limits, Settings
 from pocketgenre.server.tasks import Refusal
 from tests.conftest import until, write_tone
@@ -31,7 +31,7 @@ HEAD = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="x.mp3"
 
 
 @pytest.fixture(scope="module")
-def strict(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def strict(pool: WorkerPool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server in this process with low limits."""
     limits = Limits(upload_bytes=2_000_000, upload_seconds=1, files=3, audio_seconds=60)
     app = build_app(pool, Settings(workers=2, limits=limits), "standard")
@@ -159,7 +159,7 @@ class HeldPool:
     """A pool without workers, whose jobs finish when the test says so."""
 
     is_ready = True
-    wait = 0.0
+    estimated_wait = 0.0
 
     def __init__(self) -> None:
         self.futures: list[Future] = []

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.demo.synthetic import write_synthetic_library
-from pocketgenre.jobs.pool import work_through
-from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
+from pocketgenre.inference import InferenceJob, InferenceSetup
+from pocketgenre.jobs.pool import map_jobs
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED
 from tests.server.load_generator import LoadResult, generate_load
@@ -38,12 +38,12 @@ def load_for_seconds(server: ServerProcess, songs: list[Path], seconds: float) -
 
 def scan_speed(songs: list[Path], count: int) -> float:
     """Return the songs per second of a scan, from its first result to its last."""
-    jobs = (Job(str(songs[n % len(songs)]), 0, 120.0) for n in range(count))
-    ear = ModelEar(*read_model(PRETRAINED["best"]))
-    with closing(work_through(jobs, InferenceSetup(ear), WORKERS, lambda: False)) as answers:
-        next(answers)
+    jobs = (InferenceJob(str(songs[n % len(songs)]), 0, 120.0) for n in range(count))
+    setup = InferenceSetup(*read_model(PRETRAINED["best"]))
+    with closing(map_jobs(jobs, setup, WORKERS)) as results:
+        next(results)
         started = time.monotonic()
-        classified = sum(1 for _, answer in answers if answer.error is None)
+        classified = sum(1 for _, result in results if result.error is None)
     assert classified == count - 1
     return classified / (time.monotonic() - started)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import WorkerPool
 from pocketgenre.server import cli
-from pocketgenre.server.pool import Pool
 from pocketgenre.server.settings import Settings
 from pocketgenre.server.telemetry import JsonFormatter, PlainFormatter
 from tests.server.servers import Server, build_app, serve_in_process, serve_in_thread
@@ -22,7 +22,7 @@ ALLOWED_ORIGIN = "http://localhost:5173"
 
 
 @pytest.fixture(scope="module")
-def guarded(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def guarded(pool: WorkerPool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that requires a token and allows the pages of one other origin."""
     settings = Settings(workers=2, token=TOKEN, origins=(ALLOWED_ORIGIN,))
     log = tmp_path_factory.mktemp("guarded") / "log"

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pocketgenre.demo.synthetic import write_audio
-from pocketgenre.server.pool import Pool
+from pocketgenre.jobs.pool import WorkerPool
 from pocketgenre.server.settings import Settings
 from tests.browser import CHROMIUM, start_browser
 from tests.conftest import tone
@@ -74,7 +74,7 @@ def test_page_shows_genre_votes_and_pictures(page: Page, server: Server, songs: 
         expected = server.post("/v1/classify", song).json()["songs"][0]
         expect(article.locator(".name")).to_have_text(song.name)
         expect(article.locator(".genre")).to_have_text(expected["genre"])
-        expect(article.locator(".sure")).to_contain_text(f"of {expected['segments']} votes")
+        expect(article.locator(".confidence")).to_contain_text(f"of {expected['segments']} votes")
         counts = map(int, article.locator("dd.count").all_inner_texts())
         assert sum(counts) == expected["segments"]
     assert count_colours(page, ".genres") >= 2
@@ -106,7 +106,7 @@ def test_segments_are_available_as_table(page: Page, songs: Path) -> None:
 def test_other_model_can_be_chosen(page: Page, songs: Path) -> None:
     page.select_option("#model", "standard")
     upload(page, songs / "Slow pad.wav")
-    expect(page.locator(".sure")).to_contain_text("by standard")
+    expect(page.locator(".confidence")).to_contain_text("by standard")
     expect(page.locator(".kind")).to_contain_text("MFCC")
 
 
@@ -163,7 +163,9 @@ def test_change_of_genre_is_described(page: Page, tmp_path: Path) -> None:
     assert "from 0:00 to" in page.locator(".genres").get_attribute("aria-label")
 
 
-def test_page_asks_for_token(browser: Browser, pool: Pool, songs: Path, tmp_path: Path) -> None:
+def test_page_asks_for_token(
+    browser: Browser, pool: WorkerPool, songs: Path, tmp_path: Path
+) -> None:
     app = build_app(pool, Settings(workers=2, token=TOKEN))
     with serve_in_thread(app, tmp_path / "log") as guarded:
         page = browser.new_page()

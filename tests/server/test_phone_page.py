@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import WorkerPool
 from pocketgenre.server.phone_page import PhonePage
-from pocketgenre.server.pool import Pool
 from pocketgenre.server.settings import Settings
 from tests.server.servers import Server, build_app, serve_in_thread
 
@@ -28,7 +28,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(pool: Pool, page: Path) -> Iterator[Server]:
+def server(pool: WorkerPool, page: Path) -> Iterator[Server]:
     settings = Settings(workers=2, phone=page, token="x" * 32)
     with serve_in_thread(build_app(pool, settings), page / "log") as running:
         yield running

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pocketgenre.audio.decoding import SONG_SUFFIXES
+from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig

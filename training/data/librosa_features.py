@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
-from pocketgenre.audio.segments import SHORTEST_SECONDS, TooShortError
+from pocketgenre.audio.segments import MIN_SONG_SECONDS, TooShortError
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
 
 FloatArray = NDArray[np.float32]
@@ -110,7 +110,7 @@ def song_samples(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Flo
         if not blocks:
             raise
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    if len(samples) < SHORTEST_SECONDS * feature_config.sample_rate:
+    if len(samples) < MIN_SONG_SECONDS * feature_config.sample_rate:
         raise TooShortError(
             f"too short: {len(samples) / feature_config.sample_rate:.2f} s of audio"
         )

@@ -1,5 +1,4 @@
-"""The genre in a song's own tags: read, written to a whole new copy, and brought back.
+"""Read, write and restore the genre in a song's tags.
 
-Nothing but the genre changes: every other frame, atom or comment is carried over as the bytes it
-was, and so is the audio.
+Only the genre changes: all other frames, atoms and comments, and the audio, keep their bytes.
 """

@@ -1,4 +1,4 @@
-"""Which format a file is of, by its content, and how that holds a genre."""
+"""Detect a file's tag format by its content."""
 
 from pathlib import Path
 
@@ -30,26 +30,31 @@ _FORMATS: dict[type[mutagen.FileType], GenreFormat] = {
 
 
 def read_genre(path: Path) -> tuple[GenreFormat, GenreTag]:
-    """What a file holds of its genre, and how to write it.
+    """Read the genre tag of a file.
+
+    Returns
+    -------
+    format, tag
+        the format, which can write the tag, and the tag
 
     Raises
     ------
     TagError
-        its format holds no genre that we can write, or its tags are damaged.
+        if no genre can be written into files of this format, or the tags are damaged.
     OSError
-        it can't be read.
+        if the file can't be read.
     """
     try:
-        # A plain look: the name would weigh more than the content.
+        # As a file object: with a name, mutagen would prefer its suffix to the content.
         with open(path, "rb") as file:
             audio = mutagen.File(file, options=list(_FORMATS))
         if audio is None:
             raise TagError("no genre can be written into files of its format")
-        written = _FORMATS[type(audio)]
-        return written, written.read(path)
+        genre_format = _FORMATS[type(audio)]
+        return genre_format, genre_format.read(path)
     except (TagError, MemoryError):
         raise
     except OSError:
         raise
-    except Exception as error:  # whatever a damaged file makes of foreign code
+    except Exception as error:  # a damaged file can raise anything in foreign code
         raise TagError(f"its tags can't be read: {error or type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""A song's genre as it stands in its file, to the byte."""
+"""Represent the genre tag of a file by its bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from pocketgenre.errors import PocketGenreError
 
 
 class TagError(PocketGenreError):
-    """Why a song's genre can't be written; the sentence goes on after the song's name."""
+    """A genre can't be written. The message continues a sentence after the song's name."""
 
 
 @dataclass(frozen=True)
 class GenreTag:
-    """What a file holds of its genre.
+    """Genre tag of a file.
 
     Attributes
     ----------
-    kind : of tag, ``id3v2.3`` say; what one kind holds means nothing in another
-    values : the frames, atoms or comments themselves; none where there is no genre
+    kind : kind of tag, for example ``id3v2.3``; values of different kinds are not comparable
+    values : bytes of the frames, atoms or comments; empty if there is no genre
     """
 
     kind: str
@@ -27,29 +27,29 @@ class GenreTag:
 
 
 class GenreFormat(Protocol):
-    """How files of one format hold a genre. Paths may bear any name."""
+    """Reads and writes the genre in files of one format, whatever their names."""
 
     def read(self, path: Path) -> GenreTag:
-        """What the file holds now."""
+        """Read the genre tag of a file."""
 
-    def named(self, genre: str, tag: GenreTag) -> GenreTag:
-        """What it would hold in the place of ``tag`` to be of this genre."""
+    def with_genre(self, genre: str, tag: GenreTag) -> GenreTag:
+        """Return the tag that holds ``genre``, to replace ``tag``."""
 
     def text(self, tag: GenreTag) -> tuple[str, ...]:
-        """The genres of a tag in words; none where they are blank."""
+        """Return the genres of a tag as text, without blank ones."""
 
     def write(self, path: Path, tag: GenreTag) -> None:
-        """Put ``tag`` in the place of what the file holds, in place."""
+        """Replace the genre tag of a file, in place."""
 
 
-_SPELLED: dict[str, str] = {"hiphop": "Hip-Hop", "rnb": "R&B"}
+_SPELLINGS: dict[str, str] = {"hiphop": "Hip-Hop", "rnb": "R&B"}
 
 
 def genre_name(label: str) -> str:
-    """A model's label as tags spell it: ``Rock``, ``Hip-Hop``."""
-    return _SPELLED.get(label, label[:1].upper() + label[1:])
+    """Return a model's label as tags spell it: ``Rock``, ``Hip-Hop``."""
+    return _SPELLINGS.get(label, label[:1].upper() + label[1:])
 
 
-def in_words(genres: Sequence[str]) -> str:
-    """Genres as a person reads them."""
+def join_genres(genres: Sequence[str]) -> str:
+    """Join genres for display."""
     return ", ".join(genres) or "no genre"

@@ -1,7 +1,7 @@
-"""A genre in ID3: before an MP3, or in a chunk of WAV or AIFF.
+"""Read and write the genre in ID3 tags: of MP3, or in a chunk of WAV or AIFF.
 
-Mutagen is told that it knows no frame, so that it hands every frame through as the bytes it was:
-nothing is translated to another version or encoding, and what we don't touch stays as it is.
+Mutagen gets an empty table of frames, so that it passes every frame through unparsed: nothing is
+converted to another version or encoding.
 """
 
 import os
@@ -21,19 +21,19 @@ from pocketgenre.library.tags.genre_tag import GenreTag, TagError
 _FRAME = b"TCON"
 _V1_SIZE = 128
 _V1_NUMBERS = {name: number for number, name in enumerate(TCON.GENRES)}
-# So many zeros after the file hide an ID3v1 tag from mutagen, which would write it anew.
-_CURTAIN = 256
+# Zeros appended to the file hide an ID3v1 tag from mutagen, which would rewrite it.
+_V1_PADDING = 256
 
 
 class _NoFrames(dict[str, Any]):
-    """The frames that mutagen knows, by name alone: it reads none of them."""
+    """Table of known frames without parsers, so that mutagen parses none."""
 
     def __getitem__(self, name: str) -> Any:
         raise KeyError(name)
 
 
 class Id3:
-    """The genre of an MP3: its ID3v2 tag, or else its ID3v1 tag."""
+    """Genre of an MP3: in its ID3v2 tag, or else in its ID3v1 tag."""
 
     kind: type[ID3] = ID3
 
@@ -47,10 +47,10 @@ class Id3:
         frames = [bytes(frame) for frame in tags.unknown_frames if frame[:4] == _FRAME]
         return GenreTag(f"id3v2.{tags.version[1]}", tuple(frames))
 
-    def named(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
+    def with_genre(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
         if tag.kind == "id3v1":
             if genre not in _V1_NUMBERS:
-                raise TagError(f"it has an ID3v1 tag alone, which knows no genre {genre}")
+                raise TagError(f"it has only an ID3v1 tag, which has no genre {genre}")
             return GenreTag(tag.kind, (bytes([_V1_NUMBERS[genre]]),))
         if genre.isascii():
             data = b"\x00" + genre.encode("ascii")
@@ -59,7 +59,7 @@ class Id3:
         else:
             data = b"\x01" + genre.encode("utf-16")
         size = len(data)
-        if tag.kind == "id3v2.4":  # seven bits of each byte
+        if tag.kind == "id3v2.4":  # seven bits per byte
             size = sum((size >> 7 * place & 0x7F) << 8 * place for place in range(4))
         return GenreTag(tag.kind, (struct.pack(">4sLH", _FRAME, size, 0) + data,))
 
@@ -102,7 +102,7 @@ class Id3:
                 if version == 2
                 else "its ID3 tag has a footer, which can't be written back"
             )
-        if version == 4 and header.f_unsynch:  # of the whole tag, which is not written again
+        if version == 4 and header.f_unsynch:  # mutagen drops this flag of the whole tag
             tags.unknown_frames = [
                 frame[:9] + bytes([frame[9] | 2]) + frame[10:] for frame in tags.unknown_frames
             ]
@@ -122,13 +122,13 @@ class Id3:
     @contextmanager
     def _v1_hidden(self, path: Path) -> Iterator[None]:
         with open(path, "ab") as file:
-            file.write(b"\0" * _CURTAIN)
+            file.write(b"\0" * _V1_PADDING)
         yield
-        os.truncate(path, path.stat().st_size - _CURTAIN)
+        os.truncate(path, path.stat().st_size - _V1_PADDING)
 
 
 class Id3InChunk(Id3):
-    """The genre of a file made of chunks, one of which holds an ID3 tag."""
+    """Genre of a file made of chunks, one of which holds an ID3 tag."""
 
     def _delete(self, path: Path) -> None:
         tags = self._load(path)
@@ -144,13 +144,13 @@ class Id3InChunk(Id3):
 
 
 class Id3InWav(Id3InChunk):
-    """The genre of a WAV file."""
+    """Genre of a WAV file."""
 
     kind = _WaveID3
 
 
 class Id3InAiff(Id3InChunk):
-    """The genre of an AIFF file."""
+    """Genre of an AIFF file."""
 
     kind = _IFFID3
 
@@ -160,7 +160,7 @@ def _frame_text(frame: bytes) -> list[str]:
     flags, data = frame[8:10], frame[10:]
     if not data:
         return []
-    if flags[1] or data[0] not in encodings:  # compressed, say: there is something, unread
+    if flags[1] or data[0] not in encodings:  # for example compressed
         return ["(unreadable)"]
     texts = data[1:].decode(encodings[data[0]], "replace").split("\0")
     genres: list[str] = TCON(encoding=3, text=[text for text in texts if text.strip()]).genres

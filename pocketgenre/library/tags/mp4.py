@@ -1,6 +1,6 @@
-"""A genre in MP4: the atom ``©gen``, or Apple's older number in ``gnre``.
+"""Read and write the genre in MP4: the atom ``©gen``, or Apple's older number in ``gnre``.
 
-All atoms are kept as the bytes they were, as mutagen does with those it can't read.
+All atoms keep their bytes, as mutagen does with those that it can't parse.
 """
 
 import struct
@@ -18,7 +18,7 @@ _UTF8 = 1
 
 
 class _RawTags(MP4Tags):  # type: ignore[misc]
-    """Tags as the bytes of their atoms, by name."""
+    """Tags as the unparsed bytes of their atoms, by name."""
 
     def load(self, atoms: Atoms, file: BinaryIO) -> None:
         for atom in atoms.path(b"moov", b"udta", b"meta", b"ilst")[-1].children:
@@ -29,7 +29,7 @@ class _RawTags(MP4Tags):  # type: ignore[misc]
 
 
 class Mp4:
-    """The genre of an M4A or MP4 file."""
+    """Genre of an M4A or MP4 file."""
 
     def read(self, path: Path) -> GenreTag:  # noqa: D102
         atoms = _load(path)._failed_atoms
@@ -38,7 +38,7 @@ class Mp4:
             tuple(key.encode("latin-1") + data for key in _KEYS for data in atoms.get(key, [])),
         )
 
-    def named(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
+    def with_genre(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
         data = Atom.render(b"data", struct.pack(">2I", _UTF8, 0) + genre.encode())
         return GenreTag(tag.kind, (_NAME + data,))
 
@@ -59,21 +59,21 @@ def _load(path: Path) -> _RawTags:
     with open(path, "rb") as file:
         atoms = Atoms(file)
         if b"moov" not in atoms:
-            raise TagError("it holds no description of its sound")
+            raise TagError("it has no movie header")
         if b"moov.udta.meta.ilst" not in atoms:
             return _RawTags()
         return _RawTags(atoms, file)
 
 
 def _atom_text(atom: bytes) -> list[str]:
-    """The texts of an atom's ``data`` atoms, or what its number stands for."""
+    """Return the texts of an atom's ``data`` atoms, or the genre of its number."""
     name, rest = atom[:4], atom[4:]
     genres = []
     while len(rest) >= 16:
         size = max(16, int.from_bytes(rest[:4], "big"))
         value, rest = rest[16:size], rest[size:]
         if name == _NUMBER:
-            number = int.from_bytes(value, "big") - 1  # 0 stands for none
+            number = int.from_bytes(value, "big") - 1  # 0 means none
             known = 0 <= number < len(TCON.GENRES)
             genres += [TCON.GENRES[number]] if known else []
         else:

@@ -1,9 +1,10 @@
-"""Change a file by way of a whole copy beside it, so that no crash leaves half of one."""
+"""Change a file by replacing it with a changed copy, so that a crash leaves no partial file."""
 
 import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +16,12 @@ _PREFIX, _SUFFIX = ".pocketgenre-", ".part"
 
 
 def new_temporary(path: Path) -> Path:
-    """A name beside ``path`` that nothing bears; short, as the song's may be as long as can be."""
+    """Return an unused name next to ``path``; short, since the song's may have maximal length."""
     return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
 
 
 def remove_stray(temporary: Path) -> bool:
-    """Remove a copy that a crash left behind, and nothing that couldn't be one of ours."""
+    """Remove a copy that a crash left behind; return False for any other file."""
     name = temporary.name
     if not (name.startswith(_PREFIX) and name.endswith(_SUFFIX)):
         return False
@@ -34,19 +35,19 @@ def remove_stray(temporary: Path) -> bool:
 
 
 def check_replaceable(path: Path) -> os.stat_result:
-    """Refuse a file whose replacement would change more than its content.
+    """Check that replacing a file changes only its content.
 
     Raises
     ------
     TagError
-        it is a link or has a second name, which would go on with the old content; or it is
+        if it is a link, has a second name (which would keep the old content), or is
         write-protected.
     OSError
-        it isn't there.
+        if it is missing.
     """
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        raise TagError("it is a link; tag the file that it leads to")
+        raise TagError("it is a link; tag the file that it points to")
     if not stat.S_ISREG(status.st_mode):
         raise TagError("it is not a file")
     if status.st_nlink > 1:
@@ -61,30 +62,30 @@ def check_replaceable(path: Path) -> os.stat_result:
 def replace_changed(
     path: Path, before: os.stat_result, temporary: Path, change: Callable[[Path], None]
 ) -> None:
-    """Copy a file, change the copy, and put it in the file's place.
+    """Copy a file, change the copy, and replace the file with it.
 
-    The copy takes over permissions, owner, extended attributes and both times, and is on the
-    disk before it gets the file's name.
+    The copy has the same permissions, owner, extended attributes and times, and is synced to the
+    disk before it is renamed.
 
     Parameters
     ----------
     path : the file
-    before : what :func:`check_replaceable` said of it, before it was read
-    temporary : name of the copy, in the same folder
-    change : changes the copy in place; what it raises leaves the file as it is
+    before : result of :func:`check_replaceable` before the file was read
+    temporary : path of the copy, in the same folder
+    change : function that changes the copy in place; if it raises, the file stays unchanged
 
     Raises
     ------
     TagError
-        the file was changed by someone else meanwhile, or its owner can't be kept.
+        if another program changed the file meanwhile, or its owner can't be kept.
     OSError
-        there is no room, say.
+        if the copy can't be written.
     """
     try:
         with open(path, "rb") as source, open(temporary, "xb", opener=_private) as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
         change(temporary)
-        _take_over(path, temporary, before)
+        _copy_metadata(path, temporary, before)
         with open(temporary, "rb") as copy:
             os.fsync(copy.fileno())
         if _identity(path.lstat()) != _identity(before):
@@ -96,10 +97,12 @@ def replace_changed(
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a new name in a folder outlives a power cut, where the file system can."""
+    """Sync a folder, so that a renamed file survives a power cut."""
+    if sys.platform == "win32":  # folders can't be opened there
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some of cards and networks have no such thing
+        with suppress(OSError):  # not supported on some memory cards and network drives
             os.fsync(handle)
     finally:
         os.close(handle)
@@ -109,15 +112,15 @@ def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def _take_over(path: Path, copy: Path, before: os.stat_result) -> None:
+def _copy_metadata(path: Path, copy: Path, before: os.stat_result) -> None:
     made = copy.stat()
-    if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+    if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) and hasattr(os, "chown"):
         try:
             os.chown(copy, before.st_uid, before.st_gid)
         except OSError as error:
             raise TagError("it belongs to another user or group") from error
     shutil.copystat(path, copy)
-    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))  # as it was before we read it
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))  # before our reading
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

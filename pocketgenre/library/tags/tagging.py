@@ -1,4 +1,4 @@
-"""Write the genres that were found into the songs, and take that back."""
+"""Write predicted genres into songs' tags, and undo that."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -6,93 +6,92 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pocketgenre.library.label import UNCERTAIN
-from pocketgenre.library.labelled import LabelledSong
+from pocketgenre.library.songs import LibrarySong
 from pocketgenre.library.tags.formats import read_genre
 from pocketgenre.library.tags.genre_tag import (
     GenreFormat,
     GenreTag,
     TagError,
     genre_name,
-    in_words,
+    join_genres,
 )
 from pocketgenre.library.tags.replace_file import check_replaceable, new_temporary, replace_changed
 from pocketgenre.library.tags.undo_log import Change, UndoLog, Undone
 
-Done = Literal["changed", "kept", "refused"]
+Action = Literal["changed", "kept", "refused"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one song.
+    """Result for one song.
 
     Attributes
     ----------
-    path : absolute
-    done : ``changed`` (or would be, in a dry run), ``kept`` on purpose, ``refused`` for a reason
-    before, after : genres in words
-    reason : why it was kept or refused, without the song's name; None where it was changed
-    failed : whether that is not what was asked for
-    was : the file's size [bytes] and time [ns] before, where it was changed
+    path : absolute path
+    action : ``changed`` (in a dry run: would be changed), ``kept`` or ``refused``
+    before, after : genres for display
+    reason : reason for keeping or refusing, without the song's name; None if changed
+    has_failed : True if the request was not fulfilled
+    stamp_before : size [bytes] and modification time [ns] before the change; None if unchanged
     """
 
     path: Path
-    done: Done
+    action: Action
     before: str = ""
     after: str = ""
     reason: str | None = None
-    failed: bool = False
-    was: tuple[int, int] | None = None
+    has_failed: bool = False
+    stamp_before: tuple[int, int] | None = None
 
 
 def tag_songs(
-    songs: Iterable[LabelledSong], log: UndoLog | None, *, overwrite: bool = False
+    songs: Iterable[LibrarySong], log: UndoLog | None, *, overwrite: bool = False
 ) -> Iterator[Outcome]:
     """Write each song's genre into its file.
 
-    Songs without a label, uncertain ones and vanished ones are passed over. What a file held is
-    in the undo file before the file is touched.
+    Songs without a prediction, uncertain ones and vanished ones are skipped. The previous tag is
+    in the undo file before the song is changed.
 
     Parameters
     ----------
-    songs : with the size and time at which they were listened to; one that is no longer so is
-        refused, as its label may be another song's
-    log : the undo file; without one nothing is written: a dry run
-    overwrite : write even where there is a genre
+    songs : songs; one whose size or time has changed since the scan is refused, since its
+        prediction may be of another song
+    log : undo file; None for a dry run, which writes nothing
+    overwrite : replace existing genres
 
     Raises
     ------
     PocketGenreError
-        the undo file can't be written to; no song has been touched since.
+        if the undo file can't be written; no song is changed after that.
     """
     for song in songs:
-        if song.label is None or song.label.genre == UNCERTAIN or song.song.state != "labelled":
+        if song.prediction is None or song.is_uncertain or song.state != "labelled":
             continue
-        yield _tag(song, genre_name(song.label.genre), log, overwrite)
+        yield _tag(song, genre_name(song.prediction.genre), log, overwrite)
 
 
 def undo_changes(
     entries: Iterable[Change | Undone | None], log: UndoLog | None
 ) -> Iterator[Outcome]:
-    """Bring back what the songs held before the first change that wasn't undone yet.
+    """Restore the tags that songs had before the first change that has not been undone.
 
-    A song whose genre is no longer what was written is left alone: that was someone else.
+    A song whose genre is not the one that was written is kept: someone else changed it.
 
     Parameters
     ----------
-    entries : of the undo file, oldest first
-    log : the same file, to be told what was undone; without it nothing is written: a dry run
+    entries : entries of the undo file, oldest first
+    log : the undo file, in which undone changes are recorded; None for a dry run
     """
-    for path, changes in _standing(entries).items():
+    for path, changes in _changes_to_undo(entries).items():
         yield _undo(path, changes, log)
 
 
-def count_songs(entries: Iterable[Change | Undone | None]) -> int:
-    """How many songs have changes that were not undone yet."""
-    return len(_standing(entries))
+def count_undoable(entries: Iterable[Change | Undone | None]) -> int:
+    """Count the songs with changes that have not been undone."""
+    return len(_changes_to_undo(entries))
 
 
-def _standing(entries: Iterable[Change | Undone | None]) -> dict[Path, list[Change]]:
+def _changes_to_undo(entries: Iterable[Change | Undone | None]) -> dict[Path, list[Change]]:
     by_path: dict[Path, list[Change]] = {}
     for entry in entries:
         if isinstance(entry, Undone):
@@ -102,88 +101,88 @@ def _standing(entries: Iterable[Change | Undone | None]) -> dict[Path, list[Chan
     return by_path
 
 
-def _tag(song: LabelledSong, genre: str, log: UndoLog | None, overwrite: bool) -> Outcome:
-    path = song.song.path
+def _tag(song: LibrarySong, genre: str, log: UndoLog | None, overwrite: bool) -> Outcome:
+    path = song.path
     try:
         status = check_replaceable(path)
-        if _stamp(status) != (song.song.size, song.song.modified_ns):
-            return Outcome(
-                path, "refused", reason="it changed since it was listened to; scan again"
-            )
-        written, before = read_genre(path)
-        words = in_words(written.text(before))
-        if written.text(before) == (genre,):
-            return Outcome(path, "kept", words, words, f"it says {genre} already")
-        if written.text(before) and not overwrite:
-            return Outcome(path, "kept", words, words, f"it says {words}")
-        after = written.named(genre, before)
-        _change(Change(path, new_temporary(path), before, after), status, written, log)
+        if _stamp(status) != (song.size, song.modified_ns):
+            return Outcome(path, "refused", reason="it has changed since the scan; scan again")
+        genre_format, before = read_genre(path)
+        shown = join_genres(genre_format.text(before))
+        if genre_format.text(before) == (genre,):
+            return Outcome(path, "kept", shown, shown, f"its genre is {genre} already")
+        if genre_format.text(before) and not overwrite:
+            return Outcome(path, "kept", shown, shown, f"its genre is {shown}")
+        after = genre_format.with_genre(genre, before)
+        _write_change(Change(path, new_temporary(path), before, after), status, genre_format, log)
     except (TagError, OSError) as error:
-        return Outcome(path, "refused", reason=_reason(error), failed=True)
-    return Outcome(path, "changed", words, genre, was=_stamp(status))
+        return Outcome(path, "refused", reason=_reason(error), has_failed=True)
+    return Outcome(path, "changed", shown, genre, stamp_before=_stamp(status))
 
 
 def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
     try:
         status = check_replaceable(path)
-        written, now = read_genre(path)
-        words = in_words(written.text(now))
-        before, known = _walk_back(now, changes)
-        if not known:
-            reason = f"someone else wrote {words} since"
-            return Outcome(path, "kept", words, words, reason, failed=True)
-        changed = not _same(before, now)
+        genre_format, now = read_genre(path)
+        shown = join_genres(genre_format.text(now))
+        before, is_ours = _walk_back(now, changes)
+        if not is_ours:
+            reason = f"another program has changed its genre to {shown}"
+            return Outcome(path, "kept", shown, shown, reason, has_failed=True)
+        changed = not _is_same(before, now)
         if changed:
-            _change(Change(path, new_temporary(path), now, before), status, written, log)
+            change = Change(path, new_temporary(path), now, before)
+            _write_change(change, status, genre_format, log)
         if log:
             log.append(Undone(path))
         if not changed:
-            return Outcome(path, "kept", words, words, "it holds what it held before")
+            return Outcome(path, "kept", shown, shown, "it already has the previous genre")
     except (TagError, OSError) as error:
-        return Outcome(path, "refused", reason=_reason(error), failed=True)
-    return Outcome(path, "changed", words, in_words(written.text(before)), was=_stamp(status))
+        return Outcome(path, "refused", reason=_reason(error), has_failed=True)
+    restored = join_genres(genre_format.text(before))
+    return Outcome(path, "changed", shown, restored, stamp_before=_stamp(status))
 
 
 def _walk_back(now: GenreTag, changes: list[Change]) -> tuple[GenreTag, bool]:
-    """What a song held before these changes, and whether what it holds now is of them.
+    """Return the tag before these changes, and True if the current tag results from them.
 
-    A change that a crash prevented is passed over: what it started from is still there. Where
-    someone else wrote between two changes, theirs is what is brought back.
+    A change that a crash prevented is skipped: the tag before it is still there. If another
+    program wrote between two changes, its tag is the one to restore.
     """
-    tag, known = now, False
+    tag, is_ours = now, False
     for change in reversed(changes):
-        if _same(tag, change.after):
-            tag, known = change.before, True
-        elif _same(tag, change.before):
-            known = True
+        if _is_same(tag, change.after):
+            tag, is_ours = change.before, True
+        elif _is_same(tag, change.before):
+            is_ours = True
         else:
             break
-    return tag, known
+    return tag, is_ours
 
 
-def _same(one: GenreTag, other: GenreTag) -> bool:
-    # A file that lost all of its tags is of no kind in particular.
+def _is_same(one: GenreTag, other: GenreTag) -> bool:
+    # A file without any tags has no particular kind.
     return one == other or not (one.values or other.values)
 
 
-def _change(
-    change: Change, status: os.stat_result, written: GenreFormat, log: UndoLog | None
+def _write_change(
+    change: Change, status: os.stat_result, genre_format: GenreFormat, log: UndoLog | None
 ) -> None:
     if change.before.kind != change.after.kind:
-        raise TagError("its tags are of another kind since; set its genre by hand")
+        raise TagError("its tags have another format now; set its genre by hand")
     if log is None:
         return
 
     def write(copy: Path) -> None:
         try:
-            written.write(copy, change.after)
-            held = written.read(copy)
+            genre_format.write(copy, change.after)
+            written = genre_format.read(copy)
         except (TagError, OSError, MemoryError):
             raise
-        except Exception as error:  # whatever a damaged file makes of foreign code
+        except Exception as error:  # a damaged file can raise anything in foreign code
             raise TagError(f"its tags can't be written: {error}") from error
-        if not _same(held, change.after):
-            raise TagError("its tags can't be written so that they read back as they should")
+        if not _is_same(written, change.after):
+            raise TagError("its tags differ after writing")
 
     log.append(change)
     replace_changed(change.path, status, change.temporary, write)

@@ -1,13 +1,13 @@
-"""What every changed file held before, in a file that is only ever appended to.
+"""Log the previous genre of every changed file, in a file that is only appended to.
 
-A line of JSON is on the disk before the song that it tells of is touched. After a crash the
-last line may tell of a change that wasn't made; that the song's own genre shows.
+A line of JSON is on the disk before the song is changed. After a crash the last line may describe
+a change that was not made, which the song's genre shows.
 """
 
-import fcntl
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,25 +21,29 @@ from pocketgenre.library.tags.genre_tag import GenreTag
 from pocketgenre.library.tags.replace_file import remove_stray, sync_folder
 
 _VERSION = 1
+# The flags for binary files and for not inheriting exist on one kind of system each.
+_OPEN_FLAGS = (
+    os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
 
-UNDO_BEGINNING = b'{"pocketgenre": '
-"""Of each line, and so of the file: how an undo file is told from any other."""
+UNDO_SIGNATURE = b'{"pocketgenre": '
+"""Beginning of each line, by which an undo file is recognised."""
 
 
 def default_undo_file() -> Path:
-    """Where the previous genres are kept unless a file is named: in the user's data folder."""
+    """Return the path of the default undo file, in the user's data folder."""
     return platformdirs.user_data_path("pocketgenre") / "undo.jsonl"
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one song's genre, about to be made.
+    """A change of one song's genre.
 
     Attributes
     ----------
-    path : absolute
-    temporary : the copy beside it
-    before, after : what the file holds
+    path : absolute path
+    temporary : path of the copy next to it
+    before, after : genre tags
     """
 
     path: Path
@@ -50,45 +54,45 @@ class Change:
 
 @dataclass(frozen=True)
 class Undone:
-    """All changes of a song that were recorded before have been taken back."""
+    """Record that all earlier changes of a song have been undone."""
 
     path: Path
 
 
 class UndoLog:
-    """An undo file that this process alone writes to, until it is closed.
+    """An undo file, locked by this process until it is closed.
 
-    Opened, it clears away the copy that a crash may have left beside the last song.
+    Opening removes the copy that a crash may have left next to the last song.
 
     Parameters
     ----------
-    file : made if missing, with its folder
+    file : path; the file and its folder are created if missing
 
     Raises
     ------
     PocketGenreError
-        another process writes to it, or it is something else.
+        if another process has locked the file, or it is not an undo file.
     OSError
-        it can't be written to.
+        if it can't be written.
     """
 
     def __init__(self, file: Path) -> None:
         check_undo_file(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
-        self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._handle = os.open(file, _OPEN_FLAGS, 0o600)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _lock(self._handle)
+        except OSError:
             os.close(self._handle)
             raise PocketGenreError(
                 f"{file} is in use: genres are being written or undone; wait until that ends."
             ) from None
         sync_folder(file.parent)
         self.strays = [stray for stray in _last_temporary(file) if remove_stray(stray)]
-        # A line that a crash or a full disk cut off must not swallow the next one.
+        # A line that a crash or a full disk cut off must not merge with the next one.
         size = os.fstat(self._handle).st_size
-        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+        if size and _last_byte(file) != b"\n":
             self._write(b"\n")
 
     def __enter__(self) -> Self:
@@ -98,7 +102,7 @@ class UndoLog:
         os.close(self._handle)
 
     def append(self, entry: Change | Undone) -> None:
-        """Put an entry on the disk; when this returns, it is there."""
+        """Append an entry and sync it to the disk."""
         self._write(json.dumps(_to_dict(entry)).encode("ascii") + b"\n")
 
     def _write(self, line: bytes) -> None:
@@ -111,46 +115,70 @@ class UndoLog:
             with suppress(OSError):
                 os.ftruncate(self._handle, size)
             raise PocketGenreError(
-                f"The undo file {self._file} cannot be written ({error.strerror}), so that nothing"
-                " more was changed; make room or name another with --undo-file."
+                f"The undo file {self._file} cannot be written ({error.strerror}), so no further"
+                " song was changed; free some space or name another file with --undo-file."
             ) from error
 
 
+def _lock(handle: int) -> None:
+    """Lock an open file for this process.
+
+    Raises
+    ------
+    OSError
+        if another process has locked it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def check_undo_file(file: Path) -> None:
-    """Refuse, before any work, what can't be an undo file.
+    """Check before a scan that a path can be used as undo file.
 
     Raises
     ------
     PocketGenreError
-        something else stands there.
+        if it exists and is not an undo file.
     """
     if not file.exists():
         return
     if not file.is_file():
         raise PocketGenreError(f"{file} is not a file; name another one to undo from.")
     with open(file, "rb") as content:
-        beginning = content.read(len(UNDO_BEGINNING))
-    if beginning and beginning != UNDO_BEGINNING:
-        raise PocketGenreError(f"{file} is no undo file of pocketgenre; name another one.")
+        signature = content.read(len(UNDO_SIGNATURE))
+    if signature and signature != UNDO_SIGNATURE:
+        raise PocketGenreError(f"{file} is not an undo file of pocketgenre; name another one.")
 
 
 def read_undo_file(file: Path) -> Iterator[Change | Undone | None]:
-    """The entries of an undo file, oldest first; None for a line that can't be read.
+    """Read the entries of an undo file, oldest first; None for an invalid line.
 
     Raises
     ------
     PocketGenreError
-        there is no such file, or it is something else.
+        if the file is missing or is not an undo file.
     """
     if not file.exists():
         raise PocketGenreError(
-            f"There is no undo file at {file}; scan-library --write-tags makes one."
+            f"There is no undo file at {file}; scan-library --write-tags creates one."
         )
     check_undo_file(file)
     with open(file, "rb") as lines:
         for line in lines:
             if line.strip():
                 yield _parse(line)
+
+
+def _last_byte(file: Path) -> bytes:
+    with open(file, "rb") as content:
+        content.seek(-1, os.SEEK_END)
+        return content.read(1)
 
 
 def _last_temporary(file: Path) -> list[Path]:

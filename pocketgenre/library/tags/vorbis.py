@@ -1,4 +1,4 @@
-"""A genre in Vorbis comments: Ogg Vorbis, Opus, FLAC, and FLAC in Ogg."""
+"""Read and write the genre in Vorbis comments: Ogg Vorbis, Opus, FLAC, FLAC in Ogg."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from mutagen.oggvorbis import OggVorbis
 
 from pocketgenre.library.tags.genre_tag import GenreTag, TagError
 
-_KEY = "genre"  # in any case, as the format has it
+_KEY = "genre"  # case-insensitive in this format
 
 
 class VorbisComment:
-    """The comments named GENRE, each a value of its own.
+    """Genre in comments named GENRE, one value each.
 
     Parameters
     ----------
-    container : the format that they stand in
+    container : mutagen's class of the container
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class VorbisComment:
             "vorbis", tuple(f"{k}={v}".encode() for k, v in comments if k.lower() == _KEY)
         )
 
-    def named(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
+    def with_genre(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
         return GenreTag(tag.kind, (f"GENRE={genre}".encode(),))
 
     def text(self, tag: GenreTag) -> tuple[str, ...]:  # noqa: D102
@@ -56,9 +56,9 @@ class VorbisComment:
 
 
 def _check_lossless(tags: Any) -> None:
-    """Refuse comments that mutagen can't give back as they were: it replaces what isn't UTF-8."""
-    framing = tags._size != len(tags.write(framing=False))  # one bit, which takes a byte
+    """Check that mutagen can write the comments unchanged: it replaces invalid UTF-8."""
+    framing = tags._size != len(tags.write(framing=False))  # one bit, stored in a byte
     whole = tags._size == len(tags.write(framing=framing))
     texts = [tags.vendor, *(text for comment in tags for text in comment)]
     if not whole or any("\ufffd" in text for text in texts) or any("?" in key for key, _ in tags):
-        raise TagError("its tags hold text that isn't UTF-8 and would not survive being written")
+        raise TagError("its tags hold text that is not UTF-8, which writing would change")

@@ -1,0 +1,116 @@
+"""Classify files in worker processes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgenre.audio.decoding import UnreadableError
+from pocketgenre.errors import AudioError
+from pocketgenre.library.file_hash import hash_file
+from pocketgenre.models.model_card import ModelCard
+
+_MIN_TIMEOUT = 120.0  # seconds
+_TIMEOUT_PER_MB = 10.0  # seconds
+
+SegmentFunction = Callable[[Path, int], NDArray[np.floating]]
+"""From a file and a number of segments (0: all) to probabilities [shape=(segments, genres)]."""
+
+
+@dataclass(frozen=True)
+class InferenceJob:
+    """A file to classify.
+
+    Attributes
+    ----------
+    path : audio file
+    segments : number of segments, spread over the song; 0 for all
+    timeout : time after which the worker is killed [s]
+    """
+
+    path: str
+    segments: int
+    timeout: float
+
+
+@dataclass(frozen=True, eq=False)
+class InferenceResult:
+    """Result for one file.
+
+    Attributes
+    ----------
+    file_hash : see :func:`pocketgenre.library.file_hash.hash_file`; None after an error
+    probabilities : float16 [shape=(segments, genres)]; None after an error
+    error : sentence without a full stop that continues after the file's name
+    is_transient : True if another attempt may succeed
+    """
+
+    file_hash: bytes | None
+    probabilities: NDArray[np.floating] | None
+    error: str | None = None
+    is_transient: bool = False
+
+
+class InferenceSetupProtocol(Protocol):
+    """Picklable object that prepares a worker for :class:`InferenceJob`."""
+
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
+        """Return the function that processes a job; called in the worker."""
+
+
+@dataclass(frozen=True)
+class InferenceSetup:
+    """Load a model in a worker, from content that the parent has read once.
+
+    Attributes
+    ----------
+    model : content of the ``.tflite`` file
+    card : its model card
+    """
+
+    model: bytes
+    card: ModelCard
+
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
+        """Start the runtime.
+
+        Raises
+        ------
+        ModelError
+            if no runtime can run the model.
+        """
+        # In the worker: the parent does not load a runtime.
+        from pocketgenre.classifier import GenreClassifier
+
+        classifier = GenreClassifier.from_bytes(self.model, self.card)
+        return partial(run_inference, classifier.segment_probabilities)
+
+
+def run_inference(classify: SegmentFunction, job: InferenceJob) -> InferenceResult:
+    """Classify one file and convert every error to a result."""
+    path = Path(job.path)
+    try:
+        table = classify(path, job.segments)
+        return InferenceResult(hash_file(path), table.astype(np.float16))
+    except UnreadableError as error:
+        return InferenceResult(None, None, str(error), is_transient=True)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        return InferenceResult(None, None, reason, is_transient=True)
+    except AudioError as error:
+        return InferenceResult(None, None, str(error))
+    except MemoryError:
+        return InferenceResult(None, None, "it needs more memory than there is", is_transient=True)
+    except Exception as error:  # one song in a hundred thousand must not end the scan
+        return InferenceResult(
+            None, None, f"it cannot be classified ({type(error).__name__}: {error})"
+        )
+
+
+def timeout_for(size: int, min_timeout: float = _MIN_TIMEOUT) -> float:
+    """Return the timeout for a file of ``size`` bytes [s]: 10 s per MB plus ``min_timeout``."""
+    return min_timeout + _TIMEOUT_PER_MB * max(0, size) / 1e6

@@ -1,0 +1,56 @@
+"""Represent songs of the catalogue with their predictions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pocketgenre.prediction import UNCERTAIN, SongPrediction
+
+State = Literal["labelled", "failed", "vanished"]
+"""``labelled``: classified. ``failed``: could not be classified. ``vanished``: the file is gone."""
+
+STATES: tuple[State, ...] = ("labelled", "failed", "vanished")
+
+
+@dataclass(frozen=True, eq=False)
+class LibrarySong:
+    """A song of the catalogue.
+
+    Attributes
+    ----------
+    path : absolute path; bytes that are not UTF-8 are surrogate escapes, as everywhere in Python
+    name : path to show: relative to the scanned folder, absolute outside of it
+    state : see :data:`State`
+    size : size of the file when it was classified [bytes]
+    modified_ns : modification time of the file then [ns since 1970]
+    model : SHA-256 of the model that classified it, in hexadecimal
+    prediction : predicted genre; None if the song could not be classified. A vanished song keeps
+        its last prediction
+    failure : reason why there is no prediction, a sentence without a full stop; None otherwise
+    """
+
+    path: Path
+    name: Path
+    state: State
+    size: int
+    modified_ns: int
+    model: str
+    prediction: SongPrediction | None
+    failure: str | None
+
+    @property
+    def error(self) -> str | None:
+        """Reason why there is no prediction or the file can't be played; None otherwise."""
+        return "the file is gone" if self.state == "vanished" else self.failure
+
+    @property
+    def is_uncertain(self) -> bool:
+        """True if the prediction is below the thresholds."""
+        return self.prediction is not None and self.prediction.genre == UNCERTAIN
+
+
+def genres_of(songs: Iterable[LibrarySong]) -> tuple[str, ...]:
+    """Return every genre of the songs' models, in the order of the models."""
+    known = dict.fromkeys(song.prediction.labels for song in songs if song.prediction)
+    return tuple(dict.fromkeys(label for labels in known for label in labels))

@@ -1,0 +1,145 @@
+"""Run a TFLite genre network: from segments to genre probabilities."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgenre.errors import ModelError
+from pocketgenre.features import compute_features
+from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.models.model_card import ModelCard, read_model
+
+FloatArray = NDArray[np.float32]
+TensorDetails = Mapping[str, Any]
+"""Description of a tensor as the interpreter returns it."""
+
+
+class TFLiteModel:
+    """A TFLite genre network with its model card, for use in one thread.
+
+    Parameters
+    ----------
+    model : content of the ``.tflite`` file
+    card : its model card
+    threads : number of threads of the TFLite runtime
+
+    Raises
+    ------
+    ModelError
+        if model and card don't match, or no runtime can run the model.
+    """
+
+    def __init__(self, model: bytes, card: ModelCard, *, threads: int = 1) -> None:
+        self.card = card
+        self._interpreter = create_interpreter(model, threads)
+        self._input, self._output = _input_and_output(self._interpreter, card)
+        self._standardization = _standardization(card)
+
+    @classmethod
+    def load(cls, path: Path, *, threads: int = 1) -> Self:
+        """Load a ``.tflite`` file and the card next to it.
+
+        Raises
+        ------
+        ModelError
+            if a file is missing, the two don't match, or no runtime can run the model.
+        """
+        return cls(*read_model(path), threads=threads)
+
+    def predict(self, inputs: FloatArray) -> FloatArray:
+        """Predict the genre probabilities of segments.
+
+        Parameters
+        ----------
+        inputs : float32 [shape=(segments, frames, coefficients)]
+            features, see :func:`pocketgenre.features.compute_features`; for a model whose input
+            is the waveform, samples [shape=(segments, segment_samples)]
+
+        Returns
+        -------
+        float32 [shape=(segments, genres)]
+        """
+        return np.stack([self._predict_one(segment) for segment in inputs])
+
+    def predict_segment(self, samples: FloatArray) -> FloatArray:
+        """Predict the genre probabilities of one segment.
+
+        Parameters
+        ----------
+        samples : float32 [shape=(segment_samples,)]
+
+        Returns
+        -------
+        float32 [shape=(genres,)]
+        """
+        return self._predict_one(self.model_input(samples))
+
+    def model_input(self, samples: FloatArray) -> FloatArray:
+        """Convert one segment to the model's input: its features, or the samples unchanged.
+
+        Parameters
+        ----------
+        samples : float32 [shape=(segment_samples,)]
+        """
+        if self.card.input == "waveform":
+            return samples
+        return compute_features(samples, self.card.feature_config)
+
+    def _predict_one(self, values: FloatArray) -> FloatArray:
+        if self._standardization:
+            mean, deviation = self._standardization
+            values = (values - mean) / deviation
+        self._interpreter.set_tensor(self._input["index"], _quantize(values, self._input))
+        self._interpreter.invoke()
+        return _dequantize(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+
+def _input_and_output(interpreter: Any, card: ModelCard) -> tuple[TensorDetails, TensorDetails]:
+    """Return the details of the only input and output, checked against the card."""
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError("The model must have one input and one output.")
+    config = card.feature_config
+    shape_in = (config.segment_samples,) if card.input == "waveform" else config.shape
+    for details, expected, name in (
+        (inputs[0], (1, *shape_in), "input"),
+        (outputs[0], (1, len(card.labels)), "output"),
+    ):
+        shape = tuple(int(n) for n in details["shape"])
+        if shape != expected:
+            raise ModelError(f"The model's {name} has shape {shape}, but its card says {expected}.")
+        if details["dtype"] not in (np.float32, np.int8):
+            raise ModelError(
+                f"The model's {name} is {details['dtype'].__name__}, not float32 or int8."
+            )
+    return inputs[0], outputs[0]
+
+
+def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
+    if card.standardization is None:
+        return None
+    mean = np.array(card.standardization["mean"], np.float32)
+    deviation = np.array(card.standardization["deviation"], np.float32)
+    if mean.shape != (card.feature_config.n_coefficients,) or mean.shape != deviation.shape:
+        raise ModelError("The card's standardization does not match its features.")
+    return mean, deviation
+
+
+def _quantize(values: FloatArray, details: TensorDetails) -> NDArray[Any]:
+    batch = values[np.newaxis]
+    if details["dtype"] == np.float32:
+        return batch.astype(np.float32, copy=False)
+    scale, zero_point = details["quantization"]
+    quantized: NDArray[np.int8] = np.clip(np.rint(batch / scale) + zero_point, -128, 127)
+    return quantized.astype(np.int8)
+
+
+def _dequantize(values: NDArray[Any], details: TensorDetails) -> FloatArray:
+    if details["dtype"] == np.float32:
+        return values.astype(np.float32)
+    scale, zero_point = details["quantization"]
+    decoded: FloatArray = (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return decoded

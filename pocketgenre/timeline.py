@@ -1,0 +1,101 @@
+"""Split a song into parts of one genre each.
+
+A single 3 s segment is a weak prediction, so the probabilities are averaged over windows of about
+15 s. A part ends where another genre leads by :data:`MIN_LEAD` in a window, which keeps two
+similar genres from alternating.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW_SECONDS = 15.0
+MIN_LEAD = 0.1
+"""Lead in mean probability over the current part's genre at which a new part begins."""
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class TimelinePart:
+    """A part of a song with one genre.
+
+    Attributes
+    ----------
+    start, end : times from the start of the song [s]
+    genre : most probable genre of the part's first window
+    probabilities : mean probability of each genre over the part's segments
+    """
+
+    start: float
+    end: float
+    genre: str
+    probabilities: dict[str, float]
+
+
+def timeline(
+    segment_probabilities: FloatArray, labels: Sequence[str], seconds_per_segment: float
+) -> tuple[TimelinePart, ...]:
+    """Split a song into parts.
+
+    Parameters
+    ----------
+    segment_probabilities : float [shape=(segments, genres)]
+    labels : genres in the order of the columns
+    seconds_per_segment : length of a segment [s]; 0 if the segments are not consecutive
+
+    Returns
+    -------
+    tuple of TimelinePart
+        empty if there are no segments or their times are unknown
+    """
+    if not len(segment_probabilities) or not seconds_per_segment:
+        return ()
+    bounds = window_bounds(len(segment_probabilities), seconds_per_segment)
+    means = window_means(segment_probabilities, bounds)
+    current = int(means[0].argmax())
+    genres, starts = [current], [0]
+    for window in range(1, len(means)):
+        best = int(means[window].argmax())
+        if means[window, best] - means[window, current] >= MIN_LEAD:
+            current = best
+            genres.append(best)
+            starts.append(bounds[window])
+    ends = [*starts[1:], len(segment_probabilities)]
+    return tuple(
+        TimelinePart(
+            start=start * seconds_per_segment,
+            end=end * seconds_per_segment,
+            genre=labels[genre],
+            probabilities=dict(
+                zip(labels, map(float, segment_probabilities[start:end].mean(axis=0)), strict=True)
+            ),
+        )
+        for start, end, genre in zip(starts, ends, genres, strict=True)
+    )
+
+
+def window_bounds(
+    segments: int, seconds_per_segment: float, max_windows: int | None = None
+) -> list[int]:
+    """Return the first segment of each window of about 15 s, and the number of segments.
+
+    A rest of less than half a window belongs to the window before it. If there would be more than
+    ``max_windows``, the windows are longer.
+    """
+    size = max(1, round(WINDOW_SECONDS / seconds_per_segment)) if seconds_per_segment > 0 else 5
+    if max_windows is not None:
+        size = max(size, -(-segments // max_windows))
+    starts = list(range(0, segments, size))
+    if len(starts) > 1 and 2 * (segments - starts[-1]) < size:
+        starts.pop()
+    return [*starts, segments]
+
+
+def window_means(segment_probabilities: FloatArray, bounds: list[int]) -> NDArray[np.float32]:
+    """Average the probabilities over each window, float32 [shape=(windows, genres)]."""
+    sums = np.add.reduceat(segment_probabilities, bounds[:-1], axis=0)
+    lengths = np.diff(bounds)[:, np.newaxis]
+    return np.asarray(sums / lengths, dtype=np.float32)
