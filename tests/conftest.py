@@ -1,10 +1,15 @@
 """Audio that the tests make for themselves, and the real songs where there are some."""
 
+import io
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -32,11 +37,45 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for what is to come true."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "it has not come true"
+        assert time.monotonic() < deadline, f"the condition does not hold after {seconds} s"
         time.sleep(0.01)
+
+
+def invoke(
+    module: str, *arguments: object, errors: str = "strict"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, with the results that a subprocess would have.
+
+    Parameters
+    ----------
+    module : module with a function ``main``, for example ``pocketgenre.cli.list_songs``
+    arguments : arguments of the command line
+    errors : how bytes of the output that are not UTF-8 are decoded
+    """
+    command = [module, *map(str, arguments)]
+    output, messages = io.BytesIO(), io.BytesIO()
+    stdout, stderr = (
+        io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in (output, messages)
+    )
+    status: object = 0
+    with redirect_stdout(stdout), redirect_stderr(stderr), patch.object(sys, "argv", command):
+        try:
+            import_module(module).main()
+        except SystemExit as end:
+            status = end.code
+        except Exception:
+            traceback.print_exc()
+            status = 1
+    assert isinstance(status, int), status
+    return subprocess.CompletedProcess(
+        command,
+        status,
+        output.getvalue().decode("utf-8", errors),
+        messages.getvalue().decode("utf-8", errors),
+    )
 
 
 @pytest.fixture(scope="session")
