@@ -5,28 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.classifier import GenreClassifier
-from pocketgenre.cli.scan_library import scan_library
 from pocketgenre.features import compute_features
 from pocketgenre.features.mfcc import mfcc
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import MODELS_BY_NAME
-from tests.conftest import write_tone
+from tests.conftest import invoke, write_tone
 from tests.library.broken import write_odd_library
 from tests.server.servers import Server
 
 
 def scan(folder: Path, *options: str) -> dict[str, dict]:
     """Return the JSON of each song of a scan, by path."""
-    app = typer.Typer()
-    app.command()(scan_library)
-    result = CliRunner().invoke(app, [str(folder), "--format", "json", *options])
-    assert result.exit_code == 0, result.stderr
+    result = invoke("pocketgenre.cli.scan_library", folder, "--format", "json", *options)
+    assert result.returncode == 0, result.stderr
     return {song["path"]: song for song in json.loads(result.stdout)}
 
 

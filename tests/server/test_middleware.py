@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import pytest
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.pool import WorkerPool
-from pocketgenre.server import cli
+from pocketgenre.server.cli import serve_classifier
 from pocketgenre.server.settings import Settings
 from pocketgenre.server.telemetry import JsonFormatter, PlainFormatter
+from tests.conftest import invoke
 from tests.server.servers import Server, build_app, serve_in_process, serve_in_thread
 
 TOKEN = "correct-horse-battery-staple"
@@ -30,17 +30,6 @@ def guarded(pool: WorkerPool, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
-def refusal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> str:
-    """Return what ``serve-classifier`` prints when it refuses to start."""
-    monkeypatch.setattr(sys, "argv", ["serve-classifier", *arguments])
-    with pytest.raises(SystemExit) as exit_:
-        cli.main()
-    assert exit_.value.code == 1
-    return capsys.readouterr().err
-
-
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "music.example"])
 def test_public_host_needs_token(host: str) -> None:
     with pytest.raises(PocketGenreError, match="--token"):
@@ -54,26 +43,25 @@ def test_weak_or_invalid_token_is_refused(token: str) -> None:
         Settings(token=token)
 
 
-def test_command_refuses_in_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    error = refusal(monkeypatch, capsys, "--host", "0.0.0.0", "--port", "0")
-    assert error.startswith("Error: At 0.0.0.0 other machines can reach the server")
-    assert error.count("\n") == 1
+def test_command_refuses_in_one_sentence() -> None:
+    result = invoke("pocketgenre.server.cli", "--host", "0.0.0.0", "--port", 0)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: At 0.0.0.0 other machines can reach the server")
+    assert result.stderr.count("\n") == 1
 
 
-def test_occupied_port_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], server: Server
-) -> None:
+def test_occupied_port_is_named(server: Server) -> None:
     _, port = server.address
-    assert refusal(monkeypatch, capsys, "--port", str(port)) == (
+    result = invoke("pocketgenre.server.cli", "--port", port)
+    assert result.returncode == 1
+    assert result.stderr == (
         f"Error: Cannot bind to port {port} of 127.0.0.1 (Address already in use); choose another"
         " --host or --port.\n"
     )
 
 
 def test_help_shows_how_to_share_token() -> None:
-    example = re.search(r"`(export [^`]+ --host 0\.0\.0\.0)`", cli.serve_classifier.__doc__ or "")
+    example = re.search(r"`(export [^`]+ --host 0\.0\.0\.0)`", serve_classifier.__doc__ or "")
     assert example
     stub = "serve-classifier() { printenv POCKETGENRE_TOKEN; }"
     command = ["bash", "-c", f"{stub}\n{example[1]}"]

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ import pytest
 from pocketgenre.errors import ModelError
 from pocketgenre.models.model_card import card_path
 from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
-from pocketgenre.server import cli
 from pocketgenre.server.model_registry import open_registry
+from tests.conftest import invoke
 from tests.server.servers import Server, serve_in_process
 
 
@@ -103,9 +102,7 @@ def test_linked_file_has_both_names(tmp_path: Path) -> None:
     assert "version-3" in registry.by_name
 
 
-def test_invalid_models_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model nobody; choose standard, best"):
         open_registry("nobody", None)
     with pytest.raises(ModelError, match="export-tflite writes both"):
@@ -114,11 +111,7 @@ def test_invalid_models_are_refused(
     with pytest.raises(ModelError, match="Two models are named best"):
         open_registry("best", tmp_path / "twice")
     copy_model(tmp_path / "broken", "mine").write_bytes(b"\x1c\0\0\0TFL3")
-    arguments = ["serve-classifier", "--models", str(tmp_path / "broken"), "--port", "0"]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as exit_:
-        cli.main()
-    assert exit_.value.code == 1
-    error = capsys.readouterr().err
-    assert error.startswith("Error: ")
-    assert error.count("\n") == 1
+    result = invoke("pocketgenre.server.cli", "--models", tmp_path / "broken", "--port", 0)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
