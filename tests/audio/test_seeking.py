@@ -10,8 +10,8 @@ from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.audio.seeking import (
     CannotSeekError,
     evenly_spaced_positions,
-    select_segments,
     seek_segments,
+    select_segments,
 )
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.classifier import Classifier
