@@ -309,7 +309,14 @@ def test_samples_equal_their_file(tmp_path: Path, rate: int, channels: int) -> N
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros(9, np.int16), np.zeros((2, 2, 2), np.float32), np.float32(0), "song"]
+    "samples",
+    [
+        np.zeros(9, np.int16),
+        np.zeros((2, 2, 2), np.float32),
+        np.zeros((9, 0), np.float32),
+        np.float32(0),
+        "song",
+    ],
 )
 def test_samples_of_other_types_raise(samples: object) -> None:
     with pytest.raises(TypeError, match="samples must be floats"):

@@ -17,7 +17,7 @@ import pytest
 from pocketgenre.errors import ModelError
 from pocketgenre.jobs.pool import JobFailure, WorkerPool, map_jobs
 from pocketgenre.jobs.process import WorkerStartError
-from tests.conftest import REPOSITORY, until
+from tests.conftest import REPOSITORY, until, worker_processes
 from tests.jobs.sample_jobs import HangingSetup, SampleJob, Setup, SetupWithFile
 
 CRASH = JobFailure("it crashes its decoder (SIGSEGV)", kind="crash")
@@ -42,12 +42,6 @@ def has_ended(process: int) -> bool:
         return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def worker_processes() -> list[psutil.Process]:
-    """List the workers of this process."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "pocketgenre.jobs.worker" in child.cmdline()]
 
 
 def submit(pool: WorkerPool, name: str, **options) -> "Future[object]":
