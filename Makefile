@@ -1,20 +1,24 @@
-# Four commands do all the set-up:
+# Set-up is part of each target:
 #   make scan MUSIC=~/Music    label a folder of songs
-#   make serve                 a page and an API to drop songs on, on this machine alone
-#   make phone                 the page that a phone installs
-#   make test                  run every check
+#   make serve                 start the local test endpoint, with a page
+#   make phone                 build and serve the page that a phone installs
+#   make check                 run linters, type checks and fast tests
+#   make test                  run everything that CI runs
 PYTHON ?= python3
+# Environment for development. Another Python: make check PYTHON=python3.13 DEV=.venv/dev-3.13
+DEV ?= .venv/dev
+BIN = $(DEV)/bin
 export MUSIC CERT KEY
 
-.PHONY: help scan serve phone test test-long lint bench check-arm64 reproduce-model lock clean
+.PHONY: help scan serve phone train check test test-long lint bench check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-scan: .venv/scan/ready  ## Label the songs of MUSIC (or of a synthetic library)
+scan: .venv/scan/ready  ## Label the songs of MUSIC, or of a synthetic library
 	@.venv/scan/bin/python -m pocketgenre.demo "$$MUSIC"
 
-serve: .venv/server/ready  ## Answer over HTTP what the phone would say of a song; there is a page to drop songs on
+serve: .venv/server/ready  ## Start the local test endpoint: an API, and a page to drop songs on
 	@.venv/server/bin/serve-classifier $(SERVE)
 
 phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it on this machine
@@ -22,34 +26,39 @@ phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it 
 	@cat mobile_demo/web/opening.txt
 	@npm --prefix mobile_demo/web run --silent serve
 
-test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run the linters and all tests
-	.venv/dev/bin/python -m pytest
+train: $(DEV)/ready  ## Set up the commands for training and export
+	@echo "prepare-dataset, train-model, evaluate-model, export-tflite and the others are in $(BIN)"
 
-test-long: .venv/dev/ready  ## Run the tests that take minutes: fifty kills, thousands of files
-	.venv/dev/bin/python -m pytest -m long
+check: lint  ## Run linters, type checks and fast tests
+	$(BIN)/python -m pytest -m "not slow and not long" -n auto
 
-lint: .venv/dev/ready  ## Check style and types
-	.venv/dev/bin/ruff check .
-	.venv/dev/bin/ruff format --check .
-	.venv/dev/bin/mypy
+test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run linters, type checks and all tests
+	$(BIN)/python -m pytest -n auto
 
-bench: .venv/bench/ready .venv/tflite-runtime/ready  ## Measure speed ratios, each against something run beside it
+test-long: $(DEV)/ready  ## Run the tests that take minutes: fifty kills, thousands of files
+	$(BIN)/python -m pytest -m long
+
+lint: $(DEV)/ready  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/bench/ready .venv/tflite-runtime/ready  ## Measure speed ratios, each side by side in one run
 	.venv/bench/bin/python -m benchmarks
 
-check-arm64: .venv/dev/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
-	.venv/dev/bin/python -m tests.arm64.check
+check-arm64: $(DEV)/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
+	$(BIN)/python -m tests.arm64.check
 
-data/musicnn: | .venv/dev/ready  ## Fetch musicnn's weights, for train-model --model musicnn
-	@.venv/dev/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
+data/musicnn: | $(DEV)/ready  ## Download musicnn's weights, for train-model --model musicnn
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
 	@rm -rf data/musicnn.part
-	@.venv/dev/bin/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
+	@$(BIN)/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
 	@mv data/musicnn.part data/musicnn
 
 # The shipped models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
 # songs, known by their MFCC). Each step is done once; an interrupted one goes on.
 DATA ?= gtzan
 MODELS ?= pocketgenre/models
-BIN = .venv/dev/bin
 MFCC_SONGS = $(if $(wildcard $(DATA)/frames387.npz),--mfcc-songs $(DATA)/frames387.npz)
 
 reproduce-model: $(addprefix $(MODELS)/,standard.tflite standard_waveform.tflite best.tflite best_waveform.tflite)  ## Train and export the shipped models from DATA
@@ -66,10 +75,10 @@ runs/standard/run.json: | data/gtzan/dataset.json
 runs/best/run.json: | data/gtzan-log-mel/dataset.json data/musicnn
 	$(BIN)/train-model data/gtzan-log-mel --model musicnn --folds 5 --out runs/best
 
-data/gtzan/dataset.json: | .venv/dev/ready
+data/gtzan/dataset.json: | $(DEV)/ready
 	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --spectra $(MFCC_SONGS) --out data/gtzan
 
-data/gtzan-log-mel/dataset.json: | .venv/dev/ready
+data/gtzan-log-mel/dataset.json: | $(DEV)/ready
 	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --features log-mel --out data/gtzan-log-mel
 
 mobile_demo/web/node_modules/ready: mobile_demo/web/package-lock.json
@@ -87,12 +96,19 @@ clean:  ## Remove the environments
 	@echo "Setting up an arm64 Python to emulate (once)"
 	@sh tests/arm64/build.sh
 
-# One environment a role, from locked versions: scan, server, dev (everything), tflite-runtime, mediapipe.
-# It is ready when all is installed; one that broke half-way is built anew.
+# One environment per role, from locked versions: scan, server, dev (everything), tflite-runtime, mediapipe.
+# The file `ready` is written last, so that an interrupted installation starts again.
+.venv/dev-%/ready: requirements/dev.txt pyproject.toml
+	$(call install,.venv/dev-$*,$<)
+
 .venv/%/ready: requirements/%.txt pyproject.toml
-	@echo "Setting up .venv/$* (once)"
-	@rm -rf .venv/$*
-	@$(PYTHON) -m venv .venv/$* || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$*.txt
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@touch $@
+	$(call install,.venv/$*,$<)
+
+define install
+	@echo "Setting up $(1) (once)"
+	@rm -rf $(1)
+	@$(PYTHON) -m venv $(1) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(1)/ready
+endef

@@ -230,10 +230,10 @@ def empty_jobs(count: int) -> dict[str, float]:
 def catalogues() -> list[dict[str, float]]:
     """What it takes to write songs into a catalogue, and to compare a folder with it."""
     import numpy as np
+    from pocketgenre.library.labelled import label_songs
 
     from pocketgenre.library.catalog import Catalog, InferenceResult
     from pocketgenre.library.discovery import SongFile
-    from pocketgenre.library.labelled import label_songs
     from pocketgenre.models.model_card import read_model
     from pocketgenre.models.pretrained import PRETRAINED
 

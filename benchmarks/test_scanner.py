@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pocketgenre.jobs.worker_process import ModelEar
+from pocketgenre.library.label import Thresholds
 
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.jobs.executors import LocalExecutor
-from pocketgenre.jobs.worker_process import ModelEar
 from pocketgenre.library.catalog import Catalog, InferenceResult
 from pocketgenre.library.discovery import SongFile, list_songs
-from pocketgenre.library.label import Thresholds
 from pocketgenre.library.library_diff import Wanted
 from pocketgenre.library.queries import Selection, count_songs, select_songs
 from pocketgenre.library.scan import ScanConfig, catalog_songs, listen, look, settle

@@ -8,7 +8,7 @@ from pocketgenre.export.prediction_parity import LabelParity
 from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
-from pocketgenre.training.evaluation.evaluation import recorded_figures
+from pocketgenre.training.evaluation.run_evaluation import recorded_metrics
 from pocketgenre.training.models.networks import MUSICNN, RESIDUAL
 from pocketgenre.training.models.residual.segment_sampler import known_by_mfcc
 from pocketgenre.training.runs import Run
@@ -45,7 +45,7 @@ def accuracy_of(run: Run, heldout: LabelParity) -> dict[str, Any]:
         the run's figures are damaged.
     """
     folds = run.config.folds
-    recorded = recorded_figures(run, ("song_mean_recall", "segment_accuracy"))
+    recorded = recorded_metrics(run, ("song_mean_recall", "segment_accuracy"))
     return {
         "what": f"songs by majority vote, {PROTOCOLS[run.config.protocol]},"
         + (f" {folds}-fold cross-validation" if folds else " one split"),

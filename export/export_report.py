@@ -9,7 +9,7 @@ from pocketgenre.export.measurements import RuntimeProbe
 from pocketgenre.export.prediction_parity import FeatureParity, LabelParity
 from pocketgenre.export.variants import QUANTIZATIONS, Form
 from pocketgenre.text import printable
-from pocketgenre.training.evaluation.evaluation_page import markdown_table
+from pocketgenre.training.evaluation.report_markdown import markdown_table
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from pocketgenre.training.data.librosa_features import librosa_features
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.evaluation.calibration import fit_temperature
-from pocketgenre.training.evaluation.evaluation import heldout_of
+from pocketgenre.training.evaluation.run_evaluation import load_heldout
 from pocketgenre.training.models.checkpoints import load_network
 from pocketgenre.training.models.keras_trainer import predict
 from pocketgenre.training.models.networks import MUSICNN
@@ -142,7 +142,7 @@ class Exporter:
 
     @cached_property
     def _parts(self) -> list[HeldOutPredictions]:
-        return heldout_of(self.run, self.dataset)
+        return load_heldout(self.run, self.dataset)
 
     @cached_property
     def _training(self) -> dict[str, Any]:

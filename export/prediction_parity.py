@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.evaluation.metrics import vote_songs
+from pocketgenre.training.evaluation.metrics import predict_song_labels
 
 FEATURE_ATOL = 1e-3
 FEATURE_RTOL = 1e-5
@@ -113,8 +113,8 @@ def compare_labels(
     segments : int64 [shape=(n,)], their positions
     keras, tflite : float32 [shape=(n, genres)]
     """
-    songs, by_keras = vote_songs(dataset, segments, keras)
-    _, by_tflite = vote_songs(dataset, segments, tflite)
+    songs, by_keras = predict_song_labels(dataset, segments, keras)
+    _, by_tflite = predict_song_labels(dataset, segments, tflite)
     truth = dataset.song_targets[songs]
     return LabelParity(
         what=what,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pocketgenre.export.export_report import ExportReport
 from pocketgenre.training.data.songs import DataError
-from pocketgenre.training.evaluation.evaluation_page import markdown_table
+from pocketgenre.training.evaluation.report_markdown import markdown_table
 
 
 @dataclass(frozen=True)

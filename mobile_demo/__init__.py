@@ -1,1 +1,1 @@
-"""Demonstrate the scanner on synthetic songs; the phone page is in ``mobile_demo/web``."""
+"""Demonstration of the scanner on synthetic songs; the phone page is in ``mobile_demo/web``."""

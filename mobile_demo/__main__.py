@@ -1,4 +1,4 @@
-"""What ``make scan`` runs: the user's folder, or a synthetic library where there is no music."""
+"""Command of ``make scan``: scan the user's folder, or synthetic songs if there is no music."""
 
 import os
 import tempfile
@@ -13,19 +13,19 @@ from pocketgenre.demo.synthetic import write_synthetic_library
 from pocketgenre.library.discovery import list_songs
 
 
-def demo(music: Annotated[str, typer.Argument(help="Folder, or nothing.")] = "") -> None:
-    """Scan a folder, or songs synthesised on the spot where it holds none."""
-    folder = Path(os.path.expanduser(music))  # noqa: PTH111  # Path's fails on an unknown user
+def demo(music: Annotated[str, typer.Argument(help="Folder with music.")] = "") -> None:
+    """Scan a folder, or five synthetic songs if there is no music."""
+    folder = Path(os.path.expanduser(music))  # noqa: PTH111  # Path.expanduser raises for an unknown user
     if music and not folder.is_dir():
-        print_status(f"{folder} is not a folder on this machine.")
+        print_status(f"{folder} is not a folder.")
     elif music and not list_songs(folder).files:
-        print_status(f"There is no music in {folder}.")
+        print_status(f"{folder} contains no music.")
     elif music:
         scan_library(folder)
         return
     print_status(
-        "So that you see it work, here are five SYNTHETIC songs made on the spot: their genres"
-        " mean nothing.\nTo label your own: make scan MUSIC=/path/to/your/music"
+        "Scanning five SYNTHETIC songs as a demonstration; their genres mean nothing.\n"
+        "To scan your own songs: make scan MUSIC=/path/to/your/music"
     )
     with tempfile.TemporaryDirectory() as temporary:
         music_folder = Path(temporary, "music")

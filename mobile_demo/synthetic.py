@@ -1,7 +1,6 @@
-"""A small library of synthetic songs in the formats that phones hold.
+"""Synthetic songs in common file formats, for demonstrations and tests.
 
-For trying the scanner where there is no music, and for tests. It is made of oscillators and
-noise; that the network calls it some genre says nothing about music.
+The songs consist of oscillators and noise, so their predicted genres mean nothing.
 """
 
 from collections.abc import Iterable
@@ -21,12 +20,13 @@ def write_synthetic_library(folder: Path, seconds: float = 15.0) -> list[Path]:
 
     Parameters
     ----------
-    folder : created if missing
+    folder : folder of the songs, created if missing
     seconds : length of each song
 
     Returns
     -------
-    the files, in the order of writing
+    list of Path
+        The files in the order of writing.
     """
     songs: dict[str, FloatArray] = {
         "Slow pad.wav": _pad(seconds),
@@ -52,19 +52,19 @@ def write_audio(
     format: str | None = None,
     subtype: str | None = None,
 ) -> None:
-    """Write what libsndfile writes, by the file's ending unless a format is named.
+    """Write an audio file with libsndfile.
 
     Parameters
     ----------
-    path : the file
+    path : file to write
     samples : float32 [shape=(n, channels)]
-    rate : in Hz
-    format, subtype : libsndfile's names
+    rate : sample rate in Hz
+    format, subtype : libsndfile's names of the format; by default the file name's ending decides
     """
     with soundfile.SoundFile(
         path, "w", rate, samples.shape[1], format=format, subtype=subtype
     ) as file:
-        for start in range(0, len(samples), rate):  # its Vorbis encoder crashes on long blocks
+        for start in range(0, len(samples), rate):  # the Vorbis encoder crashes on long blocks
             file.write(samples[start : start + rate])
 
 
@@ -73,11 +73,11 @@ def write_aac(path: Path, samples: FloatArray, rate: int) -> None:
 
     Parameters
     ----------
-    path : the file
+    path : file to write
     samples : float32 [shape=(n, 1 or 2)]
-    rate : in Hz
+    rate : sample rate in Hz
     """
-    import av  # slow to import, and only this format needs it
+    import av  # imports slowly, and only this format needs it
 
     layout = "mono" if samples.shape[1] == 1 else "stereo"
     with av.open(str(path), "w", format="mp4") as container:

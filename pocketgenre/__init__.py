@@ -14,7 +14,8 @@ from pocketgenre.errors import AudioError, CatalogError, ModelError, PocketGenre
 
 if TYPE_CHECKING:
     from pocketgenre.classifier import GenreClassifier
-    from pocketgenre.prediction import UNCERTAIN, LabelConfig, SongPrediction
+    from pocketgenre.constants import UNCERTAIN
+    from pocketgenre.prediction import LabelConfig, SongPrediction
     from pocketgenre.timeline import TimelinePart
 
 __version__ = "0.1.0"
@@ -37,7 +38,7 @@ _LAZY = {
     "GenreClassifier": "pocketgenre.classifier",
     "LabelConfig": "pocketgenre.prediction",
     "SongPrediction": "pocketgenre.prediction",
-    "UNCERTAIN": "pocketgenre.prediction",
+    "UNCERTAIN": "pocketgenre.constants",
     "TimelinePart": "pocketgenre.timeline",
 }
 

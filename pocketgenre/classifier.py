@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mono
 from pocketgenre.audio.seeking import CannotSeekError, seek_segments, select_segments
 from pocketgenre.audio.segments import cut_segments
+from pocketgenre.constants import SILENCE_PEAK
 from pocketgenre.errors import AudioError
 from pocketgenre.inference import InferenceJob, InferenceSetup, timeout_for
 from pocketgenre.jobs.pool import JobFailure, map_jobs, usable_cores
@@ -20,9 +21,6 @@ from pocketgenre.models.model_card import ModelCard, read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
 from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.prediction import VOTE_RULES, LabelConfig, SongPrediction, VoteRule, predict_song
-
-SILENCE_PEAK = 2.0**-15
-"""Peak amplitude up to which a song counts as silent (one 16-bit step)."""
 
 # Decoder and feature extraction compete for the processor's cache. Alternating between them once a
 # minute of music, not once a segment, saves some percent of a scan and costs 5 MB.

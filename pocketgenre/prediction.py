@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.constants import TOP_GENRES, UNCERTAIN
 from pocketgenre.timeline import TimelinePart, timeline
 
 VoteRule = Literal["majority", "probability"]
@@ -15,11 +16,6 @@ VoteRule = Literal["majority", "probability"]
 wins. ``probability``: the genre with the highest mean probability wins."""
 
 VOTE_RULES: tuple[VoteRule, ...] = get_args(VoteRule)
-
-UNCERTAIN = "uncertain"
-"""Label of a song whose confidence or margin is below the thresholds."""
-
-_TOP_GENRES = 3
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def predict_song(
         confidence=confidence,
         probability=float(means[winner]),
         margin=margin,
-        top=tuple((labels[i], float(means[i])) for i in ranking[:_TOP_GENRES]),
+        top=tuple((labels[i], float(means[i])) for i in ranking[:TOP_GENRES]),
         votes={label: int(n) for label, n in zip(labels, votes, strict=True)},
         probabilities={label: float(p) for label, p in zip(labels, means, strict=True)},
         labels=tuple(labels),

@@ -1,7 +1,7 @@
 """Split a song into parts of one genre each.
 
 A single 3 s segment is a weak prediction, so the probabilities are averaged over windows of about
-15 s. A part ends where another genre leads by :data:`MIN_LEAD` in a window, which keeps two
+15 s. A part ends where another genre leads by :data:`pocketgenre.constants.MIN_LEAD` in a window, which keeps two
 similar genres from alternating.
 """
 
@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW_SECONDS = 15.0
-MIN_LEAD = 0.1
-"""Lead in mean probability over the current part's genre at which a new part begins."""
+from pocketgenre.constants import MIN_LEAD, WINDOW_SECONDS
 
 FloatArray = NDArray[np.floating]
 

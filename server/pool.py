@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol
 
+from pocketgenre.jobs.worker_process import JobSetup
+
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.pool import Worker, WorkerCrash
-from pocketgenre.jobs.worker_process import JobSetup
 
 _GRACE_SECONDS = 5.0  # beyond a job's time: then the process can't even end itself
 _START_SECONDS = 60.0

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
+from pocketgenre.library.label import Thresholds
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 
-from pocketgenre.library.label import Thresholds
 from pocketgenre.server.parity.comparison import Compare
 from pocketgenre.server.problems import Problem, documented
 from pocketgenre.server.schemas import (

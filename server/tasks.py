@@ -9,6 +9,10 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pocketgenre.library.evidence import from_bytes, to_bytes
+from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
+from pocketgenre.library.labelled import label_songs
+from pocketgenre.library.song import CatalogSong
 
 from pocketgenre.audio.decoding import DamagedAudioError, NotAudioError, stream_mono
 from pocketgenre.audio.segments import TooShortError, cut_segments
@@ -16,11 +20,7 @@ from pocketgenre.classifier import Classifier
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.library.evidence import from_bytes, to_bytes
-from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
-from pocketgenre.library.labelled import label_songs
 from pocketgenre.library.serialize import song_fields
-from pocketgenre.library.song import CatalogSong
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.server.feature_encoding import FeaturesError, encode
 from pocketgenre.server.outline import OutlineBuilder

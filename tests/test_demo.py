@@ -1,30 +1,49 @@
-"""``make scan``: one command for someone who has just arrived."""
+"""Tests of ``make scan``'s command: a scan with and without the user's music."""
 
 from pathlib import Path
 
 import pytest
 
+from pocketgenre.demo import __main__ as demo_command
 from tests.conftest import Command, write_tone
 
-DEMO = "pocketgenre.demo.__main__"
+SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a"}
 
 
-@pytest.mark.parametrize("music", ["", "{empty}", "/no/such/folder", "~nosuchuser/Music"])
-def test_without_music_it_says_so_and_scans_a_synthetic_library(
-    run_command: Command, tmp_path: Path, music: str
+@pytest.mark.parametrize("music", ["{empty}", "/no/such/folder", "~nosuchuser/Music"])
+def test_folder_without_music_scans_synthetic_songs(
+    tmp_path: Path,
+    music: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    result = run_command(DEMO, music.format(empty=tmp_path))
+    scanned: list[Path] = []
+
+    def record_scan(folder: Path, catalog: Path) -> None:
+        assert not catalog.is_relative_to(folder)
+        scanned.extend(folder.iterdir())
+
+    monkeypatch.setattr(demo_command, "scan_library", record_scan)
+    folder = music.format(empty=tmp_path)
+    demo_command.demo(folder)
+    message = capsys.readouterr().err
+    assert folder in message
+    assert "SYNTHETIC" in message
+    assert sorted(path.suffix for path in scanned) == sorted(SUFFIXES)
+
+
+def test_demo_command_without_folder(run_command: Command) -> None:
+    result = run_command("pocketgenre.demo.__main__")
     assert result.returncode == 0
     assert "SYNTHETIC" in result.stderr
-    for ending in ("wav", "flac", "ogg", "mp3", "m4a"):
-        assert f".{ending}" in result.stdout
+    for suffix in SUFFIXES:
+        assert suffix in result.stdout
     assert "5 of 5 songs labelled" in result.stdout
-    if music:
-        assert music.format(empty=tmp_path) in result.stderr
 
 
-def test_with_music_it_scans_that(run_command: Command, tmp_path: Path) -> None:
+def test_folder_with_music_is_scanned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tone(tmp_path / "my song.wav")
-    result = run_command(DEMO, tmp_path)
-    assert "my song.wav" in result.stdout
-    assert "SYNTHETIC" not in result.stderr
+    demo_command.demo(str(tmp_path))
+    captured = capsys.readouterr()
+    assert "my song.wav" in captured.out
+    assert "SYNTHETIC" not in captured.err

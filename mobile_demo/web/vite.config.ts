@@ -1,4 +1,4 @@
-/** Builds the page into dist/: hashed files, a service worker that knows them, the manifest. */
+/** Build the page into dist/: hashed files, the service worker with their list, the manifest. */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -8,7 +8,7 @@ import { app } from "./src/texts.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** What the page may do; wasm needs 'wasm-unsafe-eval', a song's length is read from a blob. */
+/** Content security policy. WebAssembly needs 'wasm-unsafe-eval'; a blob gives a song's length. */
 const POLICY = {
   "default-src": "'none'",
   "script-src": "'self' 'wasm-unsafe-eval'",
@@ -23,7 +23,7 @@ const POLICY = {
 };
 const policy = Object.entries(POLICY).map((rule) => rule.join(" ")).join("; ");
 
-/** For whatever serves dist/; a <meta> can't say frame-ancestors. */
+/** HTTP headers for the server of dist/; a <meta> element cannot set frame-ancestors. */
 const HEADERS = {
   "Content-Security-Policy": `${policy}; frame-ancestors 'none'`,
   "Cross-Origin-Opener-Policy": "same-origin",
@@ -51,12 +51,12 @@ const MANIFEST = {
   ],
 };
 
-/** The page's words and policy into index.html, and the files that are made of texts. */
-function words(): Plugin {
-  const filled: Record<string, string> = { ...app, policy };
+/** Insert texts and policy into index.html, and write the manifest and the headers. */
+function insertTexts(): Plugin {
+  const values: Record<string, string> = { ...app, policy };
   return {
-    name: "words",
-    transformIndexHtml: (html) => html.replace(/\{\{(\w+)\}\}/g, (_, name: string) => filled[name]!),
+    name: "insert-texts",
+    transformIndexHtml: (html) => html.replace(/\{\{(\w+)\}\}/g, (_, name: string) => values[name]!),
     generateBundle() {
       const asset = (fileName: string, content: object) =>
         this.emitFile({ type: "asset", fileName, source: JSON.stringify(content, null, 2) + "\n" });
@@ -66,7 +66,7 @@ function words(): Plugin {
   };
 }
 
-/** Tells the service worker what to keep: every file with its digest. */
+/** Insert the list of files and their hashes into the service worker. */
 function precache(): Plugin {
   return {
     name: "precache",
@@ -80,9 +80,9 @@ function precache(): Plugin {
         for (const name of ["sw.js", "headers.json"]) files.delete(name);
         const list = [...files].sort().map(([name, content]) => [name, integrity(content)]);
         const worker = bundle["sw.js"] as Rollup.OutputChunk;
-        // Of the worker too: a version whose worker alone is new has a cache of its own.
-        const whole = createHash("sha256").update(JSON.stringify(list)).update(worker.code);
-        const version = whole.digest("hex").slice(0, 16);
+        // The worker's code counts too, so that a new worker never shares its predecessor's cache.
+        const hash = createHash("sha256").update(JSON.stringify(list)).update(worker.code);
+        const version = hash.digest("hex").slice(0, 16);
         worker.code = worker.code
           .replace("__FILES__", JSON.stringify(list))
           .replace("__VERSION__", JSON.stringify(version));
@@ -99,17 +99,17 @@ function integrity(content: string | Uint8Array): string {
   return `sha256-${createHash("sha256").update(content).digest("base64")}`;
 }
 
-/** With a certificate the page is there for the whole network, without one for this machine. */
-function secure(): PreviewOptions {
+/** Serve the whole network if there is a certificate, else only this machine. */
+function previewServer(): PreviewOptions {
   const { CERT, KEY, INIT_CWD = "." } = process.env;
   if (!CERT || !KEY) return { host: "localhost" };
-  const read = (path: string) => readFileSync(resolve(INIT_CWD, path)); // from where npm was called
+  const read = (path: string) => readFileSync(resolve(INIT_CWD, path)); // relative to the user's folder, not to npm's
   return { host: true, https: { cert: read(CERT), key: read(KEY) } };
 }
 
 export default defineConfig(({ isPreview }) => ({
   base: "./",
-  plugins: [words(), precache()],
+  plugins: [insertTexts(), precache()],
   build: {
     target: "es2022",
     modulePreload: false,
@@ -117,12 +117,12 @@ export default defineConfig(({ isPreview }) => ({
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1000,
     rollupOptions: {
-      input: { index: here("index.html"), sw: here("src/sw.ts") },
+      input: { index: here("index.html"), sw: here("src/service-worker.ts") },
       output: {
         entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
       },
     },
   },
-  worker: { format: "iife" }, // the runtime loads its script by importScripts
-  preview: { port: 4173, strictPort: true, headers: HEADERS, ...(isPreview && secure()) },
+  worker: { format: "iife" }, // the runtime loads its script with importScripts
+  preview: { port: 4173, strictPort: true, headers: HEADERS, ...(isPreview && previewServer()) },
 }));

@@ -21,6 +21,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from pocketgenre.constants import PROTECTED_CODECS
 from pocketgenre.errors import AudioError
 
 FloatArray = NDArray[np.float32]
@@ -33,8 +34,6 @@ AudioSource = str | os.PathLike[str] | BinaryIO | tuple[NDArray[Any], int]
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
 # Formats of libsndfile that hold music. One of its other readers prints to stdout.
 _LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
-# Codec tags of encrypted audio (Apple's store until 2009, common encryption).
-_PROTECTED = ("drms", "enca")
 # Samples times channels decoded at a time. Up to as many are lost before a damaged place.
 _BLOCK_VALUES = 1 << 15
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
@@ -262,7 +261,7 @@ def open_ffmpeg(file: DecoderFile) -> tuple[Any, Any]:
     if stream.codec_context is None or not stream.rate:
         container.close()
         raise NotAudioError("its audio format cannot be decoded (it may be protected)")
-    if stream.codec_context.codec_tag in _PROTECTED:
+    if stream.codec_context.codec_tag in PROTECTED_CODECS:
         container.close()
         raise NotAudioError("it is copy-protected and cannot be decoded")
     return container, stream

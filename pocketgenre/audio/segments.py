@@ -5,17 +5,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.constants import MIN_SONG_SECONDS
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import MFCC_CONFIG, FeatureConfig
 
 FloatArray = NDArray[np.float32]
-
-MIN_SONG_SECONDS = 1.0
-"""Shortest song that can be classified [s].
-
-A song shorter than a segment is repeated to fill it, not padded with silence: of held-out clips of
-2 to 3 s 71.2 % are correct with repetition and 67.0 % with padding (musicnn's networks).
-"""
 
 
 class TooShortError(AudioError):
@@ -40,7 +34,7 @@ def cut_segments(
     Raises
     ------
     TooShortError
-        if the song is shorter than :data:`MIN_SONG_SECONDS`.
+        if the song is shorter than :data:`pocketgenre.constants.MIN_SONG_SECONDS`.
     """
     size = config.segment_samples
     segment = np.empty(size, np.float32)

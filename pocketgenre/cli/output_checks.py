@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from pocketgenre.atomic_write import is_write_protected
-from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.cli.song_output import Format, parquet_writer
+from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import is_address, local_path
 from pocketgenre.library.schema import catalog_files

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.progress import TextColumn
 
-from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.cli.console import count_of, print_status, progress
+from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, SongFile, display_address

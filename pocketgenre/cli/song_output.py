@@ -12,11 +12,12 @@ from rich.text import Text
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import count_of, print_status, printable, progress
+from pocketgenre.constants import UNCERTAIN
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
 from pocketgenre.library.songs import LibrarySong
 from pocketgenre.plugins import load_plugin
-from pocketgenre.prediction import UNCERTAIN, SongPrediction
+from pocketgenre.prediction import SongPrediction
 
 _MAX_TABLE_ROWS = 500
 """Longer tables are printed as plain lines, since rich needs too long for their layout."""

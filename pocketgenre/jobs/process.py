@@ -168,7 +168,7 @@ class WorkerProcess:
 
     def _failure(self, status: int, job: Job) -> JobFailure:
         if self._timed_out or (sys.platform != "win32" and status == -signal.SIGALRM):
-            return JobFailure(f"it took longer than {job.timeout:g} s", kind="timeout")
+            return JobFailure(f"it took longer than {job.timeout:.0f} s", kind="timeout")
         if sys.platform != "win32" and status == -signal.SIGKILL:
             reason = "its worker process was killed from outside"
             return JobFailure(reason, is_transient=True, kind="killed")

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketgenre.audio.formats import SONG_SUFFIXES
+from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 
 _SUFFIXES = tuple(SONG_SUFFIXES)

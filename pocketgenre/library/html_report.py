@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from pocketgenre.constants import MAX_WINDOWS, UNCERTAIN
 from pocketgenre.library.songs import LibrarySong
-from pocketgenre.prediction import UNCERTAIN
 from pocketgenre.text import printable
 from pocketgenre.timeline import window_bounds, window_means
 
-_MAX_WINDOWS = 48
 _ENCODING = np.frombuffer(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", np.uint8
 )
@@ -68,7 +67,7 @@ def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
     group = len(columns) if prediction.genre == UNCERTAIN else columns[prediction.genre]
     top = [[columns[genre], round(p, 2)] for genre, p in prediction.top]
     table, seconds = prediction.segment_probabilities, prediction.seconds_per_segment
-    bounds = window_bounds(len(table), seconds, _MAX_WINDOWS)
+    bounds = window_bounds(len(table), seconds, MAX_WINDOWS)
     means = np.zeros((len(bounds) - 1, len(columns)), np.float32)
     means[:, [columns[genre] for genre in prediction.labels]] = window_means(table, bounds)
     steps = np.rint(63 * means.clip(0, 1)).astype(np.uint8)

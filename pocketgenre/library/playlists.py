@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketgenre.atomic_write import is_write_protected, write_atomic
+from pocketgenre.constants import PLAYLIST_HASH_PREFIX, UNCERTAIN
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.songs import LibrarySong
-from pocketgenre.prediction import UNCERTAIN
 from pocketgenre.text import printable
 
 _HEADER = "#EXTM3U"
-_HASH_PREFIX = "# written by pocketgenre, which replaces it as long as nobody changes it: "
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def _with_hash(body: str) -> bytes:
 
 
 def _hash_line(body: bytes) -> bytes:
-    return _HASH_PREFIX.encode() + hashlib.sha256(body).hexdigest()[:32].encode()
+    return PLAYLIST_HASH_PREFIX.encode() + hashlib.sha256(body).hexdigest()[:32].encode()
 
 
 def _relative(path: str, base: str) -> str:

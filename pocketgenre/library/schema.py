@@ -9,7 +9,7 @@ from typing import Literal
 
 import platformdirs
 
-from pocketgenre.audio.formats import SONG_SUFFIXES
+from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import CatalogError
 from pocketgenre.prediction import VOTE_RULES
 

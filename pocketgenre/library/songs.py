@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pocketgenre.prediction import UNCERTAIN, SongPrediction
+from pocketgenre.constants import UNCERTAIN
+from pocketgenre.prediction import SongPrediction
 
 State = Literal["labelled", "failed", "vanished"]
 """``labelled``: classified. ``failed``: could not be classified. ``vanished``: the file is gone."""

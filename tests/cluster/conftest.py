@@ -1,4 +1,4 @@
-"""A cluster on this machine: a scheduler and workers, each a process of its own."""
+"""Start a Dask cluster on this machine: a scheduler and workers, one process each."""
 
 import os
 import signal
@@ -16,18 +16,24 @@ from tests.conftest import REPOSITORY, until
 
 WORKERS = 3
 SETTINGS = {
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",  # 30 s unless told otherwise
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # 3 otherwise: a try may cost 4 workers
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",  # default: 30 s
+    # default: 3, so that an attempt costs 4 workers
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
 }
 
 
 class Cluster:
-    """Its address, and a hand on its workers."""
+    """A cluster whose processes can be killed.
+
+    Attributes
+    ----------
+    address : address of the scheduler
+    """
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         self.address = f"tcp://127.0.0.1:{port}"
         self.folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -48,24 +54,24 @@ class Cluster:
         return process
 
     def start_workers(self, count: int) -> subprocess.Popen[bytes]:
-        """Each with a nanny, which replaces it when it dies, as is usual."""
+        """Start workers, each with a nanny that replaces it when it dies."""
         return self.start(
             "worker", self.address, "--nworkers", count, "--nthreads", 1,
             "--local-directory", self.folder,
         )  # fmt: skip
 
     def pids(self) -> list[int]:
-        """Of the workers that there are now."""
+        """Return the process ids of the current workers."""
         with Client(self.address, set_as_default=False) as client:
             try:
                 return list(client.run(os.getpid, on_error="ignore").values())
-            except OSError:  # one is being killed just now
+            except OSError:  # a worker has just been killed
                 return []
 
-    def benches(self) -> set[str]:
-        """What scans have left on the workers, or are at."""
+    def plugins(self) -> set[str]:
+        """Return the plug-ins that scans have installed on the workers."""
         with Client(self.address, set_as_default=False) as client:
-            return set().union(*client.run(_benches, on_error="ignore").values())
+            return set().union(*client.run(_plugins, on_error="ignore").values())
 
     def kill_at_random(self, rng: np.random.Generator) -> bool:
         pids = self.pids()
@@ -74,7 +80,7 @@ class Cluster:
         return bool(pids)
 
     def stop(self, *numbers: int) -> None:
-        """End some of what was started, in that order, or all."""
+        """Kill some of the started processes, by their number, or all."""
         for process in [self._processes[number] for number in numbers] or self._processes:
             if process.poll() is not None:
                 continue
@@ -82,7 +88,7 @@ class Cluster:
             process.wait()
 
 
-def _benches(dask_worker: Worker) -> list[str]:
+def _plugins(dask_worker: Worker) -> list[str]:
     return [name for name in dask_worker.plugins if name.startswith("pocketgenre")]
 
 

@@ -1,30 +1,37 @@
-"""Ears that take their worker with them where a file's name says so."""
+"""Set up workers with a fake model that kills processes as a file's name requests."""
 
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from pocketgenre.inference import InferenceJob, InferenceResult, run_inference
 from tests.library.fake_models import predict_by_name
 
 
 @dataclass(frozen=True)
-class MortalEar:
-    """As the scanner's tests', and it leaves a line for each time that it hears of a file."""
+class KillingSetup:
+    """Classify files by name, log each attempt, and kill processes.
 
-    diary: Path
+    Attributes
+    ----------
+    log : file with one line per attempt
+    """
 
-    def __call__(self) -> Callable[[Path, int], np.ndarray]:
-        return self._judge
+    log: Path
 
-    def _judge(self, path: Path, segments: int) -> np.ndarray:
-        with open(self.diary, "a") as file:
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
+        return partial(run_inference, self._predict)
+
+    def _predict(self, path: Path, segments: int) -> np.ndarray:
+        with open(self.log, "a") as file:
             file.write(f"{path.name}\n")
-        if "poison" in path.name:  # this process's parent is the cluster's worker
+        if "kill_parent" in path.name:  # the parent is the Dask worker
             os.kill(os.getppid(), signal.SIGKILL)
-        if "glutton" in path.name:  # what the system does to one that takes all memory
+        if "kill_self" in path.name:  # as the system does if memory is short
             os.kill(os.getpid(), signal.SIGKILL)
         return predict_by_name(path, segments)

@@ -1,4 +1,4 @@
-"""Songs in a store that is no file system; fsspec's in memory, with a cluster in this process."""
+"""Songs in an object store: fsspec's memory file system, with a cluster in this process."""
 
 import os
 from collections.abc import Iterator
@@ -13,19 +13,18 @@ from distributed import Client, LocalCluster
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pocketgenre.cluster.dask_executor import open_cluster
-from pocketgenre.cluster.fsspec_files import FsspecStore, fetched, list_address
+from pocketgenre.cluster.fsspec_files import FsspecStore, list_address, local_copy
 from pocketgenre.cluster.parquet import write_parquet
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import display_address, is_address, list_songs, local_path
-from pocketgenre.library.labelled import genres_of
-from pocketgenre.library.library_diff import Wanted
-from pocketgenre.library.scan import listen, look, settle
+from pocketgenre.library.scan import apply_changes, find_changes, scan_files
 from pocketgenre.library.serialize import song_fields
+from pocketgenre.library.songs import genres_of
 from tests.conftest import Command
-from tests.library.conftest import names
-from tests.library.fake_models import listener
-from tests.library.songs import failed_song, labelled, song
+from tests.library.conftest import names_of
+from tests.library.fake_models import scan_config
+from tests.library.songs import failed_song, song
 
 
 @pytest.fixture
@@ -36,8 +35,8 @@ def store() -> Iterator[fsspec.AbstractFileSystem]:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[str]:
-    """The address of a cluster that shares this process's memory."""
+def local_cluster(tmp_path: Path) -> Iterator[str]:
+    """Address of a cluster that shares the memory of this process."""
     with (
         LocalCluster(1, 2, processes=False, dashboard_address=":0", local_directory=tmp_path) as it,
         Client(it, set_as_default=False),
@@ -45,7 +44,7 @@ def here(tmp_path: Path) -> Iterator[str]:
         yield it.scheduler_address
 
 
-def test_songs_are_listed_by_their_endings_and_hidden_ones_passed_over(store) -> None:
+def test_address_lists_songs_without_hidden_ones(store) -> None:
     for name in ("a.mp3", "b/c.FLAC", "b/cover.jpg", "b/._c.flac", ".hidden/d.mp3", "e//f.mp3"):
         store.pipe(f"/music/{name}", name.encode())
     listing = list_address(Path("memory://music"))
@@ -61,49 +60,49 @@ def test_songs_are_listed_by_their_endings_and_hidden_ones_passed_over(store) ->
             list_address(Path(address))
 
 
-class ModelRegistry(MemoryFileSystem):
-    """A store that is listed folder by folder, as most file systems of fsspec are."""
+class FolderStore(MemoryFileSystem):
+    """Store that is listed folder by folder, as most file systems of fsspec."""
 
-    protocol = "shelf"
+    protocol = "folders"
     find = fsspec.AbstractFileSystem.find
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        return "/" + path.removeprefix("shelf://").strip("/")
+        return "/" + path.removeprefix("folders://").strip("/")
 
     def ls(self, path: str, detail: bool = True, **kwargs):
         if path.endswith("/private"):
-            raise PermissionError("not for you")
+            raise PermissionError("access denied")
         entries = super().ls(path, detail, **kwargs)
         links = [entry for entry in entries if entry["name"].endswith("linked.mp3")]
         for entry in links:
-            entry["type"] = "link"  # as SFTP says
+            entry["type"] = "link"  # as SFTP reports links
         return entries
 
 
-fsspec.register_implementation("shelf", ModelRegistry)
+fsspec.register_implementation("folders", FolderStore)
 
 
-def test_a_name_with_colons_is_a_name(store, tmp_path: Path) -> None:
+def test_name_with_colons_is_no_chained_address(store, tmp_path: Path) -> None:
     store.pipe("/music/a.mp3", b"one")
     store.pipe("/music/a.mp3::live.mp3", b"another")
-    files = list_address(Path("shelf://music")).files
+    files = list_address(Path("folders://music")).files
     assert [Path(file.path).name for file in files] == ["a.mp3", "a.mp3::live.mp3"]
-    with fetched(files[1].path, 10, str(tmp_path)) as copy:
+    with local_copy(files[1].path, 10, str(tmp_path)) as copy:
         assert Path(copy).read_bytes() == b"another"
 
 
-def test_a_folder_that_cannot_be_listed_is_named(store) -> None:
+def test_unlistable_folder_is_reported(store) -> None:
     for name in ("a.mp3", "private/b.mp3", "open/c.mp3", "linked.mp3"):
         store.pipe(f"/music/{name}", b"song")
-    listing = list_address(Path("shelf://music"))
+    listing = list_address(Path("folders://music"))
     assert {Path(file.path).name for file in listing.files} == {"a.mp3", "c.mp3", "linked.mp3"}
-    assert listing.unlistable == ("shelf:/music/private",)
-    with pytest.raises(PocketGenreError, match="cannot be listed: not for you"):
-        list_address(Path("shelf://music/private"))
+    assert listing.unlistable == ("folders:/music/private",)
+    with pytest.raises(PocketGenreError, match="cannot be listed: access denied"):
+        list_address(Path("folders://music/private"))
 
 
-def test_an_address_is_no_path_and_file_is_a_path() -> None:
+def test_addresses_and_paths_are_distinguished() -> None:
     for address in ("s3://bucket/x", "gs://b", "memory:/x", Path("s3://bucket/x")):
         assert is_address(address)
     for path in ("/s3:/x", "music", "./s3", "a/b:/c", ""):
@@ -112,20 +111,18 @@ def test_an_address_is_no_path_and_file_is_a_path() -> None:
         assert local_path(Path(address)) == Path("/music/a b")
 
 
-def test_an_address_is_named_as_it_was_typed(store) -> None:
+def test_address_is_displayed_as_typed(store) -> None:
     for address in ("s3://bucket/x", "memory://nothing", "file:///music/a"):
         assert display_address(Path(address)) == display_address(address) == address
     for path in ("/music/a", "s3"):
         assert display_address(Path(path)) == path
-    with pytest.raises(PocketGenreError, match=r"^s3://bucket/x is an address; with --cluster,"):
+    with pytest.raises(PocketGenreError, match=r"^s3://bucket/x is an address; add --cluster"):
         list_songs(Path("s3://bucket/x"))
-    with pytest.raises(PocketGenreError, match=r"^shelf://music/nothing cannot be listed"):
-        list_address(Path("shelf://music/nothing"))
+    with pytest.raises(PocketGenreError, match=r"^folders://music/nothing cannot be listed"):
+        list_address(Path("folders://music/nothing"))
 
 
-def test_an_address_that_cannot_be_opened_is_refused_before_the_scan(
-    run_command: Command, library: Path
-) -> None:
+def test_invalid_output_address_is_refused_first(run_command: Command, library: Path) -> None:
     out = ["--format", "parquet", "--out", "nothing://bucket/songs.parquet"]
     result = run_command("pocketgenre.cli.scan_library", library, *out)
     assert result.returncode == 1
@@ -133,34 +130,34 @@ def test_an_address_that_cannot_be_opened_is_refused_before_the_scan(
     assert result.stderr.count("\n") == 1
 
 
-def test_a_fetched_song_has_no_name_that_could_stay_behind(store, tmp_path: Path) -> None:
+def test_local_copy_has_no_name(store, tmp_path: Path) -> None:
     store.pipe("/music/a.mp3", b"song" * 1000)
-    with fetched("memory:/music/a.mp3", 10, str(tmp_path)) as copy:
+    with local_copy("memory:/music/a.mp3", 10, str(tmp_path)) as copy:
         assert Path(copy).read_bytes() == b"song" * 1000
         assert not list(tmp_path.iterdir())
     assert not Path(copy).exists()
-    with pytest.raises(OSError), fetched("memory:/music/b.mp3", 10, str(tmp_path)):  # noqa: PT011
+    with pytest.raises(OSError), local_copy("memory:/music/b.mp3", 10, str(tmp_path)):  # noqa: PT011
         pass
-    with pytest.raises(TimeoutError), fetched("memory:/music/a.mp3", -1, str(tmp_path)):
+    with pytest.raises(TimeoutError), local_copy("memory:/music/a.mp3", -1, str(tmp_path)):
         pass
 
 
-def test_a_song_that_is_too_large_is_not_fetched(
+def test_too_large_song_is_not_copied(
     store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketgenre.cluster.fsspec_files._MOST_BYTES", 3 << 20)
+    monkeypatch.setattr("pocketgenre.cluster.fsspec_files._MAX_BYTES", 3 << 20)
     store.pipe("/music/a.mp3", bytes((3 << 20) + 1))
     with (
         pytest.raises(OSError, match="larger than"),
-        fetched("memory:/music/a.mp3", 10, str(tmp_path)),
+        local_copy("memory:/music/a.mp3", 10, str(tmp_path)),
     ):
         pass
 
 
-def test_a_scan_of_an_address_hears_what_a_scan_of_its_copy_hears(
-    store, here: str, library: Path, tmp_path: Path
+def test_scan_of_address_equals_scan_of_copy(
+    store, local_cluster: str, library: Path, tmp_path: Path
 ) -> None:
-    from pocketgenre.jobs.worker_process import ModelEar
+    from pocketgenre.inference import InferenceSetup
     from pocketgenre.models.model_card import read_model
     from pocketgenre.models.pretrained import PRETRAINED
 
@@ -171,63 +168,72 @@ def test_a_scan_of_an_address_hears_what_a_scan_of_its_copy_hears(
     store.get("/music", f"{tmp_path}/copy", recursive=True)
     content, card = read_model(PRETRAINED["standard"])
     tables = []
-    with open_cluster(here) as engine, Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        how = listener(engine=engine, open_ear=ModelEar(content, card))
+    with (
+        open_cluster(local_cluster) as executor,
+        Catalog(tmp_path / "c.sqlite", create=True) as catalog,
+    ):
+        config = scan_config(executor=executor, setup=InferenceSetup(content, card))
         for folder in (Path("memory://music"), next((tmp_path / "copy").rglob("text.mp3")).parent):
-            _, changes = look(folder, catalog, Wanted(card.sha256), engine.list_songs)
-            settle(changes, catalog)
-            assert not changes.moved  # equal songs at an address are no lost files
-            assert len(list(listen(changes.listen, catalog, how))) == 6
-            tables.append({s.path.name: (s.error, s.probabilities) for s in catalog.songs(folder)})
-            _, changes = look(folder, catalog, Wanted(card.sha256), engine.list_songs)
-            assert len(changes.unchanged) == 6
-            assert not changes.vanished
+            _, diff = find_changes(folder, catalog, config.request(), executor.list_songs)
+            apply_changes(diff, catalog)
+            assert not diff.moved  # entries of an address are not taken for moved files
+            assert len(list(scan_files(diff.to_classify, catalog, config))) == 6
+            tables.append({s.path.name: (s.error, s.prediction) for s in catalog.songs(folder)})
+            _, diff = find_changes(folder, catalog, config.request(), executor.list_songs)
+            assert len(diff.unchanged) == 6
+            assert not diff.vanished
     assert tables[0].keys() == tables[1].keys()
-    for name, (error, probabilities) in tables[0].items():
-        assert error == tables[1][name][0]
-        np.testing.assert_array_equal(probabilities, tables[1][name][1])
+    for name, (error, prediction) in tables[0].items():
+        other_error, other = tables[1][name]
+        assert error == other_error
+        assert (prediction is None) == (other is None)
+        if prediction and other:
+            np.testing.assert_array_equal(
+                prediction.segment_probabilities, other.segment_probabilities
+            )
 
 
-def test_a_song_that_does_not_come_is_tried_again_by_the_next_scan(
-    store, here: str, tmp_path: Path
-) -> None:
+def test_missing_song_is_a_transient_failure(store, local_cluster: str, tmp_path: Path) -> None:
     for name in ("a.mp3", "lost.mp3"):
         store.pipe(f"/music/{name}", name.encode())
-    with open_cluster(here) as engine, Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        files = engine.list_songs(Path("memory://music")).files
+    with (
+        open_cluster(local_cluster) as executor,
+        Catalog(tmp_path / "c.sqlite", create=True) as catalog,
+    ):
+        files = executor.list_songs(Path("memory://music")).files
         store.rm("/music/lost.mp3")
-        done = list(listen(files, catalog, listener(engine=engine)))
-        assert names(done) == ["a.mp3", "lost.mp3"]
-        (failed,) = [known for known in catalog.known() if known.failed]
+        scanned = list(scan_files(files, catalog, scan_config(executor=executor)))
+        assert names_of(scanned) == ["a.mp3", "lost.mp3"]
+        (failed,) = [entry for entry in catalog.entries() if entry.has_failed]
         assert failed.path == "memory:/music/lost.mp3"
-        assert failed.passing
+        assert failed.is_transient
 
 
-def test_a_bucket_keeps_files_as_a_folder_does(store) -> None:
-    bucket = FsspecStore(Path("memory://data"))
-    with bucket.create("parts/a") as file:
+def test_store_keeps_only_complete_files(store) -> None:
+    opened = FsspecStore(Path("memory://data"))
+    with opened.create("parts/a") as file:
         file.write(b"1234")
-    with suppress(KeyboardInterrupt), bucket.create("parts/b") as file:
+    with suppress(KeyboardInterrupt), opened.create("parts/b") as file:
         file.write(b"half")
         raise KeyboardInterrupt
-    assert bucket.names("parts") == {"a"}
-    assert bucket.names("nowhere") == set()
-    with bucket.open("parts/a") as file:
+    assert opened.names("parts") == {"a"}
+    assert opened.names("nowhere") == set()
+    with opened.open("parts/a") as file:
         assert file.read() == b"1234"
-    with pytest.raises(FileNotFoundError), bucket.open("parts/b"):
+    with pytest.raises(FileNotFoundError), opened.open("parts/b"):
         pass
-    bucket.remove(["parts/a", "parts/b"])
-    assert bucket.names("parts") == set()
+    opened.remove(["parts/a", "parts/b"])
+    assert opened.names("parts") == set()
 
 
-def test_parquet_has_the_fields_of_json_with_types(tmp_path: Path, store) -> None:
+def test_parquet_has_the_fields_of_json(tmp_path: Path, store) -> None:
     odd = os.fsdecode(b"odd \xff.mp3")
-    songs = labelled(
+    songs = [
         song("/music/a.mp3", ["rock", "rock", "jazz"]),
         song("/music/long.mp3", ["rock"] * 10 + ["jazz"] * 10),
         song(f"/music/{odd}"),
         failed_song("/music/b.mp3"),
-    )
+    ]
     write_parquet(songs, genres_of(songs), tmp_path / "songs.parquet")
     rows = pq.read_table(tmp_path / "songs.parquet").to_pylist()
     assert rows[2].pop("path") == "odd \\udcff.mp3"
@@ -239,22 +245,20 @@ def test_parquet_has_the_fields_of_json_with_types(tmp_path: Path, store) -> Non
     assert store.cat("/results/songs.parquet") == (tmp_path / "songs.parquet").read_bytes()
 
 
-def test_parquet_where_no_song_is_labelled_has_their_errors(tmp_path: Path) -> None:
-    songs = labelled(failed_song("/music/b.mp3"))
+def test_parquet_of_failed_songs_has_their_errors(tmp_path: Path) -> None:
+    songs = [failed_song("/music/b.mp3")]
     write_parquet(songs, genres_of(songs), tmp_path / "songs.parquet")
     (row,) = pq.read_table(tmp_path / "songs.parquet").to_pylist()
     assert row == song_fields(songs[0])
 
 
-def test_a_scan_writes_parquet_and_so_does_the_catalogue(
-    library: Path, tmp_path: Path, run_command
-) -> None:
+def test_scan_and_catalogue_write_equal_parquet(library: Path, tmp_path: Path, run_command) -> None:
     catalog = ["--catalog", tmp_path / "c.sqlite", "--format", "parquet", "--out"]
     result = run_command(
         "pocketgenre.cli.scan_library", library, *catalog, tmp_path / "scan.parquet"
     )
     assert result.returncode == 0, result.stderr
-    options = [*catalog, tmp_path / "pocketgenre.export.parquet", "--folder", library]
+    options = [*catalog, tmp_path / "export.parquet", "--folder", library]
     assert run_command("pocketgenre.cli.export_catalog", *options).returncode == 0
     scan, export = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("scan", "export"))
     assert scan.equals(export)

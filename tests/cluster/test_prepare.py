@@ -1,4 +1,4 @@
-"""A data set made on a cluster is the one made at home, whatever happens to the workers."""
+"""A data set computed on a cluster equals a local one, whatever happens to the workers."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at_home(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local_dataset(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("home") / "data"
     command = [sys.executable, "-m", PREPARE, audio, "--out", out, "--shards", "4"]
     subprocess.run(command, check=True, cwd=REPOSITORY)
@@ -39,22 +39,22 @@ def content(dataset: Path) -> dict[str, bytes]:
     return {path.relative_to(dataset).as_posix(): path.read_bytes() for path in files}
 
 
-def test_every_byte_is_that_of_a_data_set_made_at_home(
-    cluster: Cluster, audio: Path, at_home: Path, tmp_path: Path, run_command: Command
+def test_dataset_equals_a_local_one(
+    cluster: Cluster, audio: Path, local_dataset: Path, tmp_path: Path, run_command: Command
 ) -> None:
     out = tmp_path / "data"
     options = ["--shards", 4, "--cluster", cluster.address]
     result = run_command(PREPARE, audio, "--out", f"file://{out}", *options)
     assert result.returncode == 0, result.stderr
     assert "Left out bass/broken.mp3: not audio" in result.stderr
-    assert content(out) == content(at_home)
+    assert content(out) == content(local_dataset)
     load_dataset(out).check()
 
 
-def test_killed_with_its_workers_it_goes_on_from_what_is_there(
-    cluster: Cluster, audio: Path, at_home: Path, tmp_path: Path, run_command: Command
+def test_killed_command_continues_with_stored_features(
+    cluster: Cluster, audio: Path, local_dataset: Path, tmp_path: Path, run_command: Command
 ) -> None:
-    """The command dies in the middle, workers die while the next one runs."""
+    """The command is killed in the middle, and a worker while the next command runs."""
     out = tmp_path / "data"
     options = [audio, "--out", out, "--shards", 4, "--cluster", cluster.address]
     command = [sys.executable, "-m", PREPARE, *map(str, options)]
@@ -62,10 +62,10 @@ def test_killed_with_its_workers_it_goes_on_from_what_is_there(
     until(lambda: len(list(out.glob("parts/*.npy"))) >= 4)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = {path: path.stat().st_mtime_ns for path in out.glob("parts/*.npy")}
-    assert done
+    stored = {path: path.stat().st_mtime_ns for path in out.glob("parts/*.npy")}
+    assert stored
     assert not (out / "dataset.json").exists()
-    assert cluster.benches()
+    assert cluster.plugins()
 
     rng = np.random.default_rng(5)
     killer = threading.Timer(2.5, lambda: cluster.kill_at_random(rng))
@@ -73,13 +73,13 @@ def test_killed_with_its_workers_it_goes_on_from_what_is_there(
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
     kept = set()
     while process.poll() is None:
-        kept |= {path for path, when in done.items() if _time(path) == when}
+        kept |= {path for path, when in stored.items() if _time(path) == when}
         time.sleep(0.02)
     killer.join()
     assert process.returncode == 0, process.communicate()[1]
-    assert kept == set(done)  # what was there was not computed again
-    assert content(out) == content(at_home)
-    assert not cluster.benches()  # the killed command's are gone, too
+    assert kept == set(stored)  # not computed again
+    assert content(out) == content(local_dataset)
+    assert not cluster.plugins()  # those of the killed command are removed as well
 
 
 def _time(path: Path) -> int:
@@ -89,11 +89,11 @@ def _time(path: Path) -> int:
         return 0
 
 
-def test_only_what_is_missing_or_damaged_is_made_anew(
-    cluster: Cluster, audio: Path, at_home: Path, tmp_path: Path, run_command: Command
+def test_only_missing_or_damaged_shards_are_computed(
+    cluster: Cluster, audio: Path, local_dataset: Path, tmp_path: Path, run_command: Command
 ) -> None:
     out = tmp_path / "data"
-    shutil.copytree(at_home, out)
+    shutil.copytree(local_dataset, out)
     first, second, *_ = sorted(out.glob("shards/*.npy"))
     first.write_bytes(os.urandom(first.stat().st_size))
     second.unlink()
@@ -102,7 +102,7 @@ def test_only_what_is_missing_or_damaged_is_made_anew(
     assert result.returncode == 0, result.stderr
     assert "2 of 4 shards are there as they were written" in result.stderr
     assert "Computing segments of 8 songs" in result.stderr
-    assert content(out) == content(at_home)
+    assert content(out) == content(local_dataset)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_only_what_is_missing_or_damaged_is_made_anew(
         (["--shards", 4, "--spectra"], "in one piece, without shards"),
     ],
 )
-def test_a_mistake_is_answered_in_one_sentence(
+def test_invalid_options_are_refused(
     audio: Path, tmp_path: Path, run_command: Command, options: list[str], sentence: str
 ) -> None:
     result = run_command(PREPARE, audio, "--out", tmp_path / "data", *options)

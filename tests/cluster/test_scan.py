@@ -1,4 +1,4 @@
-"""A scan on a cluster says what a scan at home says, whatever happens to the workers."""
+"""A scan on a cluster gives the results of a local scan, whatever happens to the workers."""
 
 import json
 import shutil
@@ -17,13 +17,13 @@ from pocketgenre.cluster.dask_executor import open_cluster
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import list_songs
-from pocketgenre.library.scan import listen
+from pocketgenre.library.scan import scan_files
 from pocketgenre.plugins import load_plugin
 from tests.cluster.conftest import WORKERS, Cluster
-from tests.cluster.fake_models import MortalEar
+from tests.cluster.fake_models import KillingSetup
 from tests.conftest import Command, until, write_tone
-from tests.library.conftest import names, write
-from tests.library.fake_models import DeafEar, listener, verdict
+from tests.library.conftest import names_of, write_files
+from tests.library.fake_models import FailingSetup, probabilities_of, scan_config
 
 SCAN = "pocketgenre.cli.scan_library"
 
@@ -36,16 +36,17 @@ def music(tmp_path: Path) -> Path:
 
 
 def rows(catalog: Path) -> list[tuple]:
-    """All that a catalogue holds, but for its numbering."""
+    """Return the content of a catalogue without row ids."""
     with closing(sqlite3.connect(catalog)) as opened:
         return opened.execute(
-            "SELECT path, size, content, segments, error, passing, majority_genre,"
+            "SELECT path, size, file_hash, segments, error, is_transient, majority_genre,"
             " majority_confidence, probability_probability, probability_margin, probabilities"
-            " FROM songs LEFT JOIN evidence ON evidence.song = songs.id ORDER BY path"
+            " FROM songs LEFT JOIN segment_probabilities"
+            " ON segment_probabilities.song = songs.id ORDER BY path"
         ).fetchall()
 
 
-def test_the_catalogue_is_that_of_a_scan_at_home_bit_for_bit(
+def test_catalogue_equals_that_of_a_local_scan(
     cluster: Cluster, library: Path, music: Path, tmp_path: Path, run_command: Command
 ) -> None:
     for number in range(3):
@@ -62,94 +63,95 @@ def test_the_catalogue_is_that_of_a_scan_at_home_bit_for_bit(
     assert results[0] == results[1]
     assert len(results[0][1]) == 18
     again = run_command(SCAN, music, "--cluster", cluster.address, "--catalog", file)
-    assert "Listening" not in again.stderr  # what is known is known, wherever it was heard
+    assert "Classifying" not in again.stderr  # the results of the cluster are reused
 
 
 def scan_while_workers_die(
     cluster: Cluster, music: Path, catalog: Catalog, kills: int, pause: float
 ) -> list[str]:
-    """The names of what was listened to, in the order in which it was recorded."""
+    """Scan while workers are killed; return the file names in the order of the results."""
     rng = np.random.default_rng(7)
-    over = threading.Event()
+    finished = threading.Event()
     killed = []
 
     def kill() -> None:
-        while len(killed) < kills and not over.wait(rng.uniform(0.2, 2 * pause)):
+        while len(killed) < kills and not finished.wait(rng.uniform(0.2, 2 * pause)):
             if cluster.kill_at_random(rng):
                 killed.append(1)
 
     killer = threading.Thread(target=kill)
-    with open_cluster(cluster.address) as engine:
-        how = listener(engine=engine)
+    with open_cluster(cluster.address) as executor:
+        config = scan_config(executor=executor)
         killer.start()
-        done = [one.file.path for one in listen(list_songs(music).files, catalog, how)]
-    over.set()
+        files = list_songs(music).files
+        scanned = [one.file.path for one in scan_files(files, catalog, config)]
+    finished.set()
     killer.join()
     assert len(killed) > kills // 2
     print(f"{len(killed)} workers were killed")
-    return [Path(path).name for path in done]
+    return [Path(path).name for path in scanned]
 
 
-def assert_all_heard_once(done: list[str], catalog: Catalog, count: int) -> None:
-    assert len(done) == len(set(done)) == count
+def assert_each_scanned_once(scanned: list[str], catalog: Catalog, count: int) -> None:
+    assert len(scanned) == len(set(scanned)) == count
     for song in catalog.songs():
         assert song.error is None
-        expected = verdict(song.path, 0).astype(np.float16)
-        np.testing.assert_array_equal(song.probabilities, expected)
+        assert song.prediction
+        expected = probabilities_of(song.path, 0).astype(np.float16)
+        np.testing.assert_array_equal(song.prediction.segment_probabilities, expected)
 
 
-def test_workers_that_are_killed_cost_no_song_and_none_is_recorded_twice(
-    cluster: Cluster, music: Path, tmp_path: Path
-) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(24)))
+def test_killed_workers_lose_no_song(cluster: Cluster, music: Path, tmp_path: Path) -> None:
+    write_files(music, *(f"slow {n}.mp3" for n in range(24)))
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        done = scan_while_workers_die(cluster, music, catalog, kills=3, pause=0.5)
-        assert_all_heard_once(done, catalog, 24)
+        scanned = scan_while_workers_die(cluster, music, catalog, kills=3, pause=0.5)
+        assert_each_scanned_once(scanned, catalog, 24)
 
 
 @pytest.mark.long
-def test_without_workers_a_scan_waits_for_others_and_without_a_scheduler_it_ends(
-    music: Path, tmp_path: Path
-) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(40)))
+def test_scan_waits_for_workers_and_needs_a_scheduler(music: Path, tmp_path: Path) -> None:
+    write_files(music, *(f"slow {n}.mp3" for n in range(40)))
     own = Cluster(tmp_path)
     own.start_workers(1)
-    done = []
+    scanned = []
     try:
         with (
             Catalog(tmp_path / "c.sqlite", create=True) as catalog,
-            open_cluster(own.address) as engine,
+            open_cluster(own.address) as executor,
         ):
-            heard = listen(list_songs(music).files, catalog, listener(engine=engine))
-            done += islice(heard, 5)
+            results = scan_files(list_songs(music).files, catalog, scan_config(executor=executor))
+            scanned += islice(results, 5)
             own.stop(1)
             threading.Timer(3.0, own.start_workers, [1]).start()
-            done += islice(heard, 15)
+            scanned += islice(results, 15)
             own.stop(0)
-            with pytest.raises(PocketGenreError, match="The Dask scheduler is gone"):
-                done += heard
-            assert len(names(done)) == len(set(names(done))) == len(list(catalog.songs()))
+            with pytest.raises(
+                PocketGenreError, match="The connection to the Dask scheduler is lost"
+            ):
+                scanned += results
+            assert (
+                len(names_of(scanned)) == len(set(names_of(scanned))) == len(list(catalog.songs()))
+            )
     finally:
         own.stop()
 
 
 @pytest.mark.long
-def test_fifty_kills_cost_no_song(cluster: Cluster, music: Path, tmp_path: Path) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(900)))
+def test_fifty_killed_workers_lose_no_song(cluster: Cluster, music: Path, tmp_path: Path) -> None:
+    write_files(music, *(f"slow {n}.mp3" for n in range(900)))
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        done = scan_while_workers_die(cluster, music, catalog, kills=50, pause=1.0)
-        assert_all_heard_once(done, catalog, 900)
+        scanned = scan_while_workers_die(cluster, music, catalog, kills=50, pause=1.0)
+        assert_each_scanned_once(scanned, catalog, 900)
 
 
-def test_a_file_that_crashes_its_decoder_costs_itself_and_no_worker(
-    cluster: Cluster, music: Path, tmp_path: Path
-) -> None:
-    write(music, "segfault.mp3", "abort.mp3", *(f"{n}.mp3" for n in range(8)))
-    until(lambda: len(cluster.pids()) == WORKERS)  # those killed before are replaced
+def test_decoder_crash_ends_no_dask_worker(cluster: Cluster, music: Path, tmp_path: Path) -> None:
+    write_files(music, "segfault.mp3", "abort.mp3", *(f"{n}.mp3" for n in range(8)))
+    until(lambda: len(cluster.pids()) == WORKERS)  # killed ones have been replaced
     before = set(cluster.pids())
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        with open_cluster(cluster.address) as engine:
-            list(listen(list_songs(music).files, catalog, listener(engine=engine)))
+        with open_cluster(cluster.address) as executor:
+            files = list_songs(music).files
+            list(scan_files(files, catalog, scan_config(executor=executor)))
         errors = {song.path.name: song.error for song in catalog.songs() if song.error}
     assert errors == {
         "segfault.mp3": "it crashes its decoder (SIGSEGV)",
@@ -158,67 +160,65 @@ def test_a_file_that_crashes_its_decoder_costs_itself_and_no_worker(
     assert set(cluster.pids()) == before
 
 
-def test_poison_is_set_aside_with_its_reason_and_the_rest_is_heard(
-    cluster: Cluster, music: Path, tmp_path: Path
-) -> None:
-    write(music, "poison.mp3", "glutton.mp3", *(f"{n}.mp3" for n in range(12)))
-    diary = tmp_path / "diary"
+def test_jobs_that_kill_workers_are_skipped(cluster: Cluster, music: Path, tmp_path: Path) -> None:
+    write_files(music, "kill_parent.mp3", "kill_self.mp3", *(f"{n}.mp3" for n in range(12)))
+    log = tmp_path / "log"
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        with open_cluster(cluster.address) as engine:
-            how = listener(engine=engine, open_ear=MortalEar(diary))
-            done = list(listen(list_songs(music).files, catalog, how))
-        assert len(names(done)) == len(set(names(done))) == 14
-        failed = {known.path: known for known in catalog.known() if known.failed}
+        with open_cluster(cluster.address) as executor:
+            config = scan_config(executor=executor, setup=KillingSetup(log))
+            scanned = list(scan_files(list_songs(music).files, catalog, config))
+        assert len(names_of(scanned)) == len(set(names_of(scanned))) == 14
+        failed = [entry for entry in catalog.entries() if entry.has_failed]
         errors = {song.path.name: song.error for song in catalog.songs() if song.error}
     assert errors == {
-        "poison.mp3": "it was tried 3 times, and its worker of the cluster was lost each time",
-        "glutton.mp3": "3 worker processes were killed from outside while at it",
+        "kill_parent.mp3": "it was tried 3 times, and the cluster lost its worker each time",
+        "kill_self.mp3": "3 worker processes were killed from outside",
     }
-    assert not any(known.passing for known in failed.values())  # the next scan passes them over
-    heard = diary.read_text().split()
-    assert heard.count("poison.mp3") == 3
-    assert heard.count("glutton.mp3") >= 3  # more if poison took its worker meanwhile
+    assert not any(entry.is_transient for entry in failed)  # the next scan skips them
+    attempts = log.read_text().split()
+    assert attempts.count("kill_parent.mp3") == 3
+    assert attempts.count("kill_self.mp3") >= 3  # more if its Dask worker was killed meanwhile
 
 
-def test_interrupted_it_takes_its_jobs_back_and_leaves_nothing_on_the_workers(
+def test_interrupted_scan_leaves_nothing_on_workers(
     cluster: Cluster, music: Path, tmp_path: Path
 ) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(36)))
-    done = []
+    write_files(music, *(f"slow {n}.mp3" for n in range(36)))
+    scanned = []
     with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
-        with open_cluster(cluster.address) as engine:
-            how = listener(engine=engine)
-            for one in listen(list_songs(music).files, catalog, how, lambda: len(done) >= 5):
-                done.append(one)  # noqa: PERF402
-        assert 5 <= len(done) < 20
+        with open_cluster(cluster.address) as executor:
+            config = scan_config(executor=executor)
+            files = list_songs(music).files
+            for one in scan_files(files, catalog, config, lambda: len(scanned) >= 5):
+                scanned.append(one)  # noqa: PERF402
+        assert 5 <= len(scanned) < 20
         with Client(cluster.address, set_as_default=False) as client:
             until(lambda: not any(client.processing().values()))
-            assert not any(client.run(_listening).values())
-        assert not cluster.benches()
-        with open_cluster(cluster.address) as engine:
-            rest = set(list_songs(music).files) - {one.file for one in done}
-            assert len(list(listen(rest, catalog, listener(engine=engine)))) == 36 - len(done)
+            assert not any(client.run(_job_processes).values())
+        assert not cluster.plugins()
+        with open_cluster(cluster.address) as executor:
+            rest = set(list_songs(music).files) - {one.file for one in scanned}
+            config = scan_config(executor=executor)
+            assert len(list(scan_files(rest, catalog, config))) == 36 - len(scanned)
 
 
-def _listening() -> list[list[str]]:
-    """Command lines of a worker's own processes that listen."""
+def _job_processes() -> list[list[str]]:
+    """Return the command lines of a Dask worker's own job processes."""
     lines = [child.cmdline() for child in psutil.Process().children()]
-    return [line for line in lines if "pocketgenre.jobs.worker_process" in line]
+    return [line for line in lines if "pocketgenre.jobs.worker" in line]
 
 
-def test_an_ear_that_cannot_be_opened_is_an_error_of_the_scan(
+def test_model_error_on_workers_ends_the_scan(
     cluster: Cluster, music: Path, tmp_path: Path
 ) -> None:
-    write(music, "1.mp3")
+    write_files(music, "1.mp3")
     with (
         Catalog(tmp_path / "c.sqlite", create=True) as catalog,
-        open_cluster(cluster.address) as engine,
+        open_cluster(cluster.address) as executor,
     ):
-        heard = listen(
-            list_songs(music).files, catalog, listener(engine=engine, open_ear=DeafEar())
-        )
+        config = scan_config(executor=executor, setup=FailingSetup())
         with pytest.raises(PocketGenreError, match="No runtime can run this model"):
-            list(heard)
+            list(scan_files(list_songs(music).files, catalog, config))
 
 
 @pytest.mark.parametrize(
@@ -228,11 +228,11 @@ def test_an_ear_that_cannot_be_opened_is_an_error_of_the_scan(
         (["--cluster", "tls://127.0.0.1:9"], "Dask has no certificate for tls://127.0.0.1:9"),
         (["--cluster", "tcp://localhost"], "is not the address of a Dask"),
         (["--cluster", "nonsense"], "nonsense is not the address of a Dask scheduler"),
-        (["--cluster", "tcp://127.0.0.1:9", "--workers", 2], "leave it out with --cluster"),
+        (["--cluster", "tcp://127.0.0.1:9", "--workers", 2], "omit it with --cluster"),
         (["--format", "parquet"], "needs --out FILE"),
     ],
 )
-def test_a_mistake_is_answered_in_one_sentence(
+def test_invalid_cluster_options_are_refused(
     library: Path, run_command: Command, options: list[str], sentence: str
 ) -> None:
     result = run_command(SCAN, library, "--catalog", ":memory:", *options)
@@ -241,6 +241,6 @@ def test_a_mistake_is_answered_in_one_sentence(
     assert "Traceback" not in result.stderr
 
 
-def test_without_its_packages_the_option_says_what_to_install() -> None:
-    with pytest.raises(PocketGenreError, match=r"--cluster needs .* pip install 'pocketgenre\["):
-        load_plugin("pocketgenre.engines", "not installed", "--cluster")
+def test_missing_plugin_names_the_extra() -> None:
+    with pytest.raises(PocketGenreError, match=r"--cluster needs .* pip install '\.\[cluster\]'"):
+        load_plugin("pocketgenre.executors", "not installed", "--cluster")

@@ -1,4 +1,4 @@
-"""Files of a library as people have them: odd ones that are songs, and broken ones that aren't."""
+"""Write unusual songs, and broken files with the suffix of a song."""
 
 import os
 import struct
@@ -13,6 +13,7 @@ from tests.conftest import tone, write_tone
 
 
 def write_silent_video(path: Path) -> None:
+    """Write a video without an audio stream."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.width = stream.height = 64
@@ -23,7 +24,7 @@ def write_silent_video(path: Path) -> None:
 
 
 def write_cover(path: Path) -> None:
-    """An ID3 tag with a picture, and no music after it."""
+    """Write an ID3 tag with a picture, without audio after it."""
     picture = b"\0image/jpeg\0\3\0" + b"\xff\xd8\xff" + bytes(5_000)
     frame = b"APIC" + struct.pack(">I", len(picture)) + b"\0\0" + picture
     size = len(frame)
@@ -32,13 +33,13 @@ def write_cover(path: Path) -> None:
 
 
 def write_protected(path: Path) -> None:
-    """What the iTunes store sold until 2009: AAC of which the codec is "drms"."""
+    """Write AAC with the codec "drms", as the iTunes store sold it until 2009."""
     write_aac(path, tone(440.0, 3.0, 44_100, 2), 44_100)
     path.write_bytes(path.read_bytes().replace(b"mp4a", b"drms"))
 
 
 def write_cut(path: Path, keep: float) -> None:
-    """A file that ends too early."""
+    """Write a share ``keep`` of a file's bytes."""
     if path.suffix == ".m4a":
         write_aac(path, tone(440.0, 5.0, 44_100, 2), 44_100)
     else:
@@ -48,13 +49,14 @@ def write_cut(path: Path, keep: float) -> None:
 
 
 def write_nan(path: Path) -> None:
+    """Write a song with samples that are not finite."""
     samples = tone(440.0, 4.0)
     samples[100:200] = np.nan
     write_audio(path, samples, 22_050, "WAV", "FLOAT")
 
 
 def write_fake(path: Path) -> None:
-    """The size of hours in its header, and nothing behind it."""
+    """Write half a second whose header gives the size of hours."""
     write_tone(path, 0.5)
     content = bytearray(path.read_bytes())
     content[4:8] = content[40:44] = b"\xff\xff\xff\x7f"
@@ -81,7 +83,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "noise.opus": (lambda p: p.write_bytes(np.random.default_rng(0).bytes(20_000)), "not audio"),
     "zeros.aac": (lambda p: p.write_bytes(bytes(20_000)), "not audio"),
 }
-"""By the file's name: what writes it, and what its error is to say; more than a dozen kinds."""
+"""By file name: the function that writes it, and a part of the expected error."""
 
 ODD: dict[str, Callable[[Path], object]] = {
     "8 bit.wav": lambda p: write_audio(p, tone(440.0, 4.0), 22_050, "WAV", "PCM_U8"),
@@ -96,15 +98,15 @@ ODD: dict[str, Callable[[Path], object]] = {
     "/".join(["y" * 100] * 3) + "/300 characters.wav": lambda p: write_tone(p, 4.0),
     "-rf *; $(reboot).wav": lambda p: write_tone(p, 4.0),
 }
-"""Songs all the same."""
+"""By file name: the function that writes it. Each can be classified."""
 
 
 def write_odd_library(folder: Path) -> None:
-    """One file of each kind."""
+    """Write one file of each kind."""
     for name, write in {**ODD, **{name: write for name, (write, _) in BROKEN.items()}}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        plain = folder / ("plain" + path.suffix)  # libsndfile's writer takes only names in UTF-8
+        plain = folder / ("plain" + path.suffix)  # libsndfile writes only names in UTF-8
         write(plain if name in ODD else path)
         if name in ODD:
             plain.rename(path)

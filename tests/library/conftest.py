@@ -1,14 +1,20 @@
-"""Libraries whose songs are only names, and catalogues for them."""
+"""Libraries of fake songs, and catalogues of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.library_diff import LibraryDiff, Wanted
-from pocketgenre.library.scan import Done, ScanConfig, listen, look, settle
-from tests.library.fake_models import listener
+from pocketgenre.library.library_diff import LibraryDiff
+from pocketgenre.library.scan import (
+    ScanConfig,
+    ScannedFile,
+    apply_changes,
+    find_changes,
+    scan_files,
+)
+from tests.library.fake_models import scan_config
 
 
 @pytest.fixture
@@ -25,13 +31,13 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def undo(tmp_path: Path) -> Path:
-    """Where the previous genres are kept."""
+def undo_file(tmp_path: Path) -> Path:
+    """Path of an undo file that does not exist yet."""
     return tmp_path / "state" / "undo.jsonl"
 
 
-def write(folder: Path, *names: str) -> None:
-    """Files of different content."""
+def write_files(folder: Path, *names: str) -> None:
+    """Write files with distinct contents, which only a fake model can classify."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,14 +45,19 @@ def write(folder: Path, *names: str) -> None:
 
 
 def scan(
-    folder: Path, catalog: Catalog, how: ScanConfig | None = None, **wanted: bool
-) -> tuple[LibraryDiff, list[Done]]:
-    """A whole scan with the ear of the tests: what changed, and what was heard."""
-    how = how or listener()
-    _, changes = look(folder, catalog, Wanted(how.card.sha256, how.segments, **wanted))
-    settle(changes, catalog)
-    return changes, list(listen(changes.listen, catalog, how))
+    folder: Path,
+    catalog: Catalog,
+    config: ScanConfig | None = None,
+    *,
+    retry_failed: bool = False,
+) -> tuple[LibraryDiff, list[ScannedFile]]:
+    """Scan a folder, by default with a fake model; return the changes and the scanned files."""
+    config = config or scan_config()
+    _, diff = find_changes(folder, catalog, config.request(retry_failed=retry_failed))
+    apply_changes(diff, catalog)
+    return diff, list(scan_files(diff.to_classify, catalog, config))
 
 
-def names(done: list[Done]) -> list[str]:
-    return sorted(Path(one.file.path).name for one in done)
+def names_of(scanned: Iterable[ScannedFile]) -> list[str]:
+    """Return the names of scanned files, sorted."""
+    return sorted(Path(one.file.path).name for one in scanned)

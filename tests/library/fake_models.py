@@ -1,16 +1,18 @@
-"""Ears to listen with that misbehave where a file's name says so; handed to real workers."""
+"""Set up workers with a fake model, whose predictions and failures depend on the file's name."""
 
 import ctypes
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pocketgenre.errors import AudioError, ModelError
 from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.inference import InferenceJob, InferenceResult, run_inference
 from pocketgenre.jobs.executors import LocalExecutor
 from pocketgenre.library.scan import ScanConfig
 from pocketgenre.models.model_card import read_model
@@ -20,7 +22,7 @@ GENRES = 10
 
 
 def predict_by_name(path: Path, segments: int) -> np.ndarray:
-    """Probabilities that depend on the file's name alone, or a misfortune that does."""
+    """Return the probabilities for a file's name, or fail as the name requests."""
     name = path.name
     if "segfault" in name:
         ctypes.string_at(0)
@@ -39,42 +41,62 @@ def predict_by_name(path: Path, segments: int) -> np.ndarray:
         raise AudioError("it is bad")
     if "slow" in name:
         time.sleep(0.3)
-    return verdict(path, segments)
+    return probabilities_of(path, segments)
 
 
-def verdict(path: Path, segments: int) -> np.ndarray:
-    """What :func:`predict_by_name` says in the end."""
-    name = path.name
-    rng = np.random.default_rng(sum(name.encode("utf-8", "surrogateescape")))
+def probabilities_of(path: Path, segments: int) -> np.ndarray:
+    """Return the probabilities that :func:`predict_by_name` predicts."""
+    rng = np.random.default_rng(sum(path.name.encode("utf-8", "surrogateescape")))
     return rng.dirichlet(np.ones(GENRES), size=segments or 5)
 
 
 @dataclass(frozen=True)
-class Ear:
-    """Opens :func:`predict_by_name`."""
+class FakeSetup:
+    """Classify files by :func:`predict_by_name`."""
 
-    def __call__(self) -> Callable[[Path, int], np.ndarray]:
-        return predict_by_name
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
+        return partial(run_inference, predict_by_name)
 
 
 @dataclass(frozen=True)
-class DeafEar:
-    """Cannot be opened."""
+class WaitingSetup:
+    """Wait with files named ``wait`` until the folder holds a file ``continue``.
 
-    def __call__(self) -> Callable[[Path, int], np.ndarray]:
+    Meanwhile the folder holds a file named after the process.
+    """
+
+    folder: Path
+
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
+        return self._classify
+
+    def _classify(self, job: InferenceJob) -> InferenceResult:
+        if "wait" in Path(job.path).name:
+            (self.folder / str(os.getpid())).touch()
+            while not (self.folder / "continue").exists():
+                time.sleep(0.01)
+        return run_inference(predict_by_name, job)
+
+
+@dataclass(frozen=True)
+class FailingSetup:
+    """Raise an error, as a model does that no runtime can run."""
+
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
         raise ModelError("No runtime can run this model.")
 
 
 @dataclass(frozen=True)
-class DeadlyEar:
-    """Kills its worker before it has heard anything."""
+class ExitingSetup:
+    """End the worker's process before it is ready."""
 
-    def __call__(self) -> Callable[[Path, int], np.ndarray]:
+    def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
         os._exit(7)
 
 
-def listener(workers: int = 2, **changes: object) -> ScanConfig:
-    """A scan with an ear that needs no music."""
+def scan_config(workers: int = 2, **changes: object) -> ScanConfig:
+    """Return the configuration of a scan with a fake model."""
     card = read_model(PRETRAINED["standard"])[1]
     assert card.feature_config == MFCC_CONFIG
-    return ScanConfig(card, **({"open_ear": Ear(), "engine": LocalExecutor(workers)} | changes))
+    defaults = {"setup": FakeSetup(), "executor": LocalExecutor(workers)}
+    return ScanConfig(card, **(defaults | changes))

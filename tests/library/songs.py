@@ -1,4 +1,4 @@
-"""Songs for the tests of what is made from them: entries of a catalogue, and files of each kind."""
+"""Songs for tests: entries of a catalogue, and tagged files of each format."""
 
 import hashlib
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from hypothesis import strategies as st
 from mutagen.aiff import AIFF
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, COMM, ID3, TCON, TIT2, TYER
@@ -17,47 +18,66 @@ from mutagen.wave import WAVE
 
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.demo.synthetic import write_aac, write_audio
-from pocketgenre.library.labelled import LabelledSong, label_songs
-from pocketgenre.library.song import CatalogSong
+from pocketgenre.library.songs import LibrarySong, State
+from pocketgenre.library.tags.genre_tag import GenreTag
+from pocketgenre.library.tags.mp4 import Mp4
+from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, predict_song
 from tests.conftest import GENRES, tone
 
 PICTURE = bytes(range(256)) * 40
+MUSIC = Path("/music")
+
+NAMES = (
+    st.binary(min_size=1, max_size=60)
+    .map(lambda raw: os.fsdecode(raw.replace(b"/", b"").replace(b"\0", b"")) or "x")
+    .filter(lambda name: name not in (".", ".."))
+)
+"""Any name that a file can have: bytes without a slash or a zero."""
 
 
-def song(path: Path | str, genres: Sequence[str] = ("rock",), **fields) -> CatalogSong:
-    """A song whose segments are each of one of these genres, with certainty."""
+def song(path: Path | str, genres: Sequence[str] = ("rock",), **options) -> LibrarySong:
+    """Return a song with one segment of each of these genres, each with probability 1."""
     table = np.zeros((len(genres), len(GENRES)), np.float32)
     for row, genre in enumerate(genres):
         table[row, GENRES.index(genre)] = 1.0
-    return catalog_song(path, table, **fields)
+    return song_of_table(path, table, **options)
 
 
-def catalog_song(path: Path | str, table: np.ndarray, **fields) -> CatalogSong:
+def song_of_table(
+    path: Path | str,
+    table: np.ndarray,
+    label_config: LabelConfig = DEFAULT_LABELS,
+    *,
+    state: State = "labelled",
+    seconds_per_segment: float = 3.0,
+) -> LibrarySong:
+    """Return a song with these segment probabilities; its name is relative to ``/music``."""
     path = Path(path)
     status = path.stat() if path.is_absolute() and path.is_file() else None
-    values = {
-        "state": "labelled", "error": None, "model": "0" * 64, "seconds_per_segment": 3.0,
-        "size": status.st_size if status else 1, "labels": GENRES,
-        "modified_ns": status.st_mtime_ns if status else 1,
-    }  # fmt: skip
-    return CatalogSong(path=path, probabilities=table, **{**values, **fields})
+    return LibrarySong(
+        path=path,
+        name=_relative(path),
+        state=state,
+        size=status.st_size if status else 1,
+        modified_ns=status.st_mtime_ns if status else 1,
+        model="0" * 64,
+        prediction=predict_song(table, GENRES, label_config, seconds_per_segment),
+        failure=None,
+    )
 
 
-def failed_song(path: Path | str, error: str = "the file is empty") -> CatalogSong:
-    return CatalogSong(Path(path), "failed", error, 0, 1, "0" * 64, 3.0, (), None)
+def failed_song(path: Path | str, failure: str = "the file is empty") -> LibrarySong:
+    """Return a song that could not be classified."""
+    path = Path(path)
+    return LibrarySong(path, _relative(path), "failed", 0, 1, "0" * 64, None, failure)
 
 
-def labelled(*songs: CatalogSong, folder: Path = Path("/music"), **options) -> list[LabelledSong]:
-    return list(label_songs(songs, folder, **options))
-
-
-def with_label(path: Path, genre: str = "rock") -> LabelledSong:
-    """A file on the disk that the network calls ``genre``."""
-    return labelled(song(path, [genre]))[0]
+def _relative(path: Path) -> Path:
+    return path.relative_to(MUSIC) if path.is_relative_to(MUSIC) else path
 
 
 def write_song(path: Path, seconds: float = 1.5) -> Path:
-    """A song in the format that its name asks for, without any tags of ours."""
+    """Write a song in the format of the path's suffix, without a genre."""
     samples = tone(440.0, seconds, 44_100, channels=2)
     if path.suffix == ".m4a":
         write_aac(path, samples, 44_100)
@@ -87,7 +107,7 @@ def _mp3_v24(path: Path) -> None:
 def _mp3_v1(path: Path, genre: int = 255) -> None:
     fields = [b"Title", b"Artist", b"Album"]
     tag = b"TAG" + b"".join(field.ljust(30, b"\0") for field in fields)
-    tag += b"1999" + b"\xcf\xf0\xe8".ljust(30, b"\0") + bytes([genre])  # cp1251, as they were
+    tag += b"1999" + b"\xcf\xf0\xe8".ljust(30, b"\0") + bytes([genre])  # cp1251, as was usual
     with open(path, "ab") as file:
         file.write(tag)
 
@@ -120,10 +140,7 @@ def _m4a_with_genre(path: Path) -> None:
 
 
 def _m4a_with_number(path: Path) -> None:
-    """Apple's own genre atom, which names a number."""
-    from pocketgenre.library.tags.genre_tag import GenreTag
-    from pocketgenre.library.tags.mp4 import Mp4
-
+    """Write Apple's genre atom, which holds a number."""
     _m4a(path)
     data = (16 + 2).to_bytes(4, "big") + b"data" + bytes(8) + (18).to_bytes(2, "big")
     Mp4().write(path, GenreTag("mp4", (b"gnre" + data,)))
@@ -188,18 +205,19 @@ KINDS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "aiff-bare": (".aiff", _nothing),
     "aiff": (".aiff", _chunk(AIFF)),
 }
-"""Every kind of file that a genre is written into: its ending, and what tags it."""
+"""Kinds of files that a genre is written into: the suffix, and the function that adds tags."""
 
 
 def write_kind(kind: str, folder: Path, name: str | None = None) -> Path:
+    """Write a song of one of :data:`KINDS`, by default with the kind as its name."""
     suffix, tag = KINDS[kind]
     path = write_song(folder / f"{name or kind}{suffix}")
     tag(path)
     return path
 
 
-def sound_of(path: Path) -> str:
-    """A digest of the decoded samples, and of the packets that they were decoded from."""
+def hash_audio(path: Path) -> str:
+    """Hash the decoded samples and the packets that they were decoded from."""
     digest = hashlib.sha256()
     for block in stream_mono(path, 44_100):
         digest.update(block.tobytes())

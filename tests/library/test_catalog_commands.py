@@ -1,156 +1,189 @@
-"""The commands that read the catalogue, as a user runs them."""
+"""Run the commands that read the catalogue."""
 
 import csv
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import GENRES, Command, write_tone
+from pocketgenre.library.schema import default_catalog
+from tests.conftest import GENRES, Command, invoke, write_tone
 
 CLI = "pocketgenre.cli."
+SCAN = CLI + "scan_library"
 
 
-@pytest.fixture
-def scanned(run_command: Command, library: Path, tmp_path: Path) -> Path:
-    """A scanned library with a song that failed, one that vanished, and an odd name."""
-    folder = tmp_path / "music"
+def scan_mixed_library(library: Path, folder: Path) -> None:
+    """Scan songs, one of which fails, one vanishes, and one has an unusual name."""
     folder.mkdir()
     for song in library.iterdir():
         os.link(song, folder / song.name)
     (folder / "bad.mp3").write_text("not music")
     gone = write_tone(folder / "gone.wav")
     write_tone(folder / "odd.wav", 5.0).rename(folder / os.fsdecode(b"caf\xe9 \x1b[31m.wav"))
-    assert run_command(CLI + "scan_library", folder).returncode == 0
+    assert invoke(SCAN, folder).returncode == 0
     gone.unlink()
-    assert run_command(CLI + "scan_library", folder).returncode == 0
+    assert invoke(SCAN, folder).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def scanned_once(library: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A scanned library, which no test changes, and its catalogue."""
+    base = tmp_path_factory.mktemp("scanned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(base / "data"))
+        scan_mixed_library(library, base / "music")
+        return base / "music", default_catalog()
+
+
+@pytest.fixture
+def scanned(scanned_once: tuple[Path, Path]) -> Path:
+    """A scanned library; the default catalogue is the test's own copy."""
+    folder, catalog = scanned_once
+    default_catalog().parent.mkdir(parents=True)
+    shutil.copy(catalog, default_catalog())
     return folder
 
 
-def rows(run_command: Command, *options: object) -> list[dict]:
-    result = run_command(CLI + "list_songs", "--format", "json", *options)
+def rows(*options: object) -> list[dict]:
+    result = invoke(CLI + "list_songs", "--format", "json", *options)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def test_list_songs(run_command: Command, scanned: Path) -> None:
-    songs = rows(run_command)
+def test_list_songs_selects_songs(scanned: Path) -> None:
+    songs = rows()
     assert len(songs) == 6
     assert [song["path"] for song in songs] == sorted(song["path"] for song in songs)
     for song in songs:
         assert song["genre"] in GENRES
         assert Path(song["path"]).exists()
     genre = songs[0]["genre"]
-    assert rows(run_command, "--genre", genre) == [s for s in songs if s["genre"] == genre]
-    sure = [s for s in songs if s["confidence"] >= 0.9 and s["margin"] >= 0.3]
-    assert rows(run_command, "--min-confidence", 0.9, "--min-margin", 0.3) == sure
-    assert not rows(run_command, "--genre", "polka")
-    assert not rows(run_command, "--folder", scanned / "no such folder")
-    assert len(rows(run_command, "--folder", scanned)) == 6
-    (failed,) = rows(run_command, "--failed")
+    assert rows("--genre", genre) == [s for s in songs if s["genre"] == genre]
+    certain = [s for s in songs if s["confidence"] >= 0.9 and s["margin"] >= 0.3]
+    assert rows("--min-confidence", 0.9, "--min-margin", 0.3) == certain
+    assert not rows("--genre", "polka")
+    assert not rows("--folder", scanned / "no such folder")
+    assert len(rows("--folder", scanned)) == 6
+    (failed,) = rows("--failed")
     assert failed["path"].endswith("bad.mp3")
     assert "not audio" in failed["error"]
-    (gone,) = rows(run_command, "--vanished")
+    (gone,) = rows("--vanished")
     assert gone["path"].endswith("gone.wav")
 
 
 @pytest.mark.parametrize("option", [["--genre", "rock"], ["--min-confidence", 0.1]])
-def test_what_asks_for_a_label_is_refused_for_songs_without_one(
-    run_command: Command, option: list
-) -> None:
-    result = run_command(CLI + "list_songs", "--failed", *option)
+def test_failed_list_refuses_label_options(option: list) -> None:
+    result = invoke(CLI + "list_songs", "--failed", *option)
     assert result.returncode == 2
-    assert "--failed lists songs without a label" in " ".join(result.stderr.split())
+    assert "--failed lists songs without a genre" in " ".join(result.stderr.split())
 
 
-def test_list_songs_in_other_forms(run_command: Command, scanned: Path) -> None:
-    table = run_command(CLI + "list_songs").stdout
+def test_list_songs_writes_other_formats(scanned: Path) -> None:
+    table = invoke(CLI + "list_songs").stdout
     assert "Bells.m4a" in table
     assert "\x1b[31m" not in table
-    paths = run_command(CLI + "list_songs", "--format", "paths", errors="surrogateescape").stdout
-    assert all(Path(line).exists() for line in paths.splitlines())
-    data = run_command(CLI + "list_songs", "--format", "csv").stdout
+    paths = invoke(CLI + "list_songs", "--format", "paths", errors="surrogateescape")
+    assert len(paths.stdout.splitlines()) == 6
+    assert all(Path(line).exists() for line in paths.stdout.splitlines())
+    data = invoke(CLI + "list_songs", "--format", "csv").stdout
     assert len(list(csv.DictReader(io.StringIO(data)))) == 6
 
 
-def test_show_statistics(run_command: Command, scanned: Path) -> None:
-    text = run_command(CLI + "show_statistics").stdout
+def test_statistics_count_songs(scanned: Path) -> None:
+    text = invoke(CLI + "show_statistics").stdout
     assert "6 songs labelled" in text
-    assert "1 could not be labelled" in text
-    assert "1 have vanished" in text
-    data = json.loads(run_command(CLI + "show_statistics", "--format", "json").stdout)
+    assert "1 song could not be labelled" in text
+    assert "1 song vanished" in text
+    data = json.loads(invoke(CLI + "show_statistics", "--format", "json").stdout)
     assert sum(genre["songs"] for genre in data["genres"]) == 6
     assert (data["failed"], data["vanished"]) == (1, 1)
 
 
-def test_export_catalog_writes_what_scan_library_wrote(run_command: Command, scanned: Path) -> None:
-    scan = run_command(CLI + "scan_library", scanned, "--format", "json").stdout
-    assert run_command(CLI + "export_catalog", "--folder", scanned).stdout == scan
-    absolute = json.loads(run_command(CLI + "export_catalog").stdout)
+def test_export_writes_what_the_scan_wrote(scanned: Path) -> None:
+    scan = invoke(SCAN, scanned, "--format", "json").stdout
+    assert invoke(CLI + "export_catalog", "--folder", scanned).stdout == scan
+    absolute = json.loads(invoke(CLI + "export_catalog").stdout)
     assert all(Path(song["path"]).is_absolute() for song in absolute)
-    other = run_command(CLI + "export_catalog", "--vote", "probability", "--min-margin", 1.0)
+    other = invoke(CLI + "export_catalog", "--vote", "probability", "--min-margin", 1.0)
     assert {s["genre"] for s in json.loads(other.stdout)} == {"uncertain", None}
 
 
-def test_forget_songs(run_command: Command, scanned: Path) -> None:
+def test_forget_songs_keeps_the_files(scanned: Path) -> None:
     forget = CLI + "forget_songs"
-    assert run_command(forget).returncode == 2
-    result = run_command(forget, "--vanished", "--dry-run")
+    assert invoke(forget).returncode == 2
+    result = invoke(forget, "--vanished", "--dry-run")
     assert result.stdout.strip().endswith("gone.wav")
-    assert len(rows(run_command, "--vanished")) == 1
-    run_command(forget, "--vanished")
-    assert not rows(run_command, "--vanished")
+    assert len(rows("--vanished")) == 1
+    invoke(forget, "--vanished")
+    assert not rows("--vanished")
     before = sorted(scanned.iterdir())
-    run_command(forget, "--all", "--folder", scanned)
-    assert not rows(run_command)
+    invoke(forget, "--all", "--folder", scanned)
+    assert not rows()
     assert sorted(scanned.iterdir()) == before
 
 
 @pytest.mark.parametrize(
     "command", ["list_songs", "show_statistics", "export_catalog", "forget_songs"]
 )
-def test_without_a_catalogue_they_say_where_one_comes_from(
-    run_command: Command, tmp_path: Path, command: str
-) -> None:
+def test_missing_catalogue_is_one_sentence(tmp_path: Path, command: str) -> None:
     options = ["--all"] if command == "forget_songs" else []
-    result = run_command(CLI + command, *options)
+    result = invoke(CLI + command, *options)
     assert result.returncode == 1
-    assert "scan-library makes one" in result.stderr
+    assert "scan-library creates one" in result.stderr
     (tmp_path / "text").write_text("not a catalogue" * 100)
-    result = run_command(CLI + command, "--catalog", tmp_path / "text", *options)
+    result = invoke(CLI + command, "--catalog", tmp_path / "text", *options)
     assert result.returncode == 1
     assert "is not a catalogue" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_dry_run_says_what_a_scan_would_do_and_does_nothing(
-    run_command: Command, scanned: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("command", "options", "expected"),
+    [
+        ("list_songs", [], "Bells.m4a"),
+        ("show_statistics", [], "6 songs labelled"),
+        ("export_catalog", [], "Bells.m4a"),
+        ("forget_songs", ["--all", "--dry-run"], "Bells.m4a"),
+    ],
+)
+def test_command_runs_as_a_process(
+    run_command: Command, scanned: Path, command: str, options: list[str], expected: str
 ) -> None:
-    write_tone(scanned / "new.wav", 6.0)
-    (scanned / "Bells.m4a").rename(scanned / "Chimes.m4a")
-    (scanned / "Slow pad.wav").unlink()
-    first = run_command(CLI + "scan_library", scanned, "--dry-run")
+    result = run_command(CLI + command, *options)
+    assert result.returncode == 0
+    assert expected in result.stdout
+
+
+def test_dry_run_is_read_only(library: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "music"
+    scan_mixed_library(library, folder)
+    write_tone(folder / "new.wav", 6.0)
+    (folder / "Bells.m4a").rename(folder / "Chimes.m4a")
+    (folder / "Slow pad.wav").unlink()
+    first = invoke(SCAN, folder, "--dry-run")
     assert first.returncode == 0
     kinds = {Path(line.split("  ")[-1]).name: line.split()[0] for line in first.stdout.splitlines()}
-    assert kinds == {"new.wav": "listen", "Chimes.m4a": "moved", "Slow pad.wav": "vanished"}
-    assert run_command(CLI + "scan_library", scanned, "--dry-run").stdout == first.stdout
-    none = tmp_path / "none.sqlite"
-    run_command(CLI + "scan_library", scanned, "--dry-run", "--catalog", none)
-    assert not none.exists()
+    assert kinds == {"new.wav": "classify", "Chimes.m4a": "moved", "Slow pad.wav": "vanished"}
+    assert invoke(SCAN, folder, "--dry-run").stdout == first.stdout
+    missing = tmp_path / "none.sqlite"
+    invoke(SCAN, folder, "--dry-run", "--catalog", missing)
+    assert not missing.exists()
 
 
-def test_thresholds_make_labels_uncertain(run_command: Command, scanned: Path) -> None:
+def test_thresholds_make_songs_uncertain(scanned: Path) -> None:
     options = ("--min-margin", 1.0, "--format", "json")
-    songs = json.loads(run_command(CLI + "scan_library", scanned, *options).stdout)
+    songs = json.loads(invoke(SCAN, scanned, *options).stdout)
     assert {song["genre"] for song in songs} == {"uncertain", None}
-    assert "uncertain" in run_command(CLI + "scan_library", scanned, "--min-margin", 1.0).stdout
+    assert "uncertain" in invoke(SCAN, scanned, "--min-margin", 1.0).stdout
 
 
-def test_a_scan_may_keep_nothing(run_command: Command, library: Path, tmp_path: Path) -> None:
+def test_scan_can_store_nothing(library: Path, tmp_path: Path) -> None:
     options = ("--catalog", ":memory:", "--workers", 1, "--format", "json")
-    result = run_command(CLI + "scan_library", library, *options)
+    result = invoke(SCAN, library, *options)
     assert len(json.loads(result.stdout)) == 5
-    assert run_command(CLI + "list_songs").returncode == 1
+    assert invoke(CLI + "list_songs").returncode == 1
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Every good song is labelled, every bad file named with its reason."""
+"""Scan unusual and broken files: each good one is labelled, each bad one has its reason."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Command
+from tests.conftest import REPOSITORY, invoke
 from tests.library.broken import BROKEN, ODD, write_odd_library
 
 SCAN = "pocketgenre.cli.scan_library"
@@ -23,10 +23,8 @@ def odd_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("options", [(), ("--segments", "1")])
-def test_every_good_song_is_labelled_and_every_bad_one_named(
-    run_command: Command, odd_library: Path, options: tuple[str, ...]
-) -> None:
-    result = run_command(SCAN, odd_library, "--format", "json", "--workers", "2", *options)
+def test_broken_files_have_their_reasons(odd_library: Path, options: tuple[str, ...]) -> None:
+    result = invoke(SCAN, odd_library, "--format", "json", "--workers", "2", *options)
     assert result.returncode == 0
     errors = {song["path"]: song["error"] for song in json.loads(result.stdout)}
     assert set(errors) == {*ODD, *BROKEN}
@@ -37,17 +35,17 @@ def test_every_good_song_is_labelled_and_every_bad_one_named(
         assert "\n" not in errors[name]
 
 
-def test_a_file_without_permission_is_named(tmp_path: Path, odd_library: Path) -> None:
-    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+def test_forbidden_files_are_named(tmp_path: Path, odd_library: Path) -> None:
+    unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     if os.geteuid() == 0 and not shutil.which("setpriv"):
-        pytest.skip("root may read everything, and there is no setpriv")
+        pytest.skip("root may read every file, and setpriv is not installed")
     shutil.copy(odd_library / "7.1.wav", tmp_path / "open.wav")
     shutil.copy(odd_library / "7.1.wav", tmp_path / "secret.wav")
     (tmp_path / "secret.wav").chmod(0)
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked").chmod(0)
     command = [sys.executable, "-m", SCAN, str(tmp_path), "--format", "json"]
-    command = [*(without if os.geteuid() == 0 else []), *command]
+    command = [*(unprivileged if os.geteuid() == 0 else []), *command]
     output = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
     errors = {song["path"]: song["error"] for song in json.loads(output)}
     assert errors == {
@@ -63,9 +61,7 @@ def test_a_file_without_permission_is_named(tmp_path: Path, odd_library: Path) -
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_two_thousand_files_of_which_one_in_twenty_is_broken(
-    run_command: Command, library: Path, tmp_path: Path
-) -> None:
+def test_large_library_with_broken_files(library: Path, tmp_path: Path) -> None:
     good = list(library.iterdir())
     for n in range(1_900):
         song = good[n % len(good)]
@@ -78,12 +74,12 @@ def test_two_thousand_files_of_which_one_in_twenty_is_broken(
         folder = tmp_path / f"artist {n % 50}" / str(n)
         folder.mkdir()
         write(folder / name)
-    result = run_command(SCAN, tmp_path, "--format", "json")
+    result = invoke(SCAN, tmp_path, "--format", "json")
     songs = json.loads(result.stdout)
     assert len(songs) == 2_000
     assert sum(song["error"] is None for song in songs) == 1_900
     for song in songs:
         name = Path(song["path"]).name
         assert (song["error"] is not None) == (name in BROKEN)
-    again = run_command(SCAN, tmp_path, "--format", "json")
+    again = invoke(SCAN, tmp_path, "--format", "json")
     assert json.loads(again.stdout) == songs

@@ -1,4 +1,4 @@
-"""The page: whole, offline, and nothing but text whatever a song is called."""
+"""Render the report page, and show hostile names as text."""
 
 import base64
 import hashlib
@@ -16,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketgenre.library.html_report import make_report
-from pocketgenre.library.label import Thresholds
-from pocketgenre.library.labelled import genres_of
+from pocketgenre.library.songs import LibrarySong, genres_of
+from pocketgenre.prediction import LabelConfig
 from pocketgenre.text import printable
-from tests.library.songs import failed_song, labelled, song
-from tests.library.test_results import NAMES
+from tests.library.songs import NAMES, failed_song, song
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = [
@@ -31,10 +30,11 @@ HOSTILE = [
     "&lt;b&gt;&amp;.mp3",
     "new\nline\u202egnp \udcff\x1b[31m.mp3",
 ]
+THRESHOLD = LabelConfig(min_margin=0.1)
 
 
 class Page(HTMLParser):
-    """The tags of a page, and what stands in its scripts and styles."""
+    """The tags of a page, and the content of its scripts, styles and title."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__()
@@ -55,12 +55,11 @@ class Page(HTMLParser):
         return json.loads(self.inside["script"][0])
 
 
-def page_of(*songs, title: str = "Music") -> bytes:
-    rows = labelled(*songs, thresholds=Thresholds(margin=0.1))
-    return make_report(rows, genres_of(rows), title)
+def page_of(*songs: LibrarySong, title: str = "Music") -> bytes:
+    return make_report(songs, genres_of(songs), title)
 
 
-def test_the_page_fetches_nothing_and_runs_its_own_script_alone() -> None:
+def test_page_loads_nothing_and_runs_one_script() -> None:
     content = page_of(*[song(f"/music/{name}") for name in HOSTILE], title="</title><script>")
     page = Page(content)
     (policy,) = [a["content"] for tag, a in page.tags if a.get("http-equiv")]
@@ -82,9 +81,7 @@ def test_the_page_fetches_nothing_and_runs_its_own_script_alone() -> None:
 
 @settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES | st.sampled_from(HOSTILE), max_size=4), st.text(), st.text())
-def test_whatever_a_song_a_folder_or_an_error_says_is_data(
-    names: list[str], title: str, error: str
-) -> None:
+def test_names_titles_and_errors_are_data(names: list[str], title: str, error: str) -> None:
     content = page_of(
         *[song(f"/music/{name}") for name in names], failed_song("/music/z", error), title=title
     )
@@ -93,39 +90,38 @@ def test_whatever_a_song_a_folder_or_an_error_says_is_data(
     assert tags == [tag for tag, _ in Page(page_of(song("/music/a"))).tags if tag]
     shown = [row[0] for row in page.data["songs"]]
     assert shown == [*map(printable, names), "z"]
-    assert page.data["songs"][-1][6] == (printable(error) or "it could not be labelled")
+    assert page.data["songs"][-1][6] == (printable(error) or "it could not be classified")
     assert page.data["title"] == printable(title)
     assert html.unescape("".join(page.inside["title"])) == f"Genres – {printable(title)}"
 
 
-def test_a_song_is_there_with_its_windows() -> None:
+def test_page_data_has_probabilities_by_window() -> None:
     songs = [
-        song("/music/a.mp3", ["blues"] * 10 + ["rock"] * 10),
-        song("/music/long.mp3", ["jazz"] * 3600),
-        song("/music/doubt.mp3", ["jazz", "pop"]),
+        song("/music/a.mp3", ["blues"] * 10 + ["rock"] * 10, label_config=THRESHOLD),
+        song("/music/long.mp3", ["jazz"] * 3600, label_config=THRESHOLD),
+        song("/music/uncertain.mp3", ["jazz", "pop"], label_config=THRESHOLD),
         failed_song("/music/bad.mp3"),
     ]
     data = Page(page_of(*songs)).data
-    # As many votes for each, and as probable: the last one wins; nothing is 0.1 ahead.
-    name, group, sure, top, seconds, shares, error = data["songs"][0]
-    assert (name, sure, seconds, error) == ("a.mp3", 0.5, 60, None)
+    # Both genres have ten votes and the same probability: the song is uncertain.
+    name, group, confidence, top, seconds, windows, error = data["songs"][0]
+    assert (name, confidence, seconds, error) == ("a.mp3", 0.5, 60, None)
     assert group == len(data["genres"])
     assert top[0][1] == top[1][1] == 0.5
-    assert len(shares) == 4 * len(data["genres"])
-    assert shares[0] == "_"  # blues, all of it
-    assert shares[-1] == "_"  # rock
+    assert len(windows) == 4 * len(data["genres"])
+    assert windows[0] == "_"  # blues: probability 1
+    assert windows[-1] == "_"  # rock: probability 1
     assert len(data["songs"][1][5]) <= 49 * len(data["genres"])
     assert data["songs"][3][1] == len(data["genres"]) + 1
 
 
-def test_ten_thousand_songs_make_a_light_page() -> None:
-    one = song("/music/a.mp3", ["rock"] * 80)
-    rows = labelled(one) * 10_000
-    assert len(make_report(rows, genres_of(rows), "Music")) < 3_000_000
+def test_page_of_ten_thousand_songs_is_small() -> None:
+    songs = [song("/music/a.mp3", ["rock"] * 80)] * 10_000
+    assert len(make_report(songs, genres_of(songs), "Music")) < 3_000_000
 
 
-def in_browser(file: Path, profile: Path, search: str = "") -> str:
-    """The page as Chromium has it after its script ran."""
+def dom_in_browser(file: Path, profile: Path, search: str = "") -> str:
+    """Return the page in Chromium after its script ran."""
     command = [
         str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
         "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -138,13 +134,13 @@ def in_browser(file: Path, profile: Path, search: str = "") -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_in_a_browser_songs_are_shown_as_text_and_found(tmp_path: Path) -> None:
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_browser_shows_and_finds_songs(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     songs = [song(f"/music/album {i}/{name}", ["rock"]) for i, name in enumerate(HOSTILE)]
     songs += [song("/music/Björk/Jóga.mp3", ["pop"] * 9), failed_song("/music/empty.mp3")]
     file.write_bytes(page_of(*songs))
-    dom = in_browser(file, tmp_path / "profile")
+    dom = dom_in_browser(file, tmp_path / "profile")
     assert "<title>Genres – Music</title>" in dom
     assert "<img" not in dom
     assert dom.count("<details>") == 7
@@ -153,6 +149,6 @@ def test_in_a_browser_songs_are_shown_as_text_and_found(tmp_path: Path) -> None:
     assert 'aria-label="Timeline: pop from 0:00"' in dom
     shown = [html.unescape(name) for name in re.findall(r'class="name"[^>]*>([^<]*)<', dom)]
     assert "&lt;b&gt;&amp;.mp3" in shown
-    found = in_browser(file, tmp_path / "profile", "joga%20bjork")
+    found = dom_in_browser(file, tmp_path / "profile", "joga%20bjork")
     assert "1 song found" in found
     assert found.count("<details>") == 1

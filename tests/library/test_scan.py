@@ -1,4 +1,4 @@
-"""A scan hears everything once, whatever a file does to the worker that hears it."""
+"""Scan folders, with files that crash, block or fail their workers."""
 
 import os
 import signal
@@ -10,68 +10,71 @@ import numpy as np
 import pytest
 import soundfile
 
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import ModelError, PocketGenreError
+from pocketgenre.inference import InferenceSetup
 from pocketgenre.jobs.executors import LocalExecutor
-from pocketgenre.jobs.worker_process import ModelEar
-from pocketgenre.library import evidence
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import list_songs
-from pocketgenre.library.label import label_song
-from pocketgenre.library.scan import ScanConfig, listen
+from pocketgenre.library.library_diff import ScanRequest
+from pocketgenre.library.scan import ScanConfig, find_changes, scan_files
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, PRETRAINED
-from tests.conftest import tone, until
-from tests.library.conftest import names, scan, write
-from tests.library.fake_models import DeadlyEar, DeafEar, compute_metrics, listener
+from tests.conftest import tone, until, write_tone
+from tests.library.conftest import names_of, scan, write_files
+from tests.library.fake_models import (
+    ExitingSetup,
+    FailingSetup,
+    WaitingSetup,
+    probabilities_of,
+    scan_config,
+)
 
 
 def children() -> list[int]:
+    """Return the processes that this one has started and that still run."""
     pid = os.getpid()
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for file in lists for child in file.read_text().split()]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_every_song_is_heard_once_and_kept(music: Path, catalog: Catalog, workers: int) -> None:
-    write(music, *(f"album {n % 3}/{n}.mp3" for n in range(20)))
-    _, done = scan(music, catalog, listener(workers=workers))
-    assert names(done) == sorted(f"{n}.mp3" for n in range(20))
+def test_scan_records_every_song_once(music: Path, catalog: Catalog, workers: int) -> None:
+    write_files(music, *(f"album {n % 3}/{n}.mp3" for n in range(20)))
+    _, scanned = scan(music, catalog, scan_config(workers=workers))
+    assert names_of(scanned) == sorted(f"{n}.mp3" for n in range(20))
     songs = list(catalog.songs(music))
     assert len(songs) == 20
     for song in songs:
         assert song.state == "labelled"
-        expected = compute_metrics(song.path, 0).astype(np.float16)
-        np.testing.assert_array_equal(song.probabilities, expected)
+        expected = probabilities_of(song.path, 0).astype(np.float16)
+        np.testing.assert_array_equal(song.prediction.segment_probabilities, expected)
     assert not children()
 
 
-def test_where_the_system_starts_no_process_the_scan_says_so(
+def test_scan_without_processes_names_the_option(
     music: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(music, "1.mp3")
+    write_files(music, "1.mp3")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    sentence = "cannot be started: No such file or directory. --workers 0 does without"
+    sentence = "cannot be started: No such file or directory. --workers 0 runs without"
     with pytest.raises(PocketGenreError, match=sentence):
-        scan(music, catalog, listener(workers=1))
+        scan(music, catalog, scan_config(workers=1))
 
 
-def test_labels_are_those_of_the_classifier(library: Path, catalog: Catalog) -> None:
-    classifier = Classifier.load(PRETRAINED["standard"])
+def test_scan_predicts_as_the_classifier(library: Path, catalog: Catalog) -> None:
+    classifier = GenreClassifier("standard")
+    content, card = read_model(PRETRAINED["standard"])
     scan(
-        library,
-        catalog,
-        ScanConfig(
-            classifier.card, ModelEar(*read_model(PRETRAINED["standard"])), engine=LocalExecutor(2)
-        ),
+        library, catalog, ScanConfig(card, InferenceSetup(content, card), executor=LocalExecutor(2))
     )
     songs = list(catalog.songs(library))
     assert len(songs) == 5
     for song in songs:
-        expected = classifier.label(song.path)
-        label = label_song(song.probabilities, song.labels)
-        assert (label.genre, label.votes) == (expected.genre, expected.votes)
-        assert label.probability == pytest.approx(expected.probabilities[label.genre], abs=1e-3)
+        expected = classifier.classify(song.path)
+        assert song.prediction.genre == expected.genre
+        assert song.prediction.votes == expected.votes
+        assert song.prediction.probability == pytest.approx(expected.probability, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -80,99 +83,106 @@ def test_labels_are_those_of_the_classifier(library: Path, catalog: Catalog) -> 
         ("segfault", "it crashes its decoder (SIGSEGV)"),
         ("abort", "it crashes its decoder (SIGABRT)"),
         ("exit", "it crashes its decoder (exit status 3)"),
-        ("hang", "it was given up after 1 s"),
+        ("hang", "it took longer than 1 s"),
         ("huge", "it needs more memory than there is"),
-        ("bug", "it cannot be judged (KeyError: 'bug.mp3')"),
+        ("bug", "it cannot be classified (KeyError: 'bug.mp3')"),
         ("bad", "it is bad"),
     ],
 )
-def test_a_file_costs_only_itself(music: Path, catalog: Catalog, name: str, reason: str) -> None:
-    write(music, f"{name}.mp3", *(f"{n}.mp3" for n in range(10)))
-    _, done = scan(music, catalog, listener(least_seconds=1.0))
-    assert len(done) == 11
+def test_bad_file_fails_only_itself(music: Path, catalog: Catalog, name: str, reason: str) -> None:
+    write_files(music, f"{name}.mp3", *(f"{n}.mp3" for n in range(10)))
+    _, scanned = scan(music, catalog, scan_config(min_timeout=1.0))
+    assert len(scanned) == 11
     errors = {song.path.name: song.error for song in catalog.songs() if song.state == "failed"}
     assert errors == {f"{name}.mp3": reason}
     assert sum(song.state == "labelled" for song in catalog.songs()) == 10
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_many_crashes_are_many_files(music: Path, catalog: Catalog, workers: int) -> None:
-    write(music, *(f"segfault {n}.mp3" for n in range(6)), *(f"{n}.mp3" for n in range(30)))
-    scan(music, catalog, listener(workers=workers))
+def test_many_crashes_fail_as_many_files(music: Path, catalog: Catalog, workers: int) -> None:
+    write_files(music, *(f"segfault {n}.mp3" for n in range(6)), *(f"{n}.mp3" for n in range(30)))
+    scan(music, catalog, scan_config(workers=workers))
     states = [song.state for song in catalog.songs()]
     assert states.count("failed") == 6
     assert states.count("labelled") == 30
 
 
-def test_a_worker_that_is_killed_from_outside_costs_nothing_for_long(
-    music: Path, catalog: Catalog
+def test_killed_worker_fails_one_file_until_rescan(
+    music: Path, catalog: Catalog, tmp_path: Path
 ) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(20)))
+    write_files(music, "wait.mp3", *(f"{n}.mp3" for n in range(20)))
+    waiting = tmp_path / "waiting"
+    waiting.mkdir()
+    config = scan_config(setup=WaitingSetup(waiting))
 
-    def kill_one() -> None:
-        with Catalog(catalog.file) as watched:
-            until(lambda: list(watched.songs()))
-        os.kill(children()[0], signal.SIGKILL)  # each has a song to hear, and the next in hand
+    def kill_the_waiting_one() -> None:
+        until(lambda: list(waiting.iterdir()))
+        (process,) = waiting.iterdir()
+        os.kill(int(process.name), signal.SIGKILL)
+        (waiting / "continue").touch()
 
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=kill_the_waiting_one)
     killer.start()
-    _, done = scan(music, catalog)
+    _, scanned = scan(music, catalog, config)
     killer.join()
-    assert len(done) == 20
+    assert len(scanned) == 21
     failed = [song for song in catalog.songs() if song.state == "failed"]
     assert [song.error for song in failed] == ["its worker process was killed from outside"]
-    _, again = scan(music, catalog)
-    assert names(again) == [failed[0].path.name]
+    _, again = scan(music, catalog, config)
+    assert names_of(again) == [failed[0].path.name] == ["wait.mp3"]
     assert all(song.state == "labelled" for song in catalog.songs())
 
 
-def test_an_ear_that_cannot_be_opened_is_an_error_of_the_scan(
-    music: Path, catalog: Catalog
-) -> None:
-    write(music, "1.mp3")
+def test_failing_setup_fails_the_scan(music: Path, catalog: Catalog) -> None:
+    write_files(music, "1.mp3")
     for workers in (0, 2):
         with pytest.raises(ModelError, match="No runtime can run this model"):
-            scan(music, catalog, listener(open_ear=DeafEar(), workers=workers))
-    with pytest.raises(PocketGenreError, match=r"worker process could not start .*7"):
-        scan(music, catalog, listener(open_ear=DeadlyEar()))
+            scan(music, catalog, scan_config(setup=FailingSetup(), workers=workers))
+    sentence = r"worker process cannot be started \(exit status 7\)\. --workers 0 runs without"
+    with pytest.raises(PocketGenreError, match=sentence):
+        scan(music, catalog, scan_config(setup=ExitingSetup()))
     assert not list(catalog.songs())
     assert not children()
 
 
-def test_interrupted_it_drops_what_it_is_at_and_keeps_what_it_has(
-    music: Path, catalog: Catalog
-) -> None:
-    write(music, *(f"slow {n}.mp3" for n in range(40)))
+def test_interrupted_scan_keeps_results(music: Path, catalog: Catalog) -> None:
+    write_files(music, *(f"slow {n}.mp3" for n in range(40)))
     files = list_songs(music).files
-    done = []
-    for one in listen(files, catalog, listener(), lambda: len(done) >= 4):
-        done.append(one)  # noqa: PERF402
-    assert 4 <= len(done) < 10
-    assert len(list(catalog.songs())) == len(done)
+    scanned = []
+    for one in scan_files(files, catalog, scan_config(), lambda: len(scanned) >= 4):
+        scanned.append(one)  # noqa: PERF402
+    assert 4 <= len(scanned) < 10
+    assert len(list(catalog.songs())) == len(scanned)
     assert not children()
     _, rest = scan(music, catalog)
-    assert len(rest) == 40 - len(done)
+    assert len(rest) == 40 - len(scanned)
 
 
-def test_evidence_survives_being_packed() -> None:
-    table = np.random.default_rng(0).integers(0, 256, (7, 10)) / np.float32(256)
-    np.testing.assert_array_equal(evidence.from_bytes(evidence.to_bytes(table), 10), table)
-    for packed, genres in ((b"", 10), (b"123", 10), (b"1" * 20, 0), (b"\xff" * 20, 10)):
-        with pytest.raises(ValueError, match="are not"):
-            evidence.from_bytes(packed, genres)
+def test_file_changed_during_scan_is_rescanned(tmp_path: Path) -> None:
+    song = write_tone(tmp_path / "song.wav", 4.0)
+
+    def touch() -> bool:
+        os.utime(song, ns=(7, 7))
+        return False
+
+    config = scan_config()
+    with Catalog(tmp_path / "c.sqlite", create=True) as catalog:
+        assert list(scan_files(list_songs(tmp_path).files, catalog, config, touch))
+        _, diff = find_changes(tmp_path, catalog, ScanRequest(config.card.sha256))
+        assert [Path(file.path).name for file in diff.to_classify] == ["song.wav"]
 
 
-def peak_of_worker(path: Path, catalog: Catalog) -> float:
-    """Megabytes that a worker has needed at most, once it has heard a file."""
+def peak_memory(path: Path, catalog: Catalog) -> float:
+    """Return the peak memory of a worker that has classified a file [MB]."""
     content, card = read_model(PRETRAINED[DEFAULT_MODEL])
-    how = ScanConfig(card, ModelEar(content, card), engine=LocalExecutor())
+    config = ScanConfig(card, InferenceSetup(content, card), executor=LocalExecutor())
     files = [file for file in list_songs(path.parent).files if file.path == str(path.resolve())]
-    for done in listen(files, catalog, how):
-        assert done.error is None
+    for scanned in scan_files(files, catalog, config):
+        assert scanned.error is None
         (worker,) = children()
         status = Path(f"/proc/{worker}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1000
-    raise AssertionError("nothing was heard")
+    raise AssertionError("no file was classified")
 
 
 def write_minutes(path: Path, minutes: int) -> Path:
@@ -184,11 +194,9 @@ def write_minutes(path: Path, minutes: int) -> Path:
 
 
 @pytest.mark.parametrize("minutes", [20, pytest.param(180, marks=pytest.mark.long)])
-def test_a_long_file_needs_no_more_memory_than_three_minutes(
-    music: Path, catalog: Catalog, minutes: int
-) -> None:
-    short = peak_of_worker(write_minutes(music / "short.flac", 3), catalog)
-    long = peak_of_worker(write_minutes(music / "long.flac", minutes), catalog)
+def test_long_file_needs_no_more_memory(music: Path, catalog: Catalog, minutes: int) -> None:
+    short = peak_memory(write_minutes(music / "short.flac", 3), catalog)
+    long = peak_memory(write_minutes(music / "long.flac", minutes), catalog)
     print(f"peak: {short:.0f} MB for 3 minutes, {long:.0f} MB for {minutes}")
     assert long < 250
     assert long < 1.1 * short

@@ -1,4 +1,4 @@
-"""``scan-library --watch`` labels songs as they arrive."""
+"""Run ``scan-library --watch``, which labels songs as they arrive."""
 
 import json
 import os
@@ -11,48 +11,63 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from tests.conftest import REPOSITORY, Command, until, write_tone
+from tests.conftest import REPOSITORY, invoke, until, write_tone
+
+SCAN = "pocketgenre.cli.scan_library"
 
 
-class Watch:
-    """A running watch and the lines that it prints."""
+class WatchProcess:
+    """A process that watches a folder, and the lines that it prints."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "pocketgenre.cli.scan_library", str(folder), "--watch"]
+        command = [sys.executable, "-m", SCAN, str(folder), "--watch", "--workers", "1", *options]
         self.process = subprocess.Popen(
-            [*command, "--workers", "1", *options],
+            command,
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
         )
-        self.lines: queue.Queue[str] = queue.Queue()
-        self.said: queue.Queue[str] = queue.Queue()
-        for stream, lines in ((self.process.stdout, self.lines), (self.process.stderr, self.said)):
-            threading.Thread(target=self.read, args=(stream, lines), daemon=True).start()
+        self._stdout: queue.Queue[str] = queue.Queue()
+        self._stderr: queue.Queue[str] = queue.Queue()
+        for stream, lines in (
+            (self.process.stdout, self._stdout),
+            (self.process.stderr, self._stderr),
+        ):
+            threading.Thread(target=_read_lines, args=(stream, lines), daemon=True).start()
 
-    @staticmethod
-    def read(stream: Iterator[str], lines: "queue.Queue[str]") -> None:
-        for line in stream:
-            lines.put(line)
+    def __enter__(self) -> Self:
+        return self
 
-    def line_with(self, text: str) -> str:
-        return self._find(self.lines, text)
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
-    def says(self, text: str) -> str:
-        return self._find(self.said, text)
+    def wait_for_output(self, text: str) -> str:
+        """Wait for a line on standard output; return it."""
+        return _wait_for_line(self._stdout, text)
 
-    @staticmethod
-    def _find(lines: "queue.Queue[str]", text: str) -> str:
-        deadline = time.monotonic() + 60
-        while True:
-            line = lines.get(timeout=max(0.01, deadline - time.monotonic()))
-            if text in line:
-                return line
+    def wait_for_message(self, text: str) -> str:
+        """Wait for a line on standard error; return it."""
+        return _wait_for_line(self._stderr, text)
+
+
+def _read_lines(stream: Iterator[str], lines: "queue.Queue[str]") -> None:
+    for line in stream:
+        lines.put(line)
+
+
+def _wait_for_line(lines: "queue.Queue[str]", text: str) -> str:
+    deadline = time.monotonic() + 60
+    while True:
+        line = lines.get(timeout=max(0.01, deadline - time.monotonic()))
+        if text in line:
+            return line
 
 
 @pytest.fixture
@@ -63,55 +78,47 @@ def music(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_labels_what_arrives(music: Path, library: Path) -> None:
-    watch = Watch(music)
-    try:
-        watch.says("Watching")
-        watch.line_with("1 of 1 songs labelled")
+def test_watch_labels_new_songs(music: Path, library: Path) -> None:
+    with WatchProcess(music) as watch:
+        watch.wait_for_message("Watching")
+        watch.wait_for_output("1 of 1 song labelled")
         (music / "album").mkdir()
         shutil.copy(library / "Bells.m4a", music / "album")
-        assert "of 2" in watch.line_with("Bells.m4a")
+        assert "of 2" in watch.wait_for_output("Bells.m4a")
         shutil.copy(library / "Bells.m4a", music / os.fsdecode(b"caf\xe9.m4a"))
-        watch.line_with("caf\\udce9.m4a")
+        watch.wait_for_output("caf\\udce9.m4a")
         (music / "bad.mp3").write_text("not music")
-        assert "not audio" in watch.line_with("bad.mp3")
-    finally:
+        assert "not audio" in watch.wait_for_output("bad.mp3")
         watch.process.send_signal(signal.SIGINT)
-    assert watch.process.wait(timeout=20) == 0
+        assert watch.process.wait(timeout=20) == 0
 
 
-def test_it_waits_for_a_file_that_is_still_being_written(music: Path, library: Path) -> None:
+def test_watch_waits_for_a_growing_file(music: Path, library: Path) -> None:
     content = (library / "Slow pad.wav").read_bytes()
-    watch = Watch(music)
-    try:
-        watch.says("Watching")
+    with WatchProcess(music) as watch:
+        watch.wait_for_message("Watching")
         with open(music / "growing.wav", "wb") as file:
-            for start in range(0, len(content), len(content) // 8):
-                file.write(content[start : start + len(content) // 8])
+            # Each pause is shorter than SETTLE_SECONDS, all pauses together are longer.
+            for start in range(0, len(content), len(content) // 6):
+                file.write(content[start : start + len(content) // 6])
                 file.flush()
-                time.sleep(0.5)
+                time.sleep(0.4)
             written = time.monotonic()
-        assert "of 2" in watch.line_with("growing.wav"), "all of it was heard, and once"
+        # A scan of the incomplete file would print a line with fewer segments.
+        assert "of 2" in watch.wait_for_output("growing.wav")
         assert time.monotonic() - written > 1.0
-    finally:
-        watch.process.kill()
-        watch.process.wait()
 
 
-def test_results_in_a_file_are_written_anew(music: Path, library: Path, tmp_path: Path) -> None:
+def test_watch_rewrites_the_results_file(music: Path, library: Path, tmp_path: Path) -> None:
     out = tmp_path / "genres.json"
-    watch = Watch(music, "--format", "json", "--out", str(out))
-    try:
-        watch.says("Watching")
+    with WatchProcess(music, "--format", "json", "--out", str(out)) as watch:
+        watch.wait_for_message("Watching")
         assert len(json.loads(out.read_text())) == 1
         shutil.copy(library / "Bells.m4a", music)
         until(lambda: len(json.loads(out.read_text())) == 2)
-    finally:
-        watch.process.kill()
-        watch.process.wait()
 
 
-def test_data_on_stdout_cannot_be_watched(run_command: Command, music: Path) -> None:
-    result = run_command("pocketgenre.cli.scan_library", music, "--watch", "--format", "json")
+def test_watch_refuses_data_on_stdout(music: Path) -> None:
+    result = invoke(SCAN, music, "--watch", "--format", "json")
     assert result.returncode == 1
     assert "needs --out" in result.stderr

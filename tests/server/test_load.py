@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
 
 from pocketgenre.demo.synthetic import write_synthetic_library
 from pocketgenre.jobs.pool import work_through
-from pocketgenre.jobs.worker_process import InferenceSetup, Job, ModelEar
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED
 from tests.server.load import Load, press

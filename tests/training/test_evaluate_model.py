@@ -1,4 +1,4 @@
-"""``evaluate-model``: figures that can be checked by hand."""
+"""Tests of ``evaluate-model``, with metrics that can be computed by hand."""
 
 import json
 import re
@@ -14,25 +14,35 @@ import pytest
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
-from pocketgenre.training.evaluation.evaluation import evaluate_heldout, evaluate_on
-from pocketgenre.training.evaluation.evaluation_page import full_page
-from pocketgenre.training.evaluation.figures import calibration_of, figures_of, worst_songs
-from pocketgenre.training.evaluation.label_issues import find_mislabelled
+from pocketgenre.training.evaluation.label_issues import find_label_issues
+from pocketgenre.training.evaluation.metrics import (
+    compute_calibration,
+    compute_classification_metrics,
+    find_worst_songs,
+)
+from pocketgenre.training.evaluation.report_markdown import evaluation_report
+from pocketgenre.training.evaluation.run_evaluation import evaluate_dataset, evaluate_heldout
 from pocketgenre.training.plots.curves import plot_curves
 from pocketgenre.training.runs import Run
 from tests.conftest import REPOSITORY, Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 EVALUATE = "pocketgenre.training.cli.evaluate_model"
-WRITTEN = {"evaluation.json", "evaluation.md", "confusion.png", "reliability.png", "curves.png"}
+OUTPUT_FILES = {
+    "evaluation.json",
+    "evaluation.md",
+    "confusion.png",
+    "reliability.png",
+    "curves.png",
+}
 PNG = b"\x89PNG\r\n\x1a\n"
 
-# Two genres, two songs of each, ten segments. What the network says of each, (jazz, rock):
-JAZZ_0 = [[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]  # jazz by 2 votes of 3: right
+# Probabilities (jazz, rock) of ten segments: two songs each of two genres.
+JAZZ_0 = [[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]  # jazz by 2 votes of 3: correct
 JAZZ_1 = [[0.3, 0.7], [0.4, 0.6]]  # rock by 2 of 2, mean probability 65 %: wrong
-ROCK_0 = [[0.1, 0.9], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]]  # right
+ROCK_0 = [[0.1, 0.9], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]]  # correct
 ROCK_1 = [[0.95, 0.05]]  # jazz by 1 of 1, at 95 %: wrong
-SAID = JAZZ_0 + JAZZ_1 + ROCK_0 + ROCK_1
+PROBABILITIES = JAZZ_0 + JAZZ_1 + ROCK_0 + ROCK_1
 
 
 @pytest.fixture
@@ -42,21 +52,21 @@ def data(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def run(tmp_path: Path, data: Dataset) -> Run:
-    return fabricate_run(tmp_path / "run", data, SAID)
+    return fabricate_run(tmp_path / "run", data, PROBABILITIES)
 
 
-def test_songs_are_judged_by_vote_and_segments_one_by_one(run: Run, data: Dataset) -> None:
+def test_songs_and_segments_are_counted_separately(run: Run, data: Dataset) -> None:
     evaluation = evaluate_heldout(run, data)
-    assert evaluation.songs.judged == 4
+    assert evaluation.songs.count == 4
     assert evaluation.songs.accuracy == pytest.approx(2 / 4)
     assert evaluation.songs.confusion == ((1, 1), (1, 1))
-    assert evaluation.segments.judged == 10
+    assert evaluation.segments.count == 10
     assert evaluation.segments.accuracy == pytest.approx(6 / 10)
     assert evaluation.segments.confusion == ((2, 3), (1, 4))
     assert evaluation.warnings == ()
 
 
-def test_each_genre_has_precision_recall_f1_and_support(run: Run, data: Dataset) -> None:
+def test_genre_has_precision_recall_f1_and_support(run: Run, data: Dataset) -> None:
     segments = evaluate_heldout(run, data).segments
     jazz, rock = segments.genres
     assert (jazz.genre, jazz.support) == ("jazz", 5)
@@ -69,90 +79,96 @@ def test_each_genre_has_precision_recall_f1_and_support(run: Run, data: Dataset)
     assert segments.macro_f1 == pytest.approx((4 / 8 + 8 / 12) / 2)
 
 
-def test_a_genre_that_was_not_there_to_be_judged_counts_in_no_mean() -> None:
-    level = figures_of(np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1]), ("a", "b", "c"))
-    assert level.mean_recall == pytest.approx((1 / 2 + 1) / 2)
-    assert level.genres[2].support == 0
+def test_absent_genre_is_left_out_of_means() -> None:
+    true, predicted = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    metrics = compute_classification_metrics(true, predicted, ("a", "b", "c"))
+    assert metrics.mean_recall == pytest.approx((1 / 2 + 1) / 2)
+    assert metrics.genres[2].support == 0
 
 
-def test_probabilities_that_come_true_as_often_as_they_say_have_no_calibration_error() -> None:
+def test_calibrated_probabilities_have_no_calibration_error() -> None:
     confidence = np.repeat([0.75, 0.5], [8, 4])
-    right = np.array([True] * 6 + [False] * 2 + [True] * 2 + [False] * 2)
-    calibration = calibration_of(confidence, right)
+    correct = np.array([True] * 6 + [False] * 2 + [True] * 2 + [False] * 2)
+    calibration = compute_calibration(confidence, correct)
     assert calibration.ece == pytest.approx(0.0)
     assert [b.segments for b in calibration.bins] == [4, 8]
     assert [b.accuracy for b in calibration.bins] == pytest.approx([0.5, 0.75])
 
 
-def test_the_calibration_error_of_a_boaster_is_what_it_promises_too_much() -> None:
-    right = np.array([True, False, False, False])
-    assert calibration_of(np.full(4, 0.95), right).ece == pytest.approx(0.95 - 0.25)
-    mixed = calibration_of(np.array([0.95] * 4 + [0.55] * 4), np.tile(right, 2))
+def test_calibration_error_is_the_excess_confidence() -> None:
+    correct = np.array([True, False, False, False])
+    assert compute_calibration(np.full(4, 0.95), correct).ece == pytest.approx(0.95 - 0.25)
+    mixed = compute_calibration(np.array([0.95] * 4 + [0.55] * 4), np.tile(correct, 2))
     assert mixed.ece == pytest.approx((4 * (0.95 - 0.25) + 4 * (0.55 - 0.25)) / 8)
 
 
-def test_a_probability_on_the_edge_of_two_bins_or_past_one_is_counted_once() -> None:
-    calibration = calibration_of(
+def test_probability_on_bin_edge_is_counted_once() -> None:
+    calibration = compute_calibration(
         np.array([0.1, 0.3, 0.5, 0.7, 1.0, 1.0 + 1e-7]), np.ones(6, dtype=bool)
     )
     assert sum(b.segments for b in calibration.bins) == 6
 
 
-def test_the_most_confidently_wrong_songs_come_first_with_their_votes(data: Dataset) -> None:
-    said = np.array([[0.4, 0.6], [0.4, 0.6], [0.9, 0.1], *JAZZ_1, *ROCK_0, *ROCK_1])
-    wrong = worst_songs(data, np.arange(10), said)
+def test_worst_songs_are_sorted_by_confidence(data: Dataset) -> None:
+    probabilities = np.array([[0.4, 0.6], [0.4, 0.6], [0.9, 0.1], *JAZZ_1, *ROCK_0, *ROCK_1])
+    wrong = find_worst_songs(data, np.arange(10), probabilities)
     assert [song.song for song in wrong] == ["jazz/1", "rock/1", "jazz/0"]
     first, second, third = wrong
-    assert first.confidence == second.confidence == 1.0  # but by two votes, and by one
-    assert (first.genre, first.called, first.votes) == ("jazz", "rock", {"rock": 2})
+    assert first.confidence == second.confidence == 1.0  # with two votes and with one vote
+    assert (first.true_genre, first.predicted_genre, first.votes) == ("jazz", "rock", {"rock": 2})
     assert first.probability == pytest.approx(0.65)
     assert second.probability == pytest.approx(0.95)
     assert third.confidence == pytest.approx(2 / 3)
     assert list(third.votes.items()) == [("rock", 2), ("jazz", 1)]
 
 
-def test_folds_are_judged_together_and_their_spread_is_told(tmp_path: Path, data: Dataset) -> None:
-    fold = [1] * 3 + [2] * 2 + [1] * 4 + [2]  # the right songs in one, the wrong in the other
-    evaluation = evaluate_heldout(fabricate_run(tmp_path / "folds", data, SAID, fold), data)
+def test_folds_are_evaluated_together_with_statistics(tmp_path: Path, data: Dataset) -> None:
+    fold = [1] * 3 + [2] * 2 + [1] * 4 + [2]  # correct songs in fold 1, wrong ones in fold 2
+    evaluation = evaluate_heldout(
+        fabricate_run(tmp_path / "folds", data, PROBABILITIES, fold), data
+    )
     assert evaluation.songs.accuracy == pytest.approx(0.5)
-    spread = evaluation.spread["song_accuracy"]
-    assert (spread.mean, spread.lowest, spread.highest) == (0.5, 0.0, 1.0)
-    assert spread.deviation == pytest.approx(np.sqrt(0.5))
-    assert "Spread over 2 folds" in full_page(evaluation)
+    accuracy = evaluation.fold_statistics["song_accuracy"]
+    assert (accuracy.mean, accuracy.minimum, accuracy.maximum) == (0.5, 0.0, 1.0)
+    assert accuracy.standard_deviation == pytest.approx(np.sqrt(0.5))
+    assert "Statistics over 2 folds" in evaluation_report(evaluation)
 
 
-def test_it_writes_figures_and_pictures_and_prints_a_table(run: Run, run_command: Command) -> None:
-    result = run_command(EVALUATE, run.folder)
+def test_command_writes_files_and_prints_table(run: Run, run_in_process: Command) -> None:
+    result = run_in_process(EVALUATE, run.folder)
     assert result.returncode == 0, result.stderr
     out = run.folder / "evaluation"
-    assert {file.name for file in out.iterdir()} == WRITTEN
+    assert {file.name for file in out.iterdir()} == OUTPUT_FILES
     assert all(file.read_bytes().startswith(PNG) for file in out.glob("*.png"))
     values = json.loads((out / "evaluation.json").read_text())
     assert values["songs"]["accuracy"] == 0.5
-    assert values["worst_songs"][0]["song"] == "jazz/1"
+    assert values["songs"]["judged"] == 4
+    worst = values["worst_songs"][0]
+    assert (worst["song"], worst["genre"], worst["called"]) == ("jazz/1", "jazz", "rock")
     assert re.search(r"^\| songs by vote +\| +4 \| +50\.0% \|", result.stdout, re.MULTILINE)
-    page = (out / "evaluation.md").read_text()
-    assert result.stdout.splitlines()[0] in page
-    assert "| rock/1 | rock  | jazz   | jazz 1 |       100% |              95% |" in page
-    assert "LEAKS" not in page + result.stdout + result.stderr
+    report = (out / "evaluation.md").read_text()
+    assert result.stdout.splitlines()[0] in report
+    assert "| rock/1 | rock  | jazz      | jazz 1 |       100% |              95% |" in report
+    assert "LEAKS" not in report + result.stdout + result.stderr
 
 
-def test_the_same_run_gives_the_same_bytes_again(
-    run: Run, tmp_path: Path, run_command: Command
+def test_output_files_are_reproducible(
+    run: Run, tmp_path: Path, run_command: Command, run_in_process: Command
 ) -> None:
-    for out in (tmp_path / "one", tmp_path / "two", tmp_path / "two"):
-        assert run_command(EVALUATE, run.folder, "--out", out).returncode == 0
-    for name in WRITTEN:
+    assert run_command(EVALUATE, run.folder, "--out", tmp_path / "one").returncode == 0
+    for _ in range(2):  # the second time over existing files
+        assert run_in_process(EVALUATE, run.folder, "--out", tmp_path / "two").returncode == 0
+    for name in OUTPUT_FILES:
         one, two = (tmp_path / out / name for out in ("one", "two"))
         assert one.read_bytes() == two.read_bytes(), name
 
 
-def test_a_split_that_leaks_is_named_wherever_its_figures_are(
-    tmp_path: Path, data: Dataset, run_command: Command
+def test_leaking_split_gives_warnings_everywhere(
+    tmp_path: Path, data: Dataset, run_in_process: Command
 ) -> None:
-    run = fabricate_run(tmp_path / "leaky", data, SAID, protocol="segments")
+    run = fabricate_run(tmp_path / "leaky", data, PROBABILITIES, protocol="segments")
     warning = PROTOCOLS["segments"]
-    result = run_command(EVALUATE, run.folder)
+    result = run_in_process(EVALUATE, run.folder)
     assert warning in result.stdout
     assert warning in result.stderr
     assert warning in (run.folder / "evaluation" / "evaluation.md").read_text()
@@ -161,7 +177,7 @@ def test_a_split_that_leaks_is_named_wherever_its_figures_are(
     assert warning in values["protocol_meaning"]
 
 
-def test_the_pictures_of_a_split_that_leaks_say_so_in_their_titles(
+def test_picture_titles_warn_of_leaking_split(
     tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from matplotlib.figure import Figure
@@ -170,7 +186,7 @@ def test_the_pictures_of_a_split_that_leaks_say_so_in_their_titles(
 
     titles = []
     monkeypatch.setattr(Figure, "suptitle", lambda self, text: titles.append(text))
-    run = fabricate_run(tmp_path / "leaky", data, SAID, protocol="segments")
+    run = fabricate_run(tmp_path / "leaky", data, PROBABILITIES, protocol="segments")
     evaluation = evaluate_heldout(run, data)
     plot_confusion(evaluation, tmp_path / "a.png")
     plot_reliability(evaluation, tmp_path / "b.png")
@@ -179,41 +195,41 @@ def test_the_pictures_of_a_split_that_leaks_say_so_in_their_titles(
     assert all("LEAKS" in title for title in titles)
 
 
-def test_curves_show_validation_where_it_was_recorded(tmp_path: Path, data: Dataset) -> None:
-    plain = fabricate_run(tmp_path / "plain", data, SAID)
-    watched = fabricate_run(tmp_path / "watched", data, SAID, validation_curves=True)
+def test_curves_include_recorded_validation(tmp_path: Path, data: Dataset) -> None:
+    plain = fabricate_run(tmp_path / "plain", data, PROBABILITIES)
+    validated = fabricate_run(tmp_path / "validated", data, PROBABILITIES, validation_curves=True)
     plot_curves(plain, tmp_path / "plain.png")
-    plot_curves(watched, tmp_path / "watched.png")
-    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "watched.png").read_bytes()
+    plot_curves(validated, tmp_path / "validated.png")
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "validated.png").read_bytes()
 
 
-def test_held_out_predictions_are_judged_without_tensorflow(run: Run) -> None:
+def test_heldout_evaluation_does_not_import_tensorflow(run: Run) -> None:
     script = (
         "import sys\n"
         "from pocketgenre.training.cli.evaluate_model import main\n"
         "try:\n    main()\n"
-        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "except SystemExit as error:\n    assert not error.code, error.code\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script, run.folder], check=True, cwd=REPOSITORY)
 
 
-def test_another_data_set_must_have_the_runs_genres_and_front_end(
+def test_dataset_needs_the_genres_and_features_of_run(
     run: Run, data: Dataset, tmp_path: Path
 ) -> None:
     other = fabricate_dataset(tmp_path / "other", {"polka": [1], "rock": [1]})
     with pytest.raises(DataError, match="holds the genres polka, rock, but"):
-        evaluate_on(run, other)
+        evaluate_dataset(run, other)
     head = json.loads((data.folder / "dataset.json").read_text())
     head["front_end"]["n_mels"] = 64
     (data.folder / "dataset.json").write_text(json.dumps(head))
     from pocketgenre.training.data.dataset import load_dataset
 
-    with pytest.raises(DataError, match="another front end"):
-        evaluate_on(run, load_dataset(data.folder))
+    with pytest.raises(DataError, match="computed with other parameters"):
+        evaluate_dataset(run, load_dataset(data.folder))
 
 
-def test_a_data_set_that_changed_since_the_training_is_an_error(
+def test_dataset_changed_since_training_is_an_error(
     run: Run, data: Dataset, tmp_path: Path
 ) -> None:
     shorter = fabricate_dataset(tmp_path / "shorter", {"jazz": [3], "rock": [4, 1]})
@@ -232,11 +248,11 @@ def test_a_data_set_that_changed_since_the_training_is_an_error(
         ("heldout.npz", "No such file"),
     ],
 )
-def test_a_run_that_lost_a_file_is_answered_in_one_sentence(
-    run: Run, run_command: Command, broken: str, sentence: str
+def test_run_without_a_file_is_an_error(
+    run: Run, run_in_process: Command, broken: str, sentence: str
 ) -> None:
     (run.folder / broken).unlink()
-    result = run_command(EVALUATE, run.folder)
+    result = run_in_process(EVALUATE, run.folder)
     assert result.returncode == 1
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
@@ -246,15 +262,15 @@ def test_a_run_that_lost_a_file_is_answered_in_one_sentence(
 @pytest.mark.parametrize(
     "content", ["{}", "[]", '{"song_accuracy": null}', '{"song_accuracy": NaN}', "{"]
 )
-def test_a_run_without_its_figures_is_an_error(run: Run, data: Dataset, content: str) -> None:
+def test_run_without_metrics_is_an_error(run: Run, data: Dataset, content: str) -> None:
     (run.folder / "metrics.json").write_text(content)
-    for judge in (evaluate_heldout, lambda run, data: find_mislabelled([run], data)):
+    for evaluate in (evaluate_heldout, lambda run, data: find_label_issues([run], data)):
         with pytest.raises(DataError, match=r"metrics\.json (is damaged|holds)"):
-            judge(run, data)
+            evaluate(run, data)
 
 
 @pytest.mark.slow
-def test_a_network_of_which_a_byte_is_wrong_is_an_error(tmp_path: Path) -> None:
+def test_damaged_network_is_an_error(tmp_path: Path) -> None:
     from pocketgenre.training.models.checkpoints import load_network
 
     path = tmp_path / "model.keras"
@@ -267,14 +283,14 @@ def test_a_network_of_which_a_byte_is_wrong_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_data_set_is_judged_by_the_network_that_was_kept(
-    run: Run, data: Dataset, tmp_path: Path, run_command: Command
+def test_final_network_is_evaluated_on_a_dataset(
+    run: Run, data: Dataset, tmp_path: Path, run_in_process: Command
 ) -> None:
     import keras
 
     from pocketgenre.training.models.networks import build_network
 
-    result = run_command(EVALUATE, run.folder, data.folder)
+    result = run_in_process(EVALUATE, run.folder, data.folder)
     assert result.returncode == 1
     assert "not a Keras model" in result.stderr
     network = build_network("ann", (130, 13), 2, np.zeros(13), np.ones(13))
@@ -282,11 +298,11 @@ def test_a_data_set_is_judged_by_the_network_that_was_kept(
     keras.saving.save_model(network, run.folder / "model.keras")
     shutil.copytree(data.folder, tmp_path / "elsewhere")
 
-    other = run_command(EVALUATE, run.folder, tmp_path / "elsewhere")
+    other = run_in_process(EVALUATE, run.folder, tmp_path / "elsewhere")
     assert other.returncode == 0, other.stderr
     assert re.search(r"^\| songs by vote +\| +4 \| +50\.0% \|", other.stdout, re.MULTILINE)
-    assert "was trained on" not in other.stderr + other.stdout
-    own = run_command(EVALUATE, run.folder, data.folder)
+    assert "the network was trained on" not in other.stderr + other.stdout
+    own = run_in_process(EVALUATE, run.folder, data.folder)
     assert own.returncode == 0
-    assert "these figures say nothing about other music" in own.stderr
-    assert "these figures say nothing about other music" in own.stdout
+    assert "these metrics say nothing about other music" in own.stderr
+    assert "these metrics say nothing about other music" in own.stdout

@@ -1,4 +1,4 @@
-"""``find-mislabelled``: doubts that can be worked out by hand."""
+"""Tests of ``find-mislabelled``, with label issues that can be computed by hand."""
 
 import csv
 import json
@@ -10,11 +10,11 @@ import pytest
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError, read_song_names
 from pocketgenre.training.evaluation.label_issues import (
-    NOBODY,
-    Suspect,
-    find_mislabelled,
+    NO_SUGGESTION,
+    LabelIssue,
+    find_label_issues,
+    label_issues_csv,
     suggest_labels,
-    suspects_csv,
 )
 from pocketgenre.training.runs import Run
 from tests.conftest import Command
@@ -22,7 +22,8 @@ from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 FIND = "pocketgenre.training.cli.find_mislabelled"
 
-# jazz/0, jazz/1 | rock/0, rock/1, the last one jazz in truth; (jazz, rock) of each segment:
+# Probabilities (jazz, rock) of the segments of jazz/0, jazz/1, rock/0 and rock/1. In truth,
+# rock/1 is jazz.
 SEED_1 = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]
 SEED_2 = [[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.3, 0.7], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]]
 
@@ -40,127 +41,136 @@ def runs(tmp_path: Path, data: Dataset) -> list[Run]:
     ]
 
 
-def test_a_genre_is_meant_where_it_is_as_probable_as_in_its_own_songs() -> None:
+def test_genre_at_its_threshold_is_suggested() -> None:
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.7, 0.3]])
-    # The thresholds are 0.7 and 0.55: the last song just reaches that of genre 0.
-    assert suggest_labels(labels, probabilities).tolist() == [NOBODY, NOBODY, NOBODY, 0]
+    # The thresholds are 0.7 and 0.55: the last song just reaches the threshold of genre 0.
+    assert suggest_labels(labels, probabilities).tolist() == [
+        NO_SUGGESTION,
+        NO_SUGGESTION,
+        NO_SUGGESTION,
+        0,
+    ]
     probabilities[3] = [0.69, 0.31]
-    assert suggest_labels(labels, probabilities).tolist() == [NOBODY] * 4
+    assert suggest_labels(labels, probabilities).tolist() == [NO_SUGGESTION] * 4
 
 
-def test_of_several_genres_that_reach_their_threshold_the_most_probable_is_suggested() -> None:
+def test_most_probable_genre_above_threshold_is_suggested() -> None:
     labels = np.array([0, 0, 1, 2])
     probabilities = np.array([[0.9, 0.1, 0.0], [0.1, 0.4, 0.5], [0.7, 0.3, 0.0], [0.3, 0.3, 0.4]])
     # The thresholds are 0.5, 0.3 and 0.4.
-    assert suggest_labels(labels, probabilities).tolist() == [NOBODY, 2, 0, NOBODY]
+    assert suggest_labels(labels, probabilities).tolist() == [NO_SUGGESTION, 2, 0, NO_SUGGESTION]
 
 
-def test_a_song_that_is_plainly_called_its_label_is_never_suspected() -> None:
+def test_most_probable_label_is_never_an_issue() -> None:
     labels = np.array([0, 0, 0, 1])
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0], [0.8, 0.2], [0.9, 0.1]])
-    # Genre 1 is hardly known: 0.1 is its threshold, and 0.8 does not reach that of genre 0.
-    assert suggest_labels(labels, probabilities)[2] == NOBODY
+    # The threshold of genre 1 is only 0.1, and 0.8 does not reach the threshold of genre 0.
+    assert suggest_labels(labels, probabilities)[2] == NO_SUGGESTION
 
 
-def test_a_genre_without_songs_is_suggested_for_none() -> None:
+def test_genre_without_songs_is_never_suggested() -> None:
     labels = np.array([0, 0])
     probabilities = np.array([[0.3, 0.0, 0.7], [0.4, 0.0, 0.6]])
-    assert suggest_labels(labels, probabilities).tolist() == [NOBODY, NOBODY]
+    assert suggest_labels(labels, probabilities).tolist() == [NO_SUGGESTION, NO_SUGGESTION]
 
 
-def test_a_suspect_comes_with_what_speaks_against_its_label(runs: list[Run], data: Dataset) -> None:
-    suspicions = find_mislabelled(runs[:1], data)
-    (suspect,) = suspicions.suspects
-    assert (suspect.song, suspect.label, suspect.suggested) == ("rock/1", "rock", "jazz")
-    assert suspect.suggested_probability == pytest.approx((0.9 + 0.9 + 0.4) / 3)
-    assert suspect.label_probability == pytest.approx((0.1 + 0.1 + 0.6) / 3)
-    assert suspect.share == pytest.approx(2 / 3)
-    assert (suspect.runs_agreeing, suspect.runs) == (1, 1)
-    assert suspicions.accuracy == pytest.approx(3 / 4)
-    assert suspicions.accuracy_of_rest == 1.0
+def test_issue_has_probabilities_and_votes(runs: list[Run], data: Dataset) -> None:
+    found = find_label_issues(runs[:1], data)
+    (issue,) = found.issues
+    assert (issue.song, issue.label, issue.suggested) == ("rock/1", "rock", "jazz")
+    assert issue.suggested_probability == pytest.approx((0.9 + 0.9 + 0.4) / 3)
+    assert issue.label_probability == pytest.approx((0.1 + 0.1 + 0.6) / 3)
+    assert issue.vote_share == pytest.approx(2 / 3)
+    assert (issue.runs_agreeing, issue.runs) == (1, 1)
+    assert found.accuracy == pytest.approx(3 / 4)
+    assert found.accuracy_without_issues == 1.0
 
 
-def test_runs_are_heard_together(runs: list[Run], data: Dataset) -> None:
-    # Of the second run alone rock/1 is no suspect, and both together doubt it less.
-    assert find_mislabelled(runs[1:], data).suspects == ()
-    suspicions = find_mislabelled(runs, data)
-    assert suspicions.runs == 2
-    assert suspicions.accuracy == pytest.approx((3 / 4 + 1) / 2)
-    # A third has never liked jazz much, but hears it in rock/1.
-    said = [[0.55, 0.45], [0.55, 0.45], [0.52, 0.48], [0.3, 0.7], *[[0.95, 0.05]] * 3]
-    third = fabricate_run(runs[0].folder.with_name("seed3"), data, said, seed=3)
-    (suspect,) = find_mislabelled([*runs, third], data).suspects
-    assert (suspect.runs_agreeing, suspect.runs) == (2, 3)
-    assert suspect.share == pytest.approx((2 / 3 + 1 / 3 + 1) / 3)
+def test_predictions_of_runs_are_averaged(runs: list[Run], data: Dataset) -> None:
+    # With the second run, or with both, rock/1 is no label issue.
+    assert find_label_issues(runs[1:], data).issues == ()
+    found = find_label_issues(runs, data)
+    assert found.issues == ()
+    assert found.runs == 2
+    assert found.accuracy == pytest.approx((3 / 4 + 1) / 2)
+    # A third run gives jazz low probabilities except for rock/1.
+    probabilities = [[0.55, 0.45], [0.55, 0.45], [0.52, 0.48], [0.3, 0.7], *[[0.95, 0.05]] * 3]
+    third = fabricate_run(runs[0].folder.with_name("seed3"), data, probabilities, seed=3)
+    (issue,) = find_label_issues([*runs, third], data).issues
+    assert (issue.runs_agreeing, issue.runs) == (2, 3)
+    assert issue.vote_share == pytest.approx((2 / 3 + 1 / 3 + 1) / 3)
     jazz = ((0.9 + 0.9 + 0.4) / 3 + (0.9 + 0.3 + 0.3) / 3 + 0.95) / 3
-    assert suspect.suggested_probability == pytest.approx(jazz)
+    assert issue.suggested_probability == pytest.approx(jazz)
 
 
-def test_a_run_without_folds_speaks_of_the_songs_that_it_judged(
+def test_run_without_folds_covers_its_heldout_songs(
     runs: list[Run], data: Dataset, tmp_path: Path
 ) -> None:
-    judged = fabricate_run(tmp_path / "half", data, SEED_1, seed=4)
-    there = np.flatnonzero(np.isin(data.segment_songs, [0, 3]))
-    said = np.array(SEED_1)[there]
-    np.savez(judged.folder / "heldout.npz", fold=there * 0 + 1, segment=there, probabilities=said)
+    half = fabricate_run(tmp_path / "half", data, SEED_1, seed=4)
+    segments = np.flatnonzero(np.isin(data.segment_songs, [0, 3]))
+    np.savez(
+        half.folder / "heldout.npz",
+        fold=np.ones(len(segments), int),
+        segment=segments,
+        probabilities=np.array(SEED_1)[segments],
+    )
     metrics = {"song_accuracy": 1 / 2, "segment_accuracy": 3 / 5}
-    (judged.folder / "metrics.json").write_text(json.dumps(metrics))
-    alone = find_mislabelled([judged], data)
-    assert alone.songs == 2
-    together = find_mislabelled([runs[0], judged], data)
-    assert together.songs == 4
-    assert [suspect.runs for suspect in together.suspects] == [2]
+    (half.folder / "metrics.json").write_text(json.dumps(metrics))
+    assert find_label_issues([half], data).songs == 2
+    both = find_label_issues([runs[0], half], data)
+    assert both.songs == 4
+    assert [issue.runs for issue in both.issues] == [2]
 
 
-def test_the_most_doubtful_label_comes_first(tmp_path: Path) -> None:
+def test_issues_are_sorted_by_margin(tmp_path: Path) -> None:
     data = fabricate_dataset(tmp_path / "data", {"jazz": [1] * 4, "rock": [1] * 4})
-    right, doubtful, wrong = [0.95, 0.05], [0.2, 0.8], [0.1, 0.9]
-    said = [right, right, doubtful, wrong] + [row[::-1] for row in (right, right, right, right)]
-    run = fabricate_run(tmp_path / "run", data, [*said[:7], [0.4, 0.6]])
-    suspects = find_mislabelled([run], data).suspects
-    assert [suspect.song for suspect in suspects] == ["jazz/3"]
-    said = [right, right, doubtful, wrong] + [[0.5, 0.5]] * 4
-    run = fabricate_run(tmp_path / "other", data, said)
-    suspects = find_mislabelled([run], data).suspects
-    assert [suspect.song for suspect in suspects] == ["jazz/3", "jazz/2"]
-    assert [suspect.margin for suspect in suspects] == pytest.approx([0.8, 0.6])
+    correct, doubtful, wrong = [0.95, 0.05], [0.2, 0.8], [0.1, 0.9]
+    jazz = [correct, correct, doubtful, wrong]
+    run = fabricate_run(tmp_path / "run", data, [*jazz, *[correct[::-1]] * 3, [0.4, 0.6]])
+    issues = find_label_issues([run], data).issues
+    assert [issue.song for issue in issues] == ["jazz/3"]
+    run = fabricate_run(tmp_path / "other", data, jazz + [[0.5, 0.5]] * 4)
+    issues = find_label_issues([run], data).issues
+    assert [issue.song for issue in issues] == ["jazz/3", "jazz/2"]
+    assert [issue.margin for issue in issues] == pytest.approx([0.8, 0.6])
 
 
-def test_it_prints_a_table_and_writes_a_list_that_train_model_takes(
+def test_command_prints_table_and_writes_csv(
     runs: list[Run], tmp_path: Path, run_command: Command
 ) -> None:
-    out = tmp_path / "suspects.csv"
+    out = tmp_path / "issues.csv"
     result = run_command(FIND, runs[0].folder, "--out", out)
     assert result.returncode == 0, result.stderr
     cells = "| rock/1 | rock  | jazz      |    26.7% |        73.3% |      67% | 1 of 1 |"
     assert result.stdout.splitlines()[2] == cells
-    assert "75.0% of all, 100.0% of the 3 others" in result.stderr
-    assert "raises the figure by construction" in result.stderr
+    assert "1 label issue in 4 songs." in result.stderr
+    assert "1 run: 75.0% of all songs, 100.0% of the other 3." in result.stderr
+    assert "always raises the accuracy" in result.stderr
     (row,) = csv.DictReader(out.read_text().splitlines())
     assert (row["song"], row["suggested"], row["margin"]) == ("rock/1", "jazz", "0.4667")
     assert read_song_names(out) == ["rock/1"]
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_nothing_suspected_is_said_and_leaves_an_empty_list(
-    runs: list[Run], tmp_path: Path, run_command: Command
+def test_no_issues_give_an_empty_csv(
+    runs: list[Run], tmp_path: Path, run_in_process: Command
 ) -> None:
-    result = run_command(FIND, runs[1].folder, "--out", tmp_path / "none.csv")
+    result = run_in_process(FIND, runs[1].folder, "--out", tmp_path / "none.csv")
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
-    assert "None of 4 songs is suspected." in result.stderr
+    assert "No label issues in 4 songs." in result.stderr
     assert len((tmp_path / "none.csv").read_text().splitlines()) == 1
 
 
-def test_odd_names_come_back_from_the_list(tmp_path: Path) -> None:
+def test_odd_names_survive_the_csv(tmp_path: Path) -> None:
     names = ['comma, "quote"', "odd \udcff byte", "new\nline"]
-    suspects = [Suspect(name, "rock", "jazz", 0.1, 0.9, 1.0, 1, 1) for name in names]
-    (tmp_path / "odd.csv").write_bytes(suspects_csv(suspects))
+    issues = [LabelIssue(name, "rock", "jazz", 0.1, 0.9, 1.0, 1, 1) for name in names]
+    (tmp_path / "odd.csv").write_bytes(label_issues_csv(issues))
     assert read_song_names(tmp_path / "odd.csv") == names
 
 
-def test_a_list_of_songs_may_be_a_name_a_line(tmp_path: Path) -> None:
+def test_song_list_may_have_one_name_per_line(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("rock/1\r\n\n jazz, the first \n", newline="")
     assert read_song_names(tmp_path / "names.txt") == ["rock/1", "jazz, the first"]
     (tmp_path / "empty.txt").write_text("\n")
@@ -170,17 +180,17 @@ def test_a_list_of_songs_may_be_a_name_a_line(tmp_path: Path) -> None:
         read_song_names(tmp_path / "nowhere.txt")
 
 
-def test_runs_that_prove_nothing_or_do_not_belong_together_are_refused(
-    runs: list[Run], data: Dataset, tmp_path: Path, run_command: Command
+def test_unsuitable_runs_are_refused(
+    runs: list[Run], data: Dataset, tmp_path: Path, run_in_process: Command
 ) -> None:
     leaky = fabricate_run(tmp_path / "leaky", data, SEED_1, protocol="segments")
-    with pytest.raises(DataError, match="have heard parts of the songs they judge"):
-        find_mislabelled([runs[0], leaky], data)
+    with pytest.raises(DataError, match="trained on parts of the songs to evaluate"):
+        find_label_issues([runs[0], leaky], data)
     with pytest.raises(DataError, match="named twice"):
-        find_mislabelled([runs[0], runs[0]], data)
+        find_label_issues([runs[0], runs[0]], data)
     elsewhere = fabricate_dataset(tmp_path / "more", {"jazz": [2, 1], "rock": [1, 3]})
     other = fabricate_run(tmp_path / "other", elsewhere, SEED_1)
-    result = run_command(FIND, runs[0].folder, other.folder)
+    result = run_in_process(FIND, runs[0].folder, other.folder)
     assert result.returncode == 1
     assert "name runs of one data set" in result.stderr
     assert "Traceback" not in result.stderr

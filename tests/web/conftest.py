@@ -1,4 +1,4 @@
-"""The phone page, built once, served under a path of its own, and opened in a real browser."""
+"""Fixtures of the phone page's tests: the built page, its server, a browser, its rules in Node."""
 
 import json
 import os
@@ -9,29 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.browser import CHROMIUM, start_browser
 from tests.conftest import REPOSITORY
-from tests.web.phone import Phone, Site
-from tests.web.rules import Call
+from tests.web.mixed_library import write_album
+from tests.web.page_driver import PageServer, Phone
+from tests.web.rule_calls import RuleCalls
 
 WEB = REPOSITORY / "mobile_demo" / "web"
-CALL = Path(__file__).with_name("call.mjs")
+CALL_RULES = Path(__file__).with_name("call_rules.mjs")
 
 
-def needed(tool: str) -> str:
+def require(tool: str) -> str:
+    """Return the path of a program; without it, fail in CI and skip elsewhere."""
     found = shutil.which(tool)
     if not found:
         if os.environ.get("CI"):
-            pytest.fail(f"{tool} is needed")
-        pytest.skip(f"{tool} is not here")
+            pytest.fail(f"{tool} is missing")
+        pytest.skip(f"{tool} is missing")
     return found
 
 
 @pytest.fixture(scope="session")
 def npm() -> str:
-    """npm, once the page's packages are there as the lock says."""
-    found = needed("npm")
+    """Return npm's path, after it has installed the locked packages."""
+    found = require("npm")
     installed = WEB / "node_modules" / ".package-lock.json"
     lock = WEB / "package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
@@ -40,21 +43,24 @@ def npm() -> str:
 
 
 @pytest.fixture(scope="session")
-def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
-    """Calls functions of ``src/rules`` in Node: (name, argument, ...) each."""
+def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> RuleCalls:
+    """Return a function that calls functions of ``src/rules`` in Node.
+
+    Each of its arguments is a tuple of a function's name and that function's arguments. The result
+    of a function that throws is the error's message.
+    """
     bundle = tmp_path_factory.mktemp("rules") / "rules.mjs"
-    subprocess.run(
-        [npm, "exec", "--", "esbuild", "src/rules/index.ts", "--bundle", "--format=esm",
-         "--log-level=warning", f"--outfile={bundle}"],
-        cwd=WEB, check=True,
-    )  # fmt: skip
+    esbuild = WEB / "node_modules" / ".bin" / "esbuild"
+    options = ["--bundle", "--format=esm", "--log-level=warning", f"--outfile={bundle}"]
+    subprocess.run([esbuild, "src/rules/index.ts", *options], cwd=WEB, check=True)
+    node = require("node")
 
     def call(*calls: tuple[Any, ...]) -> list[Any]:
-        given = json.dumps([(name, arguments) for name, *arguments in calls])
-        command = [needed("node"), CALL, bundle]
+        requests = json.dumps([(name, arguments) for name, *arguments in calls])
         done = subprocess.run(
-            command, input=given, capture_output=True, text=True, check=True, timeout=60
-        )
+            [node, CALL_RULES, bundle],
+            input=requests, capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
         return [result.get("value", result.get("error")) for result in json.loads(done.stdout)]
 
     return call
@@ -62,29 +68,35 @@ def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
 
 @pytest.fixture(scope="session")
 def built(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built page, its types checked."""
+    """Build the page, which also checks its types."""
     folder = tmp_path_factory.mktemp("page")
     subprocess.run([npm, "run", "--silent", "build", "--", "--outDir", folder], cwd=WEB, check=True)
     return folder
 
 
-@pytest.fixture
-def site(built: Path) -> Iterator[Site]:
-    with Site(built) as running:
+@pytest.fixture(scope="package")
+def server(built: Path) -> Iterator[PageServer]:
+    with PageServer(built) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def browser(built: Path):
-    """Debian's Chromium; after the page is built, so that both need not fit at once."""
-    needed(CHROMIUM)
+def browser(built: Path) -> Iterator[Browser]:
+    """Start Chromium, after the build so that both need not fit in memory at once."""
+    require(CHROMIUM)
     with start_browser() as running:
         yield running
 
 
 @pytest.fixture
-def phone(browser, site: Site) -> Iterator[Phone]:
-    """A phone with the page open. When it is put away it has asked nobody else for anything."""
-    with Phone(browser, site) as held:
-        yield held
-        held.check()
+def phone(browser: Browser, server: PageServer) -> Iterator[Phone]:
+    """Open the page in a new profile, and check at the end that it behaved."""
+    with Phone(browser, server) as opened:
+        yield opened
+        opened.check()
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> list[Path]:
+    """Write four short songs."""
+    return write_album(tmp_path / "Album")

@@ -1,33 +1,22 @@
-"""The page as a person meets it: first visit, songs in, results out, once more offline."""
+"""The page: first visit, installation, offline use, results and their export."""
 
 import csv
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
-from pocketgenre.demo.synthetic import write_audio
-from tests.conftest import GENRES, tone, write_tone
-from tests.web.phone import Phone, Site
-from tests.web.songs import write
+from tests.conftest import GENRES, REPOSITORY, write_tone
+from tests.web.mixed_library import write_album
+from tests.web.page_driver import PageServer, Phone
 
 SHELL = {".html", ".css", ".js", ".webmanifest", ".svg", ".png"}
 
 
-@pytest.fixture
-def album(tmp_path: Path) -> list[Path]:
-    """Four small songs."""
-    files = []
-    for number, kind in enumerate(("wav", "mp3", "ogg", "flac")):
-        path = tmp_path / "Album" / f"song {number}.{kind}"
-        path.parent.mkdir(exist_ok=True)
-        write(path, tone(220.0 * (1 + number), 6.5, 44_100, 2), 44_100)
-        files.append(path)
-    return files
-
-
-def test_the_first_visit_says_what_it_does_and_where(phone: Phone) -> None:
+def test_first_visit_shows_purpose_and_buttons(phone: Phone) -> None:
     page = phone.page
     assert page.get_by_role("heading", level=1).inner_text() == "pocketgenre"
     assert page.get_by_text("Nothing leaves this device").is_visible()
@@ -35,11 +24,11 @@ def test_the_first_visit_says_what_it_does_and_where(phone: Phone) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_it_can_be_installed(phone: Phone) -> None:
-    phone.offline_ready()
+def test_page_is_installable(phone: Phone) -> None:
+    phone.wait_until_offline_ready()
     session = phone.context.new_cdp_session(phone.page)
     (errors,) = session.send("Page.getInstallabilityErrors").values()
-    # A window without history is as good as a private one to Chromium.
+    # Chromium treats a context without a profile as a private window.
     assert {error["errorId"] for error in errors} <= {"in-incognito"}
     manifest = json.loads(session.send("Page.getAppManifest")["data"])
     sizes = {(icon["sizes"], icon.get("purpose", "any")) for icon in manifest["icons"]}
@@ -54,196 +43,149 @@ def test_it_can_be_installed(phone: Phone) -> None:
         assert icon["sizes"] in (size, "any")
 
 
-def test_it_works_without_any_network(phone: Phone, album: list[Path]) -> None:
-    phone.offline_ready()
+def test_both_models_work_offline(phone: Phone, album: list[Path]) -> None:
+    phone.wait_until_offline_ready()
     phone.context.set_offline(True)
     phone.page.reload()
-    phone.choose_files(album)
-    phone.finish()
+    phone.scan(album)
     assert {song["path"] for song in phone.exported()} == {path.name for path in album}
-
-
-def test_both_networks_are_there_offline(phone: Phone, album: list[Path]) -> None:
-    phone.offline_ready()
-    phone.context.set_offline(True)
-    phone.page.reload()
-    phone.choose_files(album)
-    phone.finish()
-    use_model(phone, "standard")
-    phone.page.get_by_role("button", name="Listen to the 4 songs").click()
-    phone.finish()
-    assert len(phone.songs_listed()) == 4
-    use_model(phone, "best")
-    phone.page.get_by_role("button", name="Listen to the 4 songs").wait_for(state="hidden")
-    assert len(phone.songs_listed()) == 4
+    phone.use_model("standard")
+    phone.press("Scan 4 more songs")
+    phone.wait_until_done()
+    assert len(phone.listed_names()) == 4
+    phone.use_model("best")
+    phone.page.get_by_role("button", name="Scan 4 more songs").wait_for(state="hidden")
+    assert len(phone.listed_names()) == 4
     assert len({song["model"] for song in phone.stored_songs()}) == 2
 
 
-def use_model(phone: Phone, name: str) -> None:
-    phone.page.get_by_role("button", name="Settings").click()
-    phone.page.get_by_label("Network").select_option(name)
-    phone.page.get_by_role("button", name="Done").click()
-
-
-def test_the_shell_is_small(built: Path) -> None:
-    """Everything but wasm (with the script that loads it) and models, compressed."""
+def test_shell_is_small(built: Path) -> None:
+    """The shell is everything except models and WebAssembly with its loader."""
     files = [f for f in built.rglob("*") if f.suffix in SHELL and "litert_wasm" not in f.name]
     size = sum(len(gzip.compress(file.read_bytes())) for file in files)
     assert size < 200_000
 
 
-def test_songs_dropped_onto_the_page_are_heard(phone: Phone, album: list[Path]) -> None:
+def test_dropped_songs_are_scanned(phone: Phone, album: list[Path]) -> None:
     phone.drop(album[:2])
-    phone.finish()
+    phone.wait_until_done()
     assert set(phone.songs()) == {path.name for path in album[:2]}
 
 
-def test_results_are_searched_filtered_and_ordered(phone: Phone, album: list[Path]) -> None:
-    phone.choose_files([*album, write_tone(album[0].parent / "Ärger im Blues.wav", 4.0)])
-    phone.finish()
-    page = phone.page
-    assert len(phone.songs_listed()) == 5
+@pytest.fixture(scope="module")
+def shared_phone(
+    browser: Browser, server: PageServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Phone]:
+    """Scan an album once for the tests that only look at its results."""
+    folder = tmp_path_factory.mktemp("Album")
+    with Phone(browser, server) as opened:
+        opened.scan([*write_album(folder), write_tone(folder / "Ärger im Blues.wav", 4.0)])
+        yield opened
+        opened.check()
+
+
+@pytest.fixture
+def scanned(shared_phone: Phone) -> Phone:
+    """Reload the page with its results, without search and filter."""
+    shared_phone.page.reload()
+    shared_phone.page.get_by_role("heading", name="Your library").wait_for()
+    return shared_phone
+
+
+def test_results_are_searched_and_filtered(scanned: Phone) -> None:
+    page = scanned.page
+    assert len(scanned.listed_names()) == 5
     page.get_by_label("Search songs and folders").fill("arger BLU")
-    page.get_by_text("1 song found").wait_for()
-    assert phone.songs_listed() == ["Ärger im Blues.wav"]
+    scanned.wait_for_text("1 song found")
+    assert scanned.listed_names() == ["Ärger im Blues.wav"]
     page.get_by_label("Search songs and folders").fill("")
     page.wait_for_function("() => document.querySelectorAll('li[data-path]').length === 5")
-    genre = next(iter(phone.songs_by_genre()))
+    genre = next(iter(scanned.names_by_group()))
     page.get_by_role("list", name="Show one genre").get_by_text(genre).click()
-    assert list(phone.songs_by_genre()) == [genre]
-    assert phone.exported() == [s for s in phone.exported() if s["genre"] == genre]
+    assert list(scanned.names_by_group()) == [genre]
+    exported = scanned.exported()
+    assert exported == [song for song in exported if song["genre"] == genre]
 
 
-def test_a_correction_outlives_scans_and_networks(phone: Phone, album: list[Path]) -> None:
-    phone.choose_files(album)
-    phone.finish()
-    phone.page.locator("summary").filter(has_text="song 1.mp3").click()
-    phone.page.get_by_role("combobox", name="Genre", exact=True).select_option("metal")
-    assert "song 1.mp3" in phone.songs_by_genre()["metal"]
-    album[1].write_bytes(album[1].read_bytes() + bytes(100))  # another file, of the same name
-    phone.page.reload()
-    phone.choose_files(album)
-    phone.finish()
-    (row,) = (row for row in phone.exported() if row["path"] == "song 1.mp3")
-    assert row["genre"] == row["corrected"] == "metal"
-    use_model(phone, "standard")
-    phone.choose_files(album)
-    phone.finish()
-    assert "song 1.mp3" in phone.songs_by_genre()["metal"]
-
-
-def test_results_are_saved_as_playlists_and_tables(phone: Phone, album: list[Path]) -> None:
-    phone.choose_files(album)
-    phone.finish()
-    genres = {song["path"]: song["genre"] for song in phone.exported()}
-    playlists = phone.save("Playlists (M3U8)", files=len(set(genres.values())))
+def test_playlists_and_table_hold_results(scanned: Phone) -> None:
+    genres = {song["path"]: song["genre"] for song in scanned.exported()}
+    playlists = scanned.save("Playlists (M3U8)", files=len(set(genres.values())))
     assert {path.name for path in playlists} == {f"{genre}.m3u8" for genre in genres.values()}
     for path in playlists:
         lines = path.read_text(encoding="utf-8").splitlines()
         assert [line for line in lines if not line.startswith("#")] == sorted(
             name for name, genre in genres.items() if genre == path.stem
         )
-    (table,) = phone.save("Table (CSV)")
+    (table,) = scanned.save("Table (CSV)")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["path"]: row["genre"] for row in rows} == genres
     assert {f"votes_{genre}" for genre in GENRES} <= set(rows[0])
 
 
-def test_doubtful_songs_are_uncertain_where_a_person_wants_it(
-    phone: Phone, album: list[Path]
-) -> None:
-    phone.choose_files(album)
-    phone.finish()
-    rows = phone.exported()
-    phone.page.get_by_role("button", name="Settings").click()
-    phone.page.get_by_label("if the next genre is this close").select_option("0.3")
-    phone.page.get_by_role("button", name="Done").click()
+def test_low_margin_makes_songs_uncertain(scanned: Phone) -> None:
+    rows = scanned.exported()
+
+    def set_margin(value: str) -> None:
+        scanned.press("Settings")
+        scanned.page.get_by_label("margin to the next genre").select_option(value)
+        scanned.press("Done")
+
+    set_margin("0.3")
     expected = {row["path"]: row["genre"] if row["margin"] >= 0.3 else "uncertain" for row in rows}
-    assert {row["path"]: row["genre"] for row in phone.exported()} == expected
+    assert {row["path"]: row["genre"] for row in scanned.exported()} == expected
+    set_margin("-1.0")
+    assert sorted(scanned.exported(), key=repr) == sorted(rows, key=repr)
 
 
-def test_a_scan_pauses_goes_on_and_stops(phone: Phone, album: list[Path]) -> None:
-    many = [album[0].with_name(f"{n}.wav") for n in range(40)]
-    for path in many:
-        path.write_bytes(album[0].read_bytes())
-    phone.choose_files(many)
-    page = phone.page
-    page.wait_for_function("() => document.querySelector('progress').value >= 2")
-    page.get_by_role("button", name="Pause").click()
-    page.get_by_role("heading", name="Paused").wait_for()
-    page.wait_for_timeout(2_000)  # what was in hand is finished
-    before = len(phone.songs())
-    page.wait_for_timeout(1_000)
-    assert len(phone.songs()) == before < 40
-    page.get_by_role("button", name="Go on").click()
-    page.wait_for_function("n => document.querySelector('progress').value > n", arg=before)
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_text("Stopped after").wait_for()
-    page.get_by_role("button", name="Listen to the").click()
-    phone.finish()
-    assert len(phone.songs()) == 40
-
-
-def test_what_is_heard_is_not_heard_again(phone: Phone, album: list[Path]) -> None:
-    phone.choose_files(album)
-    phone.finish()
+def test_correction_survives_rescan_and_other_model(phone: Phone, album: list[Path]) -> None:
+    phone.scan(album)
+    phone.page.locator("summary").filter(has_text="song 1.mp3").click()
+    phone.page.get_by_role("combobox", name="Genre", exact=True).select_option("metal")
+    assert "song 1.mp3" in phone.names_by_group()["metal"]
     phone.page.reload()
     phone.choose_files(album)
-    phone.page.get_by_text("Every song you chose is already labelled").wait_for()
+    phone.wait_for_text("already have a genre")
+    album[1].write_bytes(album[1].read_bytes() + bytes(100))
+    phone.scan(album)
+    (row,) = (row for row in phone.exported() if row["path"] == "song 1.mp3")
+    assert row["genre"] == row["corrected"] == "metal"
+    phone.use_model("standard")
+    phone.scan(album)
+    assert "song 1.mp3" in phone.names_by_group()["metal"]
 
 
-def test_a_song_too_long_for_a_phones_memory_is_refused(phone: Phone, tmp_path: Path) -> None:
-    path = tmp_path / "mix.wav"
-    write_audio(path, tone(300.0, 21 * 60, 8_000), 8_000, subtype="PCM_16")
-    phone.choose_files([path])
-    phone.finish()
-    assert phone.songs()["mix.wav"]["error"] == (
-        "too long: 21 minutes, this page takes songs of up to 20"
-    )
+STORED_BEFORE = """async db => {
+  const transaction = db.transaction(["songs", "corrections", "settings"], "readwrite");
+  const probabilities = new Float32Array(10).fill(0.02);
+  probabilities[9] = 0.82;
+  const song = {path: "Music/a.mp3", size: 1, modified: 1, error: null, passing: false,
+                model: "MODEL", probabilities};
+  const songs = transaction.objectStore("songs");
+  songs.put(song);
+  songs.put({...song, path: "Music/b.mp3"});
+  songs.put({...song, path: "Music/c.mp3", vanished: true});
+  songs.put({...song, path: "Music/d.mp3", error: "not audio", probabilities: null});
+  transaction.objectStore("corrections").put("jazz", "Music/b.mp3");
+  transaction.objectStore("settings").put(
+    {model: "standard", rule: "probability", confidence: 0.8, margin: -1}, "settings");
+  await new Promise(ok => transaction.oncomplete = ok);
+}"""
 
 
-def mark_as_killed(phone: Phone, path: str) -> None:
-    """As if the browser had ended the page over a song, three times."""
-    phone.page.evaluate(
-        """async path => {
-          const open = indexedDB.open("pocketgenre");
-          const db = await new Promise(ok => open.onsuccess = () => ok(open.result));
-          const put = db.transaction("attempts", "readwrite").objectStore("attempts").put(3, path);
-          await new Promise(ok => put.onsuccess = ok);
-          db.close();
-        }""",
-        path,
-    )
+def test_stored_results_of_earlier_version_load(phone: Phone) -> None:
+    card = json.loads((REPOSITORY / "pocketgenre/models/standard_waveform.json").read_text())
+    phone.in_database(STORED_BEFORE.replace("MODEL", card["sha256"]))
+    phone.page.reload()
+    phone.page.get_by_role("heading", name="Your library").wait_for()
+    assert phone.names_by_group() == {"jazz": ["b.mp3"], "rock": ["a.mp3"], "failed": ["d.mp3"]}
+    (row,) = (row for row in phone.exported() if row["path"] == "Music/a.mp3")
+    assert row["confidence"] == row["probability"] == 0.82
+    phone.press("Settings")
+    assert phone.page.get_by_label("confidence is below").input_value() == "0.8"
 
 
-def test_a_song_that_ended_the_page_three_times_is_left_out(
-    phone: Phone, album: list[Path]
-) -> None:
-    mark_as_killed(phone, album[0].name)
-    phone.choose_files(album)
-    phone.finish()
-    assert "ended this page" in phone.songs()[album[0].name]["error"]
-    phone.page.get_by_role("button", name="Try these again").click()
-    phone.finish()
-    assert phone.songs()[album[0].name]["error"] is None
-
-
-def test_trying_again_leaves_what_the_other_network_heard(phone: Phone, album: list[Path]) -> None:
-    use_model(phone, "standard")
-    phone.choose_files(album)
-    phone.finish()
-    use_model(phone, "best")
-    mark_as_killed(phone, album[0].name)
-    phone.choose_files(album)
-    phone.finish()
-    phone.page.get_by_role("button", name="Try these again").click()
-    phone.finish()
-    assert [song["error"] for song in phone.stored_songs()] == [None] * 8
-
-
-def test_a_browser_is_named_that_cannot_keep_anything(browser, site: Site) -> None:
-    with Phone(browser, site) as phone:
-        phone.context.add_init_script("indexedDB.open = () => { throw new Error('private') }")
-        phone.page.reload()
-        phone.page.get_by_text("keeps nothing for this page").wait_for()
+def test_missing_database_is_explained(browser: Browser, server: PageServer) -> None:
+    with Phone(browser, server) as phone:
+        phone.reload_with("indexedDB.open = () => { throw new Error('private') }")
+        phone.wait_for_text("cannot store results")

@@ -1,4 +1,4 @@
-"""The page's rules are the package's: each is asked what the other says."""
+"""The page's rules, compared with those of the Python package."""
 
 import csv
 import io
@@ -10,30 +10,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pocketgenre.audio.formats import SONG_SUFFIXES
 from pocketgenre.audio.segments import cut_segments
+from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.library.discovery import is_song_name
-from pocketgenre.library.label import Thresholds, label_song
 from pocketgenre.library.playlists import file_names, make_playlists
 from pocketgenre.library.serialize import song_fields, to_csv
-from pocketgenre.library.timeline import timeline
-from pocketgenre.text import printable
-from pocketgenre.vote import VOTES
+from pocketgenre.library.songs import LibrarySong
+from pocketgenre.prediction import VOTE_RULES, LabelConfig, VoteRule, predict_song
+from pocketgenre.text import count_of, printable
+from pocketgenre.timeline import timeline
 from tests.conftest import GENRES
-from tests.library.songs import catalog_song, failed_song, labelled
-from tests.web.rules import Call, float32
+from tests.web.rule_calls import RuleCalls, float32
 
 
-def table_of(values: np.ndarray) -> dict[str, Any]:
+def encode_table(values: np.ndarray) -> dict[str, Any]:
     return {"values": float32(values), "width": len(GENRES)}
 
 
-def tables(count: int) -> list[np.ndarray]:
-    """What networks say of songs, with many a tie and many a close race."""
+def random_tables(count: int) -> list[np.ndarray]:
+    """Return segment probabilities of random songs, with many ties and close cases."""
     rng = np.random.default_rng(7)
-    found = []
+    tables = []
     for number in range(count):
         length = int(rng.integers(1, 90))
         if number % 2:
@@ -42,83 +41,84 @@ def tables(count: int) -> list[np.ndarray]:
         else:
             rows = rng.dirichlet(np.full(len(GENRES), 0.3), length)
             rows = 0.3 * rows + 0.7 * rows[: 1 + length // 8].repeat(8, axis=0)[:length]
-        found.append((rows / rows.sum(axis=1, keepdims=True)).astype(np.float32))
-    return found
+        tables.append((rows / rows.sum(axis=1, keepdims=True)).astype(np.float32))
+    return tables
 
 
-def test_segments_are_cut_alike(rules: Call) -> None:
+def test_segments_match(rules: RuleCalls) -> None:
     feature_config = FeatureConfig(sample_rate=8, segment_samples=24)
     card = {"front_end": {"sample_rate": 8, "segment_samples": 24}}
-    sounds = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in range(80)]
-    told = rules(*(("cutSegments", float32(sound), card) for sound in sounds))
-    for sound, segments in zip(sounds, told, strict=True):
-        assert segments == cut_or_why(sound, feature_config)
+    songs = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in range(80)]
+    results = rules(*(("cutSegments", float32(song), card) for song in songs))
+    for song, segments in zip(songs, results, strict=True):
+        assert segments == segments_or_error(song, feature_config)
 
 
-def cut_or_why(sound: np.ndarray, feature_config: FeatureConfig) -> list[list[float]] | str:
+def segments_or_error(song: np.ndarray, feature_config: FeatureConfig) -> list[list[float]] | str:
     try:
-        return [segment.tolist() for segment in cut_segments([sound], feature_config)]
+        return [segment.tolist() for segment in cut_segments([song], feature_config)]
     except AudioError as error:
         return str(error)
 
 
-@pytest.mark.parametrize("rule", VOTES)
-def test_votes_are_counted_alike(rules: Call, rule: str) -> None:
-    songs = tables(300)
-    told = rules(*((f"{rule}Vote", table_of(song)) for song in songs))
-    for song, vote in zip(songs, told, strict=True):
-        expected = VOTES[rule](song, GENRES)
-        assert GENRES[vote["winner"]] == expected.genre
-        assert vote["votes"] == list(expected.votes.values())
-        assert vote["segments"] == expected.segments
-        assert vote["confidence"] == pytest.approx(expected.confidence, abs=1e-12)
-        assert vote["probabilities"] == pytest.approx(list(expected.probabilities.values()))
+@pytest.mark.parametrize("vote", VOTE_RULES)
+@pytest.mark.parametrize("thresholds", [(0.0, -1.0), (0.4, 0.05)])
+def test_predictions_match(
+    rules: RuleCalls, vote: VoteRule, thresholds: tuple[float, float]
+) -> None:
+    min_confidence, min_margin = thresholds
+    config = {"vote": vote, "minConfidence": min_confidence, "minMargin": min_margin}
+    tables = random_tables(300)
+    results = rules(*(("predictSong", encode_table(table), GENRES, config) for table in tables))
+    for table, prediction in zip(tables, results, strict=True):
+        expected = predict_song(table, GENRES, LabelConfig(vote, min_confidence, min_margin))
+        assert prediction["genre"] == expected.genre
+        assert prediction["votes"] == list(expected.votes.values())
+        assert prediction["segments"] == expected.segments
+        assert prediction["confidence"] == pytest.approx(expected.confidence, abs=1e-12)
+        assert prediction["probability"] == pytest.approx(expected.probability)
+        assert prediction["margin"] == pytest.approx(expected.margin, abs=1e-12)
+        assert prediction["probabilities"] == pytest.approx(list(expected.probabilities.values()))
+        assert [genre for genre, _ in prediction["top"]] == [genre for genre, _ in expected.top]
 
 
-def test_songs_are_labelled_alike(rules: Call) -> None:
-    songs = tables(200)
-    for rule in VOTES:
-        limits = Thresholds(confidence=0.4, margin=0.05)
-        given = {"confidence": limits.confidence, "margin": limits.margin}
-        told = rules(*(("labelSong", table_of(song), GENRES, rule, given) for song in songs))
-        for song, label in zip(songs, told, strict=True):
-            expected = label_song(song, GENRES, rule, limits)
-            assert label["genre"] == expected.genre
-            assert label["margin"] == pytest.approx(expected.margin, abs=1e-12)
-            assert label["probability"] == pytest.approx(expected.probability)
-            assert [genre for genre, _ in label["top"]] == [genre for genre, _ in expected.top]
-
-
-def test_timelines_are_drawn_alike(rules: Call) -> None:
-    songs = tables(300)
-    told = rules(*(("timeline", table_of(song), 3.0) for song in songs))
+def test_timelines_match(rules: RuleCalls) -> None:
+    tables = random_tables(300)
+    results = rules(*(("timeline", encode_table(table), 3.0) for table in tables))
     changing = 0
-    for song, parts in zip(songs, told, strict=True):
-        expected = timeline(catalog_song("/a.mp3", song))
+    for table, parts in zip(tables, results, strict=True):
+        expected = timeline(table, GENRES, 3.0)
         changing += len(expected) > 1
         assert [(GENRES[p["genre"]], p["start"], p["end"]) for p in parts] == [
             (part.genre, part.start, part.end) for part in expected
         ]
-        for part, theirs in zip(parts, expected, strict=True):
-            assert part["shares"] == pytest.approx(list(theirs.shares.values()), abs=1e-6)
+        for part, python_part in zip(parts, expected, strict=True):
+            expected_means = list(python_part.probabilities.values())
+            assert part["probabilities"] == pytest.approx(expected_means, abs=1e-6)
     assert changing > 50
 
 
-def test_names_are_made_printable_alike(rules: Call) -> None:
+def test_printable_text_matches(rules: RuleCalls) -> None:
     rng = np.random.default_rng(5)
     codes = [*range(0x3100), *range(0xD800, 0xD900), 0xFEFF, 0x1F3B5, 0xE0001, 0x10FFFF]
-    # What has no character yet may get one in the Unicode of one side before the other's.
+    # The two sides may have different versions of Unicode, which differ in unassigned characters.
     codes = [code for code in codes if unicodedata.category(chr(code)) != "Cn"]
     texts = ["".join(map(chr, rng.choice(codes, 20))) for _ in range(400)]
     assert rules(*(("printable", text) for text in texts)) == [printable(text) for text in texts]
 
 
-def test_the_same_files_are_songs(rules: Call) -> None:
+def test_counts_match(rules: RuleCalls) -> None:
+    counts = (0, 1, 2, 999, 1_200, 1_234_567, 1.5)
+    results = rules(*(("countOf", count, "song") for count in counts))
+    assert results == [count_of(count, "song") for count in counts]
+
+
+def test_song_names_match(rules: RuleCalls) -> None:
     names = [f"a{suffix}" for suffix in SONG_SUFFIXES]
     names += [name.upper() for name in names]
     names += [".a.mp3", "mp3", "a.mp3.txt", "a.jpg", "a.m3u8", ".mp3", "a b.OGG"]
-    told = rules(*(("isSongName", name) for name in names))
-    assert told == [is_song_name(name) for name in names]
+    results = rules(*(("isSongName", name) for name in names))
+    assert results == [is_song_name(name) for name in names]
 
 
 NAMES = [
@@ -135,79 +135,84 @@ NAMES = [
 ]
 
 
-def page_songs() -> tuple[list[Any], list[Any]]:
-    """The same songs for the package and for the page."""
-    songs = tables(len(NAMES))
-    ours = labelled(
-        *(catalog_song(f"/{n}", song) for n, song in zip(NAMES, songs, strict=True)),
-        failed_song("/Music/broken.mp3", "=not audio"),
-        folder=Path("/"),
-    )
-    how = {"labels": GENRES, "seconds": 3.0, "rule": "majority",
-           "thresholds": {"confidence": 0, "margin": -1}}  # fmt: skip
+def library_song(name: str, table: np.ndarray | None, failure: str | None = None) -> LibrarySong:
+    prediction = None if table is None else predict_song(table, GENRES, seconds_per_segment=3.0)
+    state = "failed" if table is None else "labelled"
+    path = Path("/songs", name)
+    return LibrarySong(path, Path(name), state, 1, 1, "0" * 64, prediction, failure)
+
+
+def example_songs() -> tuple[list[LibrarySong], list[Any]]:
+    """Return the same songs for the package and for the page."""
+    tables = random_tables(len(NAMES))
+    package = [library_song(name, table) for name, table in zip(NAMES, tables, strict=True)]
+    package.append(library_song("Music/broken.mp3", None, "=not audio"))
     common = {"size": 1, "modified": 1, "model": "0" * 64, "passing": False}
-    theirs: list[Any] = [
-        {**common, "path": n, "error": None, "probabilities": float32(song)}
-        for n, song in zip(NAMES, songs, strict=True)
+    page: list[Any] = [
+        {**common, "path": name, "error": None, "probabilities": float32(table)}
+        for name, table in zip(NAMES, tables, strict=True)
     ]
-    theirs.append(
+    page.append(
         {**common, "path": "Music/broken.mp3", "error": "=not audio", "probabilities": None}
     )
-    return ours, [how, theirs]
+    return package, page
 
 
-def page_labels(rules: Call, how: Any, songs: list[Any], corrected: str | None = None) -> list[Any]:
-    told = rules(*(("labelledSong", song, how, corrected) for song in songs))
-    for one in told:  # through JSON a table is a list
-        for holder, key in ((one["song"], "probabilities"), (one["table"] or {}, "values")):
-            if holder.get(key):
-                holder[key] = {"float32": holder[key]}
-    return told
+def label_on_page(rules: RuleCalls, songs: list[Any], corrected: str | None = None) -> list[Any]:
+    """Return the page's labelled songs, encoded for a further call."""
+    config = {"vote": "majority", "minConfidence": 0, "minMargin": -1}
+    results = rules(*(("labelSong", song, GENRES, config, 3.0, corrected) for song in songs))
+    for result in results:
+        if prediction := result["prediction"]:
+            table = prediction["segmentProbabilities"]
+            table["values"] = {"float32": table["values"]}
+    return results
 
 
-def test_results_are_written_alike(rules: Call) -> None:
-    ours, (how, given) = page_songs()
-    songs = page_labels(rules, how, given)
-    as_json, as_csv = rules(("toJson", songs, how), ("toCsv", songs, how))
-    expected = [{**song_fields(song), "corrected": None} for song in ours]
+def test_json_and_csv_match(rules: RuleCalls) -> None:
+    package, songs = example_songs()
+    page = label_on_page(rules, songs)
+    as_json, as_csv = rules(("toJson", page), ("toCsv", page, GENRES))
+    expected = [{**song_fields(song), "corrected": None} for song in package]
     assert json.loads(as_json) == json.loads(json.dumps(expected))
-    rows = [list(csv.reader(io.StringIO(text))) for text in (as_csv, to_csv(ours, GENRES).decode())]
-    assert rows[0][0] == [*rows[1][0], "corrected"]
-    for theirs, mine in zip(rows[0][1:], rows[1][1:], strict=True):
-        assert [number_of(cell) for cell in theirs] == [*map(number_of, mine), ""]
+    package_csv = to_csv(package, GENRES).decode()
+    page_rows, package_rows = ([*csv.reader(io.StringIO(t))] for t in (as_csv, package_csv))
+    assert page_rows[0] == [*package_rows[0], "corrected"]
+    for page_row, package_row in zip(page_rows[1:], package_rows[1:], strict=True):
+        assert [as_number(cell) for cell in page_row] == [*map(as_number, package_row), ""]
 
 
-def number_of(cell: str) -> float | str:
+def as_number(cell: str) -> float | str:
     try:
         return float(cell)
     except ValueError:
         return cell
 
 
-def test_a_correction_is_written_as_the_genre(rules: Call) -> None:
-    _, (how, given) = page_songs()
-    songs = page_labels(rules, how, given, corrected="zydeco")
-    rows = json.loads(rules(("toJson", songs, how))[0])
+def test_correction_is_exported_as_genre(rules: RuleCalls) -> None:
+    _, songs = example_songs()
+    page = label_on_page(rules, songs, corrected="zydeco")
+    rows = json.loads(rules(("toJson", page))[0])
     assert {row["genre"] for row in rows} == {"zydeco"}
     assert {row["corrected"] for row in rows} == {"zydeco"}
     assert rows[0]["votes"]
 
 
-def test_playlists_are_the_same_to_the_byte(rules: Call) -> None:
-    ours, (how, given) = page_songs()
-    expected = make_playlists(ours, Path("/Music"))
-    (told,) = rules(("makePlaylists", page_labels(rules, how, given), 3.0, "Music"))
-    assert told["files"] == {name: data.decode() for name, data in expected.files.items()}
-    assert told["leftOut"] == [str(name) for name in expected.left_out]
+def test_playlists_match(rules: RuleCalls) -> None:
+    package, songs = example_songs()
+    expected = make_playlists(package, Path("/songs/Music"))
+    (playlists,) = rules(("makePlaylists", label_on_page(rules, songs), "Music"))
+    assert playlists["files"] == {name: data.decode() for name, data in expected.files.items()}
+    assert playlists["leftOut"] == [str(name) for name in expected.left_out]
 
 
-def test_playlists_have_different_names(rules: Call) -> None:
+def test_playlist_names_match(rules: RuleCalls) -> None:
     genres = ["rock", "Rock", "a/b", "a:b", "", "..", "x" * 200, "hip hop & r'n'b"]
     assert rules(("fileNames", genres)) == [file_names(genres)]
 
 
-def test_half_way_is_rounded_as_in_python(rules: Call) -> None:
+def test_rounding_matches(rules: RuleCalls) -> None:
     values = [n / 32 for n in range(-33, 33)] + [0.12345, 2.00005, 1e-9, 0.99995, 0.5, 1.5, 2.5]
     for digits in (0, 2, 4):
-        told = rules(*(("rounded", value, digits) for value in values))
-        assert told == [round(value, digits) for value in values]
+        results = rules(*(("rounded", value, digits) for value in values))
+        assert results == [round(value, digits) for value in values]

@@ -1,4 +1,4 @@
-"""``compare-runs``: finished runs side by side."""
+"""``compare-runs``: compare the metrics of finished runs."""
 
 import json
 from pathlib import Path
@@ -8,21 +8,22 @@ import typer
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, run
-from pocketgenre.training.evaluation.run_comparison import compare, comparison_page
+from pocketgenre.training.evaluation.report_markdown import comparison_report
+from pocketgenre.training.evaluation.run_comparison import compare
 from pocketgenre.training.runs import Run
 
 
 def compare_runs(
     run_folders: Annotated[
-        list[Path], typer.Argument(help="Runs that train-model made.", metavar="RUN")
+        list[Path], typer.Argument(help="Run folders written by train-model.", metavar="RUN")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the table and picture.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Output folder.", metavar="DIR")],
     debug: Debug = False,
 ) -> None:
-    """Put runs in one table and one picture, beside the published figures.
+    """Compare runs with each other and with published accuracies.
 
-    Runs that differ in their seed alone are summarised as well. Writes comparison.md,
-    comparison.json and comparison.png into DIR, over earlier ones, and prints the table.
+    Runs that differ only in their seed are also summarised. Writes comparison.md, comparison.json
+    and comparison.png to DIR and prints the table. Existing files are overwritten.
 
     Example:
 
@@ -34,17 +35,19 @@ def compare_runs(
     for warning in comparison.warnings:
         print_status(f"Warning: {warning}")
     out.mkdir(parents=True, exist_ok=True)
-    page = comparison_page(comparison)
+    report = comparison_report(comparison)
     plot_comparison(comparison, out / "comparison.png")
-    write_atomic(out / "comparison.md", f"{page}\n![Runs side by side](comparison.png)\n".encode())
+    write_atomic(
+        out / "comparison.md", f"{report}\n![Comparison of runs](comparison.png)\n".encode()
+    )
     content = json.dumps(comparison.to_dict(), indent=2) + "\n"
     write_atomic(out / "comparison.json", content.encode())
-    print(page)
-    print_status(f"The table and a picture are in {out / 'comparison.md'}.")
+    print(report)
+    print_status(f"The table and the picture are in {out / 'comparison.md'}.")
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(compare_runs)
 
 

@@ -1,4 +1,4 @@
-"""``evaluate-model``: what a run is worth, in figures and pictures."""
+"""``evaluate-model``: evaluate a run and plot the results."""
 
 import json
 from pathlib import Path
@@ -11,23 +11,29 @@ from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
 from pocketgenre.training.data.dataset import load_dataset
-from pocketgenre.training.evaluation.evaluation import (
-    Evaluation,
-    evaluate_heldout,
-    evaluate_on,
-    require_unheard_songs,
+from pocketgenre.training.evaluation.report_markdown import (
+    evaluation_report,
+    evaluation_summary,
+    robustness_report,
 )
-from pocketgenre.training.evaluation.evaluation_page import full_page, summary_page
+from pocketgenre.training.evaluation.run_evaluation import (
+    Evaluation,
+    evaluate_dataset,
+    evaluate_heldout,
+    require_song_split,
+)
 from pocketgenre.training.runs import Run
 
 
 def evaluate_model(
-    run_folder: Annotated[Path, typer.Argument(help="Run that train-model made.", metavar="RUN")],
+    run_folder: Annotated[
+        Path, typer.Argument(help="Run folder written by train-model.", metavar="RUN")
+    ],
     dataset: Annotated[
         Path | None,
         typer.Argument(
-            help="Judge the network that was kept on all songs of this data set; without it, the"
-            " run is judged on what it was not trained on.",
+            help="Evaluate the final network on all songs of this data set; without it, evaluate"
+            " the run on its held-out data.",
             metavar="DATASET",
             show_default=False,
         ),
@@ -35,7 +41,7 @@ def evaluate_model(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the figures and pictures.",
+            help="Output folder.",
             metavar="DIR",
             show_default="RUN/evaluation",
         ),
@@ -44,17 +50,17 @@ def evaluate_model(
         bool,
         typer.Option(
             "--robustness",
-            help="Judge on the songs' audio as well, changed as phones change it: MP3, narrow"
-            " band, quiet, the beginning alone.",
+            help="Also evaluate on changed audio: MP3, band-limited, attenuated, first seconds"
+            " only.",
         ),
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Say how good a run is: by genre, by confidence and song by song.
+    """Evaluate a run: accuracy, metrics by genre, calibration and worst songs.
 
-    Writes evaluation.json, evaluation.md, confusion.png, reliability.png and curves.png into
-    DIR, over those of an earlier evaluation, and prints the main figures. With --robustness,
-    robustness.json and robustness.md as well.
+    Writes evaluation.json, evaluation.md, confusion.png, reliability.png and curves.png to DIR
+    and prints the main metrics. With --robustness, writes robustness.json and robustness.md too.
+    Existing files are overwritten.
 
     For example:
 
@@ -64,25 +70,25 @@ def evaluate_model(
     """
     if dataset and robustness:
         raise PocketGenreError(
-            "--robustness is judged on the songs that the run has not heard; name no DATASET."
+            "--robustness evaluates the run on its held-out songs; remove DATASET."
         )
     source = Run.load(run_folder)
     if robustness:
-        require_unheard_songs(source)
+        require_song_split(source)
     out = out or run_folder / "evaluation"
     if dataset:
         print_status("Starting TensorFlow.")
-        evaluation = evaluate_on(source, load_dataset(dataset))
+        evaluation = evaluate_dataset(source, load_dataset(dataset))
     else:
         evaluation = evaluate_heldout(source, load_dataset(source.dataset))
     for warning in evaluation.warnings:
         print_status(f"Warning: {warning}")
     out.mkdir(parents=True, exist_ok=True)
     _write(evaluation, source, out)
-    print(summary_page(evaluation))
-    print_status(f"The whole evaluation is in {out / 'evaluation.md'}.")
+    print(evaluation_summary(evaluation))
+    print_status(f"The full evaluation is in {out / 'evaluation.md'}.")
     if robustness:
-        _judge_robustness(source, evaluation.songs.judged, out)
+        _evaluate_robustness(source, evaluation.songs.count, out)
 
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
@@ -92,30 +98,30 @@ def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
     plot_confusion(evaluation, out / "confusion.png")
     plot_reliability(evaluation, out / "reliability.png")
     plot_curves(source, out / "curves.png", evaluation.warnings)
-    write_atomic(out / "evaluation.md", full_page(evaluation).encode())
+    write_atomic(out / "evaluation.md", evaluation_report(evaluation).encode())
     content = json.dumps(evaluation.to_dict(), indent=2) + "\n"
     write_atomic(out / "evaluation.json", content.encode())
 
 
-def _judge_robustness(source: Run, songs: int, out: Path) -> None:
+def _evaluate_robustness(source: Run, songs: int, out: Path) -> None:
     print_status("Starting TensorFlow.")
     with suppress_stderr():
-        from pocketgenre.training.evaluation.robustness import judge_robustness, robustness_page
+        from pocketgenre.training.evaluation.robustness import evaluate_robustness
 
     data = load_dataset(source.dataset)
     with progress() as bar:
-        task = bar.add_task("Judging changed songs", total=songs)
-        figures = judge_robustness(source, data, lambda: bar.advance(task))
-    page = robustness_page(figures)
-    write_atomic(out / "robustness.md", page.encode())
-    content = json.dumps(figures.to_dict(), indent=2) + "\n"
+        task = bar.add_task("Evaluating changed songs", total=songs)
+        robustness = evaluate_robustness(source, data, lambda: bar.advance(task))
+    report = robustness_report(robustness)
+    write_atomic(out / "robustness.md", report.encode())
+    content = json.dumps(robustness.to_dict(), indent=2) + "\n"
     write_atomic(out / "robustness.json", content.encode())
-    print(page)
+    print(report)
     print_status(f"The table is in {out / 'robustness.md'}.")
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(evaluate_model)
 
 

@@ -1,4 +1,4 @@
-"""``find-mislabelled``: songs whose label the networks doubt."""
+"""``find-mislabelled``: find songs with a probably wrong label."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,14 @@ import typer
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, run
+from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import load_dataset
 from pocketgenre.training.evaluation.label_issues import (
     LabelIssues,
-    find_mislabelled,
-    suspects_csv,
-    suspects_table,
+    find_label_issues,
+    label_issues_csv,
 )
+from pocketgenre.training.evaluation.report_markdown import label_issues_table
 from pocketgenre.training.runs import Run
 
 
@@ -21,56 +22,55 @@ def find_mislabelled_songs(
     run_folders: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs that train-model made of one data set, best of several seeds.",
+            help="Run folders written by train-model for one data set, best with several seeds.",
             metavar="RUN",
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the suspects to this CSV file as well.", metavar="FILE"),
+        typer.Option(help="Also write the songs to this CSV file.", metavar="FILE"),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """List songs that may bear the wrong genre, the surest first.
+    """List songs that probably have the wrong genre, largest difference in probability first.
 
-    By confident learning: a song is suspected where networks that have not learned it find
-    another genre as probable as in songs that bear that label. Listen before you believe it:
-    a network that errs often suspects many songs without cause.
+    The method is confident learning: a song is listed if networks not trained on it give another
+    genre at least the mean probability of the songs with that label. Listen to the songs before
+    changing a label: inaccurate networks list many songs that are labelled correctly.
 
     For example:
 
-    - `find-mislabelled runs/cnn-seed1 runs/cnn-seed2 --out suspects.csv`
+    - `find-mislabelled runs/cnn-seed1 runs/cnn-seed2 --out issues.csv`
     """
     runs = [Run.load(folder) for folder in run_folders]
-    suspicions = find_mislabelled(runs, load_dataset(runs[0].dataset))
+    found = find_label_issues(runs, load_dataset(runs[0].dataset))
     if out:
-        write_atomic(out, suspects_csv(suspicions.suspects))
+        write_atomic(out, label_issues_csv(found.issues))
         print_status(f"Wrote {out}.")
-    if suspicions.suspects:
-        print(suspects_table(suspicions.suspects))
-    print_status(_summary(suspicions))
+    if found.issues:
+        print(label_issues_table(found.issues))
+    print_status(_summary(found))
 
 
-def _summary(suspicions: LabelIssues) -> str:
-    suspected, rest = len(suspicions.suspects), suspicions.accuracy_of_rest
-    if not suspected:
-        return f"None of {suspicions.songs} songs is suspected."
-    by = f"mean of {suspicions.runs} runs" if suspicions.runs > 1 else "one run"
+def _summary(found: LabelIssues) -> str:
+    count, others = len(found.issues), found.accuracy_without_issues
+    if not count:
+        return f"No label issues in {count_of(found.songs, 'song')}."
+    runs = f"mean of {found.runs} runs" if found.runs > 1 else "1 run"
     text = (
-        f"{suspected} of {suspicions.songs} songs are suspected."
-        f" Songs right by vote, {by}: {suspicions.accuracy:.1%} of all"
+        f"{count_of(count, 'label issue')} in {count_of(found.songs, 'song')}."
+        f" Song accuracy by vote, {runs}: {found.accuracy:.1%} of all songs"
     )
-    if rest is None:
+    if others is None:
         return f"{text}."
     return (
-        f"{text}, {rest:.1%} of the {suspicions.songs - suspected} others. To leave out what the"
-        " networks get wrong raises the figure by construction: it doesn't show that the labels"
-        " are wrong."
+        f"{text}, {others:.1%} of the other {found.songs - count}. Removing wrong predictions"
+        " always raises the accuracy, so this does not show that the labels are wrong."
     )
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(find_mislabelled_songs)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
-from pocketgenre.audio.segments import MIN_SONG_SECONDS, TooShortError
+from pocketgenre.audio.segments import TooShortError
+from pocketgenre.constants import MIN_SONG_SECONDS
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
 
 FloatArray = NDArray[np.float32]

@@ -1,1 +1,1 @@
-"""Evaluate trained networks."""
+"""Evaluate trained networks and compare runs."""

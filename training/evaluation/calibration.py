@@ -1,8 +1,7 @@
-"""One number that makes a network's probabilities mean what they say.
+"""Calibrate a network's probabilities by temperature scaling.
 
-Guo et al., "On Calibration of Modern Neural Networks" (2017): the logits are divided by a
-temperature, which changes no label. It is found on what the networks said of songs that they had
-not heard.
+The logits are divided by one temperature, which changes no label (Guo et al., "On Calibration of
+Modern Neural Networks", 2017). The temperature is fitted on held-out predictions.
 """
 
 from collections.abc import Sequence
@@ -16,16 +15,16 @@ FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.int64]
 
 _BOUNDS = (0.05, 20.0)
-_LEAST = 1e-9  # a probability that was rounded to zero
+_MIN_PROBABILITY = 1e-9  # replaces a probability that was rounded to zero
 
 
 def fit_temperature(probabilities: FloatArray, targets: IntArray) -> float:
-    """The temperature at which the probabilities have the least log loss.
+    """Find the temperature that minimises the log loss.
 
     Parameters
     ----------
-    probabilities : float [shape=(n, genres)], of segments not trained on
-    targets : int64 [shape=(n,)]
+    probabilities : float [shape=(n, genres)], predicted for segments not used in training
+    targets : int64 [shape=(n,)], column of each segment's true genre
     """
     logits = _logits(probabilities)
     rows = np.arange(len(targets))
@@ -34,39 +33,49 @@ def fit_temperature(probabilities: FloatArray, targets: IntArray) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(scaled[rows, targets].mean())
 
-    found = minimize_scalar(loss, bounds=np.log(_BOUNDS), method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=np.log(_BOUNDS), method="bounded")
+    return float(np.exp(minimum.x))
 
 
-def at_temperature(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
-    """The probabilities of a network whose logits are divided by the temperature."""
-    tempered: NDArray[np.float64] = softmax(_logits(probabilities) / temperature, axis=1)
-    return tempered
-
-
-def cross_fitted(
-    probabilities: Sequence[FloatArray], targets: Sequence[IntArray]
-) -> NDArray[np.float64]:
-    """Each fold's probabilities at the temperature that all the other folds give.
+def scale_probabilities(probabilities: FloatArray, temperature: float) -> NDArray[np.float64]:
+    """Return the probabilities after dividing the logits by the temperature.
 
     Parameters
     ----------
-    probabilities, targets : of each fold, as for :func:`fit_temperature`; at least two folds
+    probabilities : float [shape=(n, genres)]
+    temperature : divisor of the logits
 
     Returns
     -------
-    float64 [shape=(n, genres)], one fold after the other
+    float64 [shape=(n, genres)]
     """
-    parts = []
-    for fold, part in enumerate(probabilities):
+    scaled: NDArray[np.float64] = softmax(_logits(probabilities) / temperature, axis=1)
+    return scaled
+
+
+def cross_calibrate(
+    probabilities: Sequence[FloatArray], targets: Sequence[IntArray]
+) -> NDArray[np.float64]:
+    """Scale each fold's probabilities by a temperature fitted on all other folds.
+
+    Parameters
+    ----------
+    probabilities, targets : arguments of :func:`fit_temperature` for each of at least two folds
+
+    Returns
+    -------
+    float64 [shape=(n, genres)], the folds concatenated
+    """
+    scaled = []
+    for fold, fold_probabilities in enumerate(probabilities):
         others = [i for i in range(len(probabilities)) if i != fold]
         temperature = fit_temperature(
             np.concatenate([probabilities[i] for i in others]),
             np.concatenate([targets[i] for i in others]),
         )
-        parts.append(at_temperature(part, temperature))
-    return np.concatenate(parts)
+        scaled.append(scale_probabilities(fold_probabilities, temperature))
+    return np.concatenate(scaled)
 
 
 def _logits(probabilities: FloatArray) -> NDArray[np.float64]:
-    return np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST))
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), _MIN_PROBABILITY))

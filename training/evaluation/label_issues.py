@@ -1,8 +1,8 @@
-"""Songs whose label the networks doubt, by confident learning.
+"""Find songs with a probably wrong label by confident learning.
 
 Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels"
-(Journal of Artificial Intelligence Research, 2021). A genre counts as meant where its
-probability is at least as high as it is, on average, for the songs that bear its label.
+(Journal of Artificial Intelligence Research, 2021). A song confidently belongs to a genre if its
+probability of that genre is at least the mean over the songs with that label.
 """
 
 import csv
@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
-from pocketgenre.training.evaluation.evaluation import heldout_of, require_unheard_songs
-from pocketgenre.training.evaluation.evaluation_page import markdown_table
+from pocketgenre.training.evaluation.metrics import predict_songs
+from pocketgenre.training.evaluation.run_evaluation import load_heldout, require_song_split
 from pocketgenre.training.runs import Run
-from pocketgenre.vote import majority_vote
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -28,21 +27,22 @@ _COLUMNS = (
     *("share_of_segments", "runs_agreeing", "runs"),
 )
 
-NOBODY = -1
-"""In place of a genre: none is suggested."""
+NO_SUGGESTION = -1
+"""Stored in place of a genre's index for songs without a suggested genre."""
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A song that may bear the wrong label, and what speaks for that.
+class LabelIssue:
+    """A song with a probably wrong label.
 
     Attributes
     ----------
-    song, label : its name and genre
-    suggested : the genre that the networks hear
+    song, label : name and genre of the song in the data set
+    suggested : suggested genre
     label_probability, suggested_probability : means over the song's segments and the runs
-    share : of the segments that vote for ``suggested``, mean over the runs
-    runs_agreeing, runs : in how many of the runs that judged it the vote says ``suggested``
+    vote_share : share of the segments that vote for ``suggested``, mean over the runs
+    runs_agreeing : number of runs that predict ``suggested`` for the song
+    runs : number of runs with predictions for the song
     """
 
     song: str
@@ -50,183 +50,170 @@ class Suspect:
     suggested: str
     label_probability: float
     suggested_probability: float
-    share: float
+    vote_share: float
     runs_agreeing: int
     runs: int
 
     @property
     def margin(self) -> float:
-        """How much more probable the suggestion is than the label."""
+        """Probability of the suggested genre minus probability of the label."""
         return self.suggested_probability - self.label_probability
 
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """The suspects, the surest first, and what they are among.
+    """Label issues of a data set, largest margin first.
 
     Attributes
     ----------
-    suspects : sorted by margin
-    runs : how many were asked
-    songs : how many were judged
-    accuracy : share of them that is right by vote, mean over the runs
-    accuracy_of_rest : the same of those that are not suspected; None where none is left
+    issues : sorted by margin
+    runs : number of runs
+    songs : number of songs with predictions
+    accuracy : share of these songs with the correct prediction, mean over the runs
+    accuracy_without_issues : the same share without the songs in ``issues``; None if no song
+        remains
     """
 
-    suspects: tuple[Suspect, ...]
+    issues: tuple[LabelIssue, ...]
     runs: int
     songs: int
     accuracy: float
-    accuracy_of_rest: float | None
+    accuracy_without_issues: float | None
 
 
 @dataclass(frozen=True)
-class _Opinions:
-    """What runs say together of each song, [shape=(songs, genres)] each; zeros of one not judged.
+class _SongPredictions:
+    """Predictions of all runs, each [shape=(songs, genres)]; 0 for songs without predictions.
 
     Attributes
     ----------
     probabilities : means over segments and runs
-    shares : of the segments' votes, means over the runs
-    votes : number of runs that call the song so
+    vote_shares : share of the segments' votes, mean over the runs
+    run_counts : number of runs that predict the genre
     """
 
     probabilities: FloatArray
-    shares: FloatArray
-    votes: IntArray
+    vote_shares: FloatArray
+    run_counts: IntArray
 
 
-def find_mislabelled(runs: Sequence[Run], dataset: Dataset) -> LabelIssues:
-    """Ask the networks that a song was not learned by whether its label is right.
+def find_label_issues(runs: Sequence[Run], dataset: Dataset) -> LabelIssues:
+    """Find label issues from held-out predictions.
 
     Parameters
     ----------
-    runs : by the protocol ``songs``, all of this data set; best of several seeds
-    dataset : the one that they were trained on
+    runs : runs with the protocol ``songs`` on this data set, best with several seeds
+    dataset : data set that the runs were trained on
 
     Raises
     ------
     DataError
-        a run is named twice, has heard what it judges, or is not of this data set.
+        if a run is named twice, was not split by song, or was trained on another data set.
     """
     folders = [run.folder.resolve() for run in runs]
     if len(set(folders)) < len(folders):
-        raise DataError("A run is named twice; name each once.")
+        raise DataError("A run is named twice; name each run once.")
     for run in runs:
-        require_unheard_songs(run)
+        require_song_split(run)
         if run.dataset.resolve() != dataset.folder.resolve():
             raise DataError(
                 f"{run.folder} was trained on {run.dataset}, not on {dataset.folder};"
                 " name runs of one data set."
             )
-    opinions = _opinions(runs, dataset)
-    judged_by = opinions.votes.sum(axis=1)
-    judged = np.flatnonzero(judged_by)
+    predictions = _predict(runs, dataset)
+    runs_per_song = predictions.run_counts.sum(axis=1)
+    evaluated = np.flatnonzero(runs_per_song)
     targets = dataset.song_targets
-    suggested = np.full(len(targets), NOBODY)
-    suggested[judged] = suggest_labels(targets[judged], opinions.probabilities[judged])
-    suspects = [
-        _suspect(dataset, opinions, int(song), int(suggested[song]))
-        for song in np.flatnonzero(suggested != NOBODY)
+    suggested = np.full(len(targets), NO_SUGGESTION)
+    suggested[evaluated] = suggest_labels(targets[evaluated], predictions.probabilities[evaluated])
+    issues = [
+        _label_issue(dataset, predictions, int(song), int(suggested[song]))
+        for song in np.flatnonzero(suggested != NO_SUGGESTION)
     ]
-    right = opinions.votes[np.arange(len(targets)), targets]
-    rest = judged[suggested[judged] == NOBODY]
+    correct_runs = predictions.run_counts[np.arange(len(targets)), targets]
+    others = evaluated[suggested[evaluated] == NO_SUGGESTION]
     return LabelIssues(
-        suspects=tuple(sorted(suspects, key=lambda suspect: (-suspect.margin, suspect.song))),
+        issues=tuple(sorted(issues, key=lambda issue: (-issue.margin, issue.song))),
         runs=len(runs),
-        songs=len(judged),
-        accuracy=float(right.sum() / judged_by.sum()),
-        accuracy_of_rest=float(right[rest].sum() / judged_by[rest].sum()) if len(rest) else None,
+        songs=len(evaluated),
+        accuracy=float(correct_runs.sum() / runs_per_song.sum()),
+        accuracy_without_issues=float(correct_runs[others].sum() / runs_per_song[others].sum())
+        if len(others)
+        else None,
     )
 
 
 def suggest_labels(labels: IntArray, probabilities: FloatArray) -> IntArray:
-    """Which other genre each song confidently belongs to, or :data:`NOBODY`.
+    """Suggest another genre for each song that confidently belongs to it.
 
     Parameters
     ----------
-    labels : int64 [shape=(songs,)], each song's label
-    probabilities : float [shape=(songs, genres)], of networks that have not learned the song
+    labels : int64 [shape=(songs,)], label of each song
+    probabilities : float [shape=(songs, genres)], predicted by networks not trained on the song
 
     Returns
     -------
     int64 [shape=(songs,)]
-        the most probable of the genres that reach their threshold, the mean probability of the
-        genre over the songs labelled so; NOBODY where none does, or where it is the label, or
-        where the label is the most probable genre of all.
+        the most probable of the genres that reach their threshold, which is the mean probability
+        of the genre over the songs with that label. :data:`NO_SUGGESTION` if no genre reaches
+        its threshold, if this genre is the label, or if the label is the most probable genre.
     """
     genres = probabilities.shape[1]
-    thresholds = np.full(genres, np.inf)  # a genre without songs is suggested for none
+    thresholds = np.full(genres, np.inf)  # a genre without songs is never suggested
     for genre in np.unique(labels):
         thresholds[genre] = probabilities[labels == genre, genre].mean()
     confident = np.where(probabilities >= thresholds, probabilities, -np.inf)
     best = confident.argmax(axis=1)
-    doubted = np.isfinite(confident.max(axis=1)) & (best != labels)
-    # As in the authors' own cleanlab: or else a rare genre with a low threshold would be
-    # suggested for songs that are plainly called what their label says.
-    doubted &= probabilities.argmax(axis=1) != labels
-    return np.where(doubted, best, NOBODY)
+    is_issue = np.isfinite(confident.max(axis=1)) & (best != labels)
+    # As in the authors' own cleanlab. Otherwise a rare genre with a low threshold would be
+    # suggested for songs whose label is clearly the most probable genre.
+    is_issue &= probabilities.argmax(axis=1) != labels
+    return np.where(is_issue, best, NO_SUGGESTION)
 
 
-def suspects_table(suspects: Sequence[Suspect]) -> str:
-    """The suspects as a table to read."""
-    columns = ["song", "label", "suggested", "P(label)", "P(suggested)", "segments", "runs"]
-    rows = [
-        [
-            suspect.song,
-            suspect.label,
-            suspect.suggested,
-            f"{suspect.label_probability:.1%}",
-            f"{suspect.suggested_probability:.1%}",
-            f"{suspect.share:.0%}",
-            f"{suspect.runs_agreeing} of {suspect.runs}",
-        ]
-        for suspect in suspects
-    ]
-    return markdown_table(columns, rows, text_columns=3)
-
-
-def suspects_csv(suspects: Sequence[Suspect]) -> bytes:
-    """The suspects as data, one a row; ``train-model --leave-out`` takes it."""
+def label_issues_csv(issues: Sequence[LabelIssue]) -> bytes:
+    """Return the label issues as CSV, one row per song, for ``train-model --leave-out``."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for suspect in suspects:
-        shares = (suspect.label_probability, suspect.suggested_probability, suspect.margin)
+    for issue in issues:
+        shares = (issue.label_probability, issue.suggested_probability, issue.margin)
         writer.writerow(
-            [suspect.song, suspect.label, suspect.suggested]
-            + [f"{share:.4f}" for share in (*shares, suspect.share)]
-            + [suspect.runs_agreeing, suspect.runs]
+            [issue.song, issue.label, issue.suggested]
+            + [f"{share:.4f}" for share in (*shares, issue.vote_share)]
+            + [issue.runs_agreeing, issue.runs]
         )
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _opinions(runs: Sequence[Run], dataset: Dataset) -> _Opinions:
+def _predict(runs: Sequence[Run], dataset: Dataset) -> _SongPredictions:
     shape = (len(dataset.songs), len(dataset.labels))
-    probabilities, shares = np.zeros(shape), np.zeros(shape)
-    votes = np.zeros(shape, np.int64)
+    probabilities, vote_shares = np.zeros(shape), np.zeros(shape)
+    run_counts = np.zeros(shape, np.int64)
     for run in runs:
-        parts = heldout_of(run, dataset)
-        owners = dataset.segment_songs[np.concatenate([part.segments for part in parts])]
-        said = np.concatenate([part.probabilities for part in parts])
-        for song in np.unique(owners):
-            vote = majority_vote(said[owners == song], dataset.labels)
-            probabilities[song] += [vote.probabilities[label] for label in dataset.labels]
-            shares[song] += [vote.votes[label] / vote.segments for label in dataset.labels]
-            votes[song, dataset.labels.index(vote.genre)] += 1
-    asked = np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    return _Opinions(probabilities / asked, shares / asked, votes)
+        heldout = load_heldout(run, dataset)
+        segments = np.concatenate([part.segments for part in heldout])
+        table = np.concatenate([part.probabilities for part in heldout])
+        for song, prediction in predict_songs(dataset, segments, table).items():
+            probabilities[song] += [prediction.probabilities[label] for label in dataset.labels]
+            votes = np.array([prediction.votes[label] for label in dataset.labels])
+            vote_shares[song] += votes / prediction.segments
+            run_counts[song, dataset.labels.index(prediction.genre)] += 1
+    runs_per_song = np.maximum(run_counts.sum(axis=1, keepdims=True), 1)
+    return _SongPredictions(probabilities / runs_per_song, vote_shares / runs_per_song, run_counts)
 
 
-def _suspect(dataset: Dataset, opinions: _Opinions, song: int, suggested: int) -> Suspect:
+def _label_issue(
+    dataset: Dataset, predictions: _SongPredictions, song: int, suggested: int
+) -> LabelIssue:
     label = int(dataset.song_targets[song])
-    return Suspect(
+    return LabelIssue(
         song=dataset.songs[song].name,
         label=dataset.labels[label],
         suggested=dataset.labels[suggested],
-        label_probability=float(opinions.probabilities[song, label]),
-        suggested_probability=float(opinions.probabilities[song, suggested]),
-        share=float(opinions.shares[song, suggested]),
-        runs_agreeing=int(opinions.votes[song, suggested]),
-        runs=int(opinions.votes[song].sum()),
+        label_probability=float(predictions.probabilities[song, label]),
+        suggested_probability=float(predictions.probabilities[song, suggested]),
+        vote_share=float(predictions.vote_shares[song, suggested]),
+        runs_agreeing=int(predictions.run_counts[song, suggested]),
+        runs=int(predictions.run_counts[song].sum()),
     )

@@ -1,4 +1,4 @@
-"""What happens to a song on its way to a phone, each change a function of its samples."""
+"""Perturb a song's audio as it may be on a phone: compressed, band-limited, quiet or short."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,41 +21,43 @@ BEGINNING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A way in which songs are changed before they are judged.
+class Perturbation:
+    """A change of the audio before prediction.
 
     Attributes
     ----------
-    name : in tables and files
-    meaning : what is done
-    change : from a song's samples and their rate to the samples judged
+    name : name in tables and files
+    description : short description of the change
+    apply : function of a song's samples and their sample rate that returns the changed samples
     """
 
     name: str
-    meaning: str
-    change: Callable[[FloatArray, int], FloatArray]
+    description: str
+    apply: Callable[[FloatArray, int], FloatArray]
 
 
-def as_it_is(samples: FloatArray, rate: int) -> FloatArray:  # noqa: ARG001
-    """The song itself."""
+def unchanged(samples: FloatArray, rate: int) -> FloatArray:  # noqa: ARG001
+    """Return the samples unchanged."""
     return samples
 
 
-def through_mp3(samples: FloatArray, rate: int) -> FloatArray:
-    """Encode as a mono MP3 of 64 kbit/s at 44.1 kHz, as songs mostly are, and decode it."""
-    return _mp3(soxr.resample(samples, rate, MP3_RATE, quality="HQ"), MP3_RATE, rate)
+def mp3(samples: FloatArray, rate: int) -> FloatArray:
+    """Encode as a mono MP3 with 64 kbit/s at 44.1 kHz, the usual rate, and decode it."""
+    return _encode_and_decode(
+        soxr.resample(samples, rate, MP3_RATE, quality="HQ"), MP3_RATE, decoded_rate=rate
+    )
 
 
-def through_low_rate_mp3(samples: FloatArray, rate: int) -> FloatArray:
-    """The same at the rate that the samples have, of whose band LAME drops the top."""
-    return _mp3(samples, rate, rate)
+def low_rate_mp3(samples: FloatArray, rate: int) -> FloatArray:
+    """Encode as a mono MP3 at the given sample rate, where LAME cuts the top of the band."""
+    return _encode_and_decode(samples, rate, decoded_rate=rate)
 
 
-def _mp3(samples: FloatArray, rate: int, decoded_rate: int) -> FloatArray:
+def _encode_and_decode(samples: FloatArray, rate: int, decoded_rate: int) -> FloatArray:
     """Encode by LAME at a constant bit rate, and decode as the scanner does.
 
-    Nothing is done about what the encoder adds at the start or the end beyond what the decoder
-    knows from the file's header.
+    The encoder's delay and padding are removed only as far as the decoder does so from the
+    file's header.
     """
     import av  # slow to import
 
@@ -73,41 +75,39 @@ def _mp3(samples: FloatArray, rate: int, decoded_rate: int) -> FloatArray:
         return np.concatenate(list(stream_mono(path, decoded_rate)))
 
 
-def band_limited(samples: FloatArray, rate: int) -> FloatArray:
-    """Keep what a file of 16 kHz can hold, frequencies below 8 kHz, at the same rate and length.
+def band_limit(samples: FloatArray, rate: int) -> FloatArray:
+    """Remove frequencies above 8 kHz by resampling to 16 kHz and back; keep the length.
 
-    A song at 16 kHz or less stays as it is.
+    Samples at 16 kHz or less are returned unchanged.
     """
     if rate <= NARROW_RATE:
         return samples
     narrow = soxr.resample(samples, rate, NARROW_RATE, quality="HQ")
     wide: FloatArray = soxr.resample(narrow, NARROW_RATE, rate, quality="HQ")
-    # Twice rounded, the length may be off by a sample.
+    # Resampling twice may change the length by one sample.
     return np.pad(wide, (0, max(0, len(samples) - len(wide))))[: len(samples)]
 
 
-def quieter(samples: FloatArray, rate: int) -> FloatArray:  # noqa: ARG001
-    """Turn down by 20 dB."""
+def attenuate(samples: FloatArray, rate: int) -> FloatArray:  # noqa: ARG001
+    """Lower the level by 20 dB."""
     return samples * np.float32(10 ** (GAIN_DB / 20))
 
 
 def beginning(samples: FloatArray, rate: int) -> FloatArray:
-    """The first 10 s of the audio that is there; a shorter song is all of it."""
+    """Return the first 10 s, or all of a shorter song."""
     return samples[: round(BEGINNING_SECONDS * rate)]
 
 
 _KBIT = MP3_BIT_RATE // 1000
 
-CONDITIONS = (
-    Condition("as it is", "the audio of the data set", as_it_is),
-    Condition("MP3", f"mono MP3, {_KBIT} kbit/s at {MP3_RATE / 1000:g} kHz", through_mp3),
-    Condition(
-        "low-rate MP3",
-        f"mono MP3, {_KBIT} kbit/s at the front end's sample rate",
-        through_low_rate_mp3,
+PERTURBATIONS = (
+    Perturbation("as it is", "none", unchanged),
+    Perturbation("MP3", f"mono MP3, {_KBIT} kbit/s at {MP3_RATE / 1000:g} kHz", mp3),
+    Perturbation(
+        "low-rate MP3", f"mono MP3, {_KBIT} kbit/s at the features' sample rate", low_rate_mp3
     ),
-    Condition("narrow", f"resampled to {NARROW_RATE // 1000} kHz and back", band_limited),
-    Condition("quiet", f"turned down by {-GAIN_DB:g} dB", quieter),
-    Condition("beginning", f"the first {BEGINNING_SECONDS:g} s of the song alone", beginning),
+    Perturbation("narrow", f"resampled to {NARROW_RATE // 1000} kHz and back", band_limit),
+    Perturbation("quiet", f"attenuated by {-GAIN_DB:g} dB", attenuate),
+    Perturbation("beginning", f"first {BEGINNING_SECONDS:g} s only", beginning),
 )
-"""The song as it is first; the others are compared with it."""
+"""The unchanged song comes first; the others are compared with it."""

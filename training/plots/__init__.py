@@ -1,1 +1,1 @@
-"""Pictures of data sets, trainings and evaluations, readable without colour."""
+"""Plot data sets, training curves, evaluations and comparisons in black and white."""

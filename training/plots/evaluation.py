@@ -1,26 +1,26 @@
-"""Pictures of an evaluation: what is taken for what, and what a probability is worth."""
+"""Plot the confusion matrices and the calibration of an evaluation."""
 
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from pocketgenre.training.evaluation.evaluation import Evaluation
-from pocketgenre.training.evaluation.figures import CALIBRATION_BINS, Level
+from pocketgenre.training.evaluation.metrics import CALIBRATION_BINS, ClassificationMetrics
+from pocketgenre.training.evaluation.run_evaluation import Evaluation
 from pocketgenre.training.plots.picture import GREYS, add_title, picture
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:
-    """Confusion of songs and of segments: counts, shaded by their share of the true genre."""
+    """Plot the confusion matrices of songs and segments, shaded by share of the true genre."""
     size = max(4.5, 0.55 * len(evaluation.labels))
     with picture(path, 2 * size + 2, size + 0.7) as figure:
-        add_title(figure, f"{evaluation.run}: what was called what", evaluation.warnings)
-        levels: tuple[tuple[str, Level], ...] = (
+        add_title(figure, f"{evaluation.run}: true and predicted genres", evaluation.warnings)
+        matrices: tuple[tuple[str, ClassificationMetrics], ...] = (
             ("Songs by vote", evaluation.songs),
             ("Segments", evaluation.segments),
         )
-        for axes, (name, level) in zip(figure.subplots(1, 2), levels, strict=True):
-            counts = np.array(level.confusion)
+        for axes, (name, metrics) in zip(figure.subplots(1, 2), matrices, strict=True):
+            counts = np.array(metrics.confusion)
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             display = ConfusionMatrixDisplay(shares, display_labels=evaluation.labels)
             display.plot(
@@ -33,38 +33,38 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
             )
             for text, count in zip(display.text_.flat, counts.flat, strict=True):
                 text.set_text(str(count) if count else "")
-            axes.set(title=f"{name} (count)", xlabel="called", ylabel="true genre")
+            axes.set(title=f"{name} (count)", xlabel="predicted genre", ylabel="true genre")
         figure.colorbar(display.im_, ax=figure.axes, label="share of the true genre", shrink=0.7)
 
 
 def plot_reliability(evaluation: Evaluation, path: Path) -> None:
-    """How often a top probability came true, and how many segments have such a one."""
+    """Plot the segments' accuracy against their top probability, and the number of segments."""
     bins = evaluation.calibration.bins
-    promised = [b.confidence for b in bins]
+    confidences = [b.confidence for b in bins]
     with picture(path, 6.5, 7.5) as figure:
         add_title(
             figure,
-            f"{evaluation.run}: what a probability is worth\n"
+            f"{evaluation.run}: calibration of the probabilities\n"
             f"expected calibration error {evaluation.calibration.ece:.1%}",
             evaluation.warnings,
         )
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         above.plot([0, 1], [0, 1], linestyle="--", color="0.5", label="perfectly calibrated")
         above.plot(
-            promised,
+            confidences,
             [b.accuracy for b in bins],
             "o-",
             color="black",
             label="segments",
             clip_on=False,
         )
-        above.set(ylabel="share called rightly", xlim=(0, 1), ylim=(0, 1))
+        above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
         above.grid(color="0.9")
         above.legend(loc="lower right")
         edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-        places = np.clip(np.searchsorted(edges, promised) - 1, 0, None)
+        indices = np.clip(np.searchsorted(edges, confidences) - 1, 0, None)
         below.bar(
-            edges[places],
+            edges[indices],
             [b.segments for b in bins],
             width=1 / CALIBRATION_BINS,
             align="edge",

@@ -1,145 +1,162 @@
-/** What was heard, and what a person said of it, in the browser's own database. */
+/** The songs, corrections, folders and settings in the browser's IndexedDB. */
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { Song } from "./rules/song.ts";
 
-/** A song that was not in its folder any more is kept, since a folder may come back. */
-interface Kept extends Song {
+/** A stored song. One that is missing from its folder stays stored, because it may come back. */
+interface StoredSong extends Song {
   readonly vanished?: boolean;
 }
 
 interface Schema extends DBSchema {
-  songs: { key: [string, string]; value: Kept };
+  songs: { key: [model: string, path: string]; value: StoredSong };
   corrections: { key: string; value: string };
-  /** How often a song was begun and never ended, since the page was killed over it. */
+  /** Number of times that a song was started and not finished, because the page was killed. */
   attempts: { key: string; value: number };
   folders: { key: string; value: FileSystemDirectoryHandle };
   settings: { key: string; value: unknown };
 }
 
-const NAME = "pocketgenre";
+const DATABASE = "pocketgenre";
 
-/** The page's database; every change is on the disk before it is reported. */
+/** The page's database. A change is on the disk when its promise resolves. */
 export class Catalog {
   private constructor(private readonly db: IDBPDatabase<Schema>) {}
 
-  /** @param outdated called when a newer version of the page wants to change the database. */
-  static async open(outdated: () => void): Promise<Catalog> {
-    const db = await openDB<Schema>(NAME, 1, {
-      upgrade(fresh) {
-        fresh.createObjectStore("songs", { keyPath: ["model", "path"] });
+  /**
+   * Open the database, and create it at the first visit.
+   *
+   * @param onOutdated called when a newer version of the page needs to upgrade the database
+   */
+  static async open(onOutdated: () => void): Promise<Catalog> {
+    const db = await openDB<Schema>(DATABASE, 1, {
+      upgrade(empty) {
+        empty.createObjectStore("songs", { keyPath: ["model", "path"] });
         for (const store of ["corrections", "attempts", "folders", "settings"] as const) {
-          fresh.createObjectStore(store);
+          empty.createObjectStore(store);
         }
       },
       blocking() {
         db.close();
-        outdated();
+        onOutdated();
       },
     });
     return new Catalog(db);
   }
 
-  /** All that a model heard and that is still there, by path. */
+  /** Return the songs that a model classified and that are still in their folder, by path. */
   async songs(model: string): Promise<Song[]> {
     const songs = await this.db.getAll("songs", IDBKeyRange.bound([model], [model, []]));
     return songs.filter((song) => !song.vanished);
   }
 
-  async keep(song: Song): Promise<void> {
+  async saveSong(song: Song): Promise<void> {
     await this.db.put("songs", song);
   }
 
-  /** Note which songs of a folder, as every model heard them, are there and which are not. */
-  async markVanished(folder: string, there: ReadonlySet<string>): Promise<void> {
-    const change = this.db.transaction("songs", "readwrite");
-    for await (const cursor of change.store) {
+  /**
+   * Mark the songs of a folder as present or vanished, for every model.
+   *
+   * @param present paths of the songs that are in the folder now
+   */
+  async markVanished(folder: string, present: ReadonlySet<string>): Promise<void> {
+    const transaction = this.db.transaction("songs", "readwrite");
+    for await (const cursor of transaction.store) {
       const { path, vanished = false } = cursor.value;
-      const gone = !there.has(path);
-      if (path.startsWith(`${folder}/`) && vanished !== gone) {
-        await cursor.update({ ...cursor.value, vanished: gone });
+      const missing = !present.has(path);
+      if (path.startsWith(`${folder}/`) && vanished !== missing) {
+        await cursor.update({ ...cursor.value, vanished: missing });
       }
     }
-    await change.done;
+    await transaction.done;
   }
 
-  /** Take a song off the list, as every model heard it; what a person said of it stays. */
-  async forget(path: string): Promise<void> {
-    const change = this.db.transaction(["songs", "attempts"], "readwrite");
-    const songs = change.objectStore("songs");
+  /** Remove a song and its predictions by every model; its correction stays. */
+  async removeSong(path: string): Promise<void> {
+    const transaction = this.db.transaction(["songs", "attempts"], "readwrite");
+    const songs = transaction.objectStore("songs");
     for (const key of await songs.getAllKeys()) if (key[1] === path) await songs.delete(key);
-    await change.objectStore("attempts").delete(path);
-    await change.done;
+    await transaction.objectStore("attempts").delete(path);
+    await transaction.done;
   }
 
-  /** Have a song heard anew by one model; what another heard stays. */
-  async renew(model: string, path: string): Promise<void> {
-    const change = this.db.transaction(["songs", "attempts"], "readwrite");
-    await change.objectStore("songs").delete([model, path]);
-    await change.objectStore("attempts").delete(path);
-    await change.done;
+  /** Remove the prediction of a song by one model, so that the next scan repeats it. */
+  async removePrediction(model: string, path: string): Promise<void> {
+    const transaction = this.db.transaction(["songs", "attempts"], "readwrite");
+    await transaction.objectStore("songs").delete([model, path]);
+    await transaction.objectStore("attempts").delete(path);
+    await transaction.done;
   }
 
-  async forgetAll(): Promise<void> {
+  /** Remove everything except the settings. */
+  async clear(): Promise<void> {
     const stores = ["songs", "corrections", "attempts", "folders"] as const;
-    const change = this.db.transaction(stores, "readwrite");
-    await Promise.all(stores.map((store) => change.objectStore(store).clear()));
-    await change.done;
+    const transaction = this.db.transaction(stores, "readwrite");
+    await Promise.all(stores.map((store) => transaction.objectStore(store).clear()));
+    await transaction.done;
   }
 
-  /** A person's genres by path. */
-  async corrections(): Promise<Map<string, string>> {
-    const change = this.db.transaction("corrections");
-    const [paths, genres] = await Promise.all([change.store.getAllKeys(), change.store.getAll()]);
-    return new Map(paths.map((path, i) => [path, genres[i]!]));
+  /** Return the genres that the user chose, by path. */
+  corrections(): Promise<Map<string, string>> {
+    return this.entries("corrections");
   }
 
-  async correct(path: string, genre: string | null): Promise<void> {
+  /** Save the genre that the user chose for a song, or remove it if `genre` is null. */
+  async saveCorrection(path: string, genre: string | null): Promise<void> {
     if (genre === null) await this.db.delete("corrections", path);
     else await this.db.put("corrections", genre, path);
   }
 
-  /** Note that a song is begun; how often it was begun before and not ended. */
-  async begin(path: string): Promise<number> {
-    const change = this.db.transaction("attempts", "readwrite", { durability: "strict" });
-    const before = (await change.store.get(path)) ?? 0;
-    await change.store.put(before + 1, path);
-    await change.done;
-    return before;
+  /** Record the start of a song, and return the number of earlier starts that did not finish. */
+  async startAttempt(path: string): Promise<number> {
+    const transaction = this.db.transaction("attempts", "readwrite", { durability: "strict" });
+    const unfinished = (await transaction.store.get(path)) ?? 0;
+    await transaction.store.put(unfinished + 1, path);
+    await transaction.done;
+    return unfinished;
   }
 
-  async end(path: string): Promise<void> {
+  async finishAttempt(path: string): Promise<void> {
     await this.db.delete("attempts", path);
   }
 
-  async forgetAttempts(): Promise<void> {
+  async clearAttempts(): Promise<void> {
     await this.db.clear("attempts");
   }
 
   /**
-   * Keep a folder for the next visit; gives the name that its songs' paths begin with, its own or,
-   * where another folder has that already, one with a number.
+   * Store a folder for the next visit, and return the first part of its songs' paths.
+   *
+   * That is the folder's name, with a number if another folder of this name is stored.
    */
-  async rememberFolder(folder: FileSystemDirectoryHandle): Promise<string> {
-    const known = await this.folders();
-    for (const [name, other] of known) if (await folder.isSameEntry(other)) return name;
+  async saveFolder(folder: FileSystemDirectoryHandle): Promise<string> {
+    const stored = await this.folders();
+    for (const [name, other] of stored) if (await folder.isSameEntry(other)) return name;
     let name = folder.name;
-    for (let number = 2; known.has(name); number++) name = `${folder.name} (${number})`;
+    for (let number = 2; stored.has(name); number++) name = `${folder.name} (${number})`;
     await this.db.put("folders", folder, name);
     return name;
   }
 
-  /** Folders of earlier visits by the name that their songs' paths begin with. */
-  async folders(): Promise<Map<string, FileSystemDirectoryHandle>> {
-    const change = this.db.transaction("folders");
-    const [names, folders] = await Promise.all([change.store.getAllKeys(), change.store.getAll()]);
-    return new Map(names.map((name, i) => [name, folders[i]!]));
+  /** Return the stored folders by the first part of their songs' paths. */
+  folders(): Promise<Map<string, FileSystemDirectoryHandle>> {
+    return this.entries("folders");
   }
 
   setting(name: string): Promise<unknown> {
     return this.db.get("settings", name);
   }
 
-  async set(name: string, value: unknown): Promise<void> {
+  async saveSetting(name: string, value: unknown): Promise<void> {
     await this.db.put("settings", value, name);
+  }
+
+  private async entries<Store extends "corrections" | "folders">(
+    store: Store,
+  ): Promise<Map<string, Schema[Store]["value"]>> {
+    const transaction = this.db.transaction(store);
+    const [keys, values] = await Promise.all([
+      transaction.store.getAllKeys(), transaction.store.getAll(),
+    ]);
+    return new Map(keys.map((key, i) => [key as string, values[i]!]));
   }
 }

@@ -1,9 +1,9 @@
-/** The models that the page comes with; the Python package ships the same files. */
+/** The models of the page: the files that the Python package ships. */
 import bestCard from "../../../pocketgenre/models/best_waveform.json";
 import bestUrl from "../../../pocketgenre/models/best_waveform.tflite?url";
 import standardCard from "../../../pocketgenre/models/standard_waveform.json";
 import standardUrl from "../../../pocketgenre/models/standard_waveform.tflite?url";
-import type { ModelCard } from "./rules/card.ts";
+import type { ModelCard } from "./rules/model-card.ts";
 
 export type ModelName = "best" | "standard";
 
@@ -15,10 +15,11 @@ export interface Model {
 export const DEFAULT_MODEL: ModelName = "best";
 
 export const MODELS: Readonly<Record<ModelName, Model>> = {
-  best: { card: usedOf(bestCard), url: bestUrl },
-  standard: { card: usedOf(standardCard), url: standardUrl },
+  best: { card: usedFields(bestCard), url: bestUrl },
+  standard: { card: usedFields(standardCard), url: standardUrl },
 };
 
-function usedOf({ labels, front_end, sha256 }: ModelCard): ModelCard {
+/** Keep only the fields that the page uses, so that the bundle omits the rest. */
+function usedFields({ labels, front_end, sha256 }: ModelCard): ModelCard {
   return { labels, front_end, sha256 };
 }

@@ -1,51 +1,54 @@
 /**
- * Hear what has not been heard yet, one song after another; while one is heard the next is decoded.
+ * Classify the files of a selection, one after another; the next song is decoded meanwhile.
  *
- * Each song is in the catalogue before the next one is asked for, so that a scan which ends, by
- * whatever, goes on where it was.
+ * Each song is saved before the next one starts, so that an interrupted scan can be continued.
  */
 import type { Catalog } from "./catalog.ts";
 import { decodeMono } from "./decoding.ts";
-import { asAudioError } from "./faults.ts";
-import { BrokenEarError, type Ear, type Sound } from "./hearing.ts";
-import { AudioError, UnreadableError } from "./rules/errors.ts";
+import { AudioError, InferenceError, toAudioError, UnreadableError } from "./errors.ts";
+import type { DecodedAudio, InferenceClient } from "./inference-client.ts";
 import type { Song } from "./rules/song.ts";
 import { reasons } from "./texts.ts";
 
-/** A file that was picked, with its path from the picked folder's name on. */
-export interface PickedFile {
+export interface SelectedFile {
+  /** Path from the selected folder's name on; only the file's name outside a folder. */
   readonly path: string;
   readonly file: File;
 }
 
-/** A song over which the page was killed this often is not begun again. */
-const MOST_ATTEMPTS = 3;
+/** Number of unfinished attempts after which a song is skipped. */
+const MAX_ATTEMPTS = 3;
 
-/** What of the picked files must be heard: the new, the changed, and those that couldn't be read. */
-export function unheard(files: readonly PickedFile[], known: ReadonlyMap<string, Song>): PickedFile[] {
+/** Return the files that are new, have changed, or had a transient error. */
+export function filesToScan(
+  files: readonly SelectedFile[], stored: ReadonlyMap<string, Song>,
+): SelectedFile[] {
   return files.filter(({ path, file }) => {
-    const song = known.get(path);
-    const same = song?.size === file.size && song.modified === file.lastModified;
-    return !same || song.passing;
+    const song = stored.get(path);
+    const unchanged = song?.size === file.size && song.modified === file.lastModified;
+    return !unchanged || song.passing;
   });
 }
 
 export interface ScanEvents {
-  /** A song was heard and is in the catalogue. */
-  readonly heard: (song: Song) => void;
-  readonly begun: (path: string) => void;
+  readonly onStart: (path: string) => void;
+  /** Called when a song is saved. */
+  readonly onFinish: (song: Song) => void;
 }
 
 export class Scan {
-  private running: Promise<void> = Promise.resolve();
-  private go: () => void = () => {};
+  private resumed: Promise<void> = Promise.resolve();
+  private resolveResumed: () => void = () => {};
   private paused = false;
 
-  /** @param stop says when no other song is to be begun */
+  /**
+   * @param model SHA-256 of the model
+   * @param stop signal after which no further song starts
+   */
   constructor(
-    private readonly files: readonly PickedFile[],
+    private readonly files: readonly SelectedFile[],
     private readonly model: string,
-    private readonly ear: Ear,
+    private readonly client: InferenceClient,
     private readonly catalog: Catalog,
     private readonly stop: AbortSignal,
     private readonly events: ScanEvents,
@@ -56,86 +59,90 @@ export class Scan {
   pause(): void {
     if (this.paused) return;
     this.paused = true;
-    this.running = new Promise((resolve) => (this.go = resolve));
+    this.resumed = new Promise((resolve) => (this.resolveResumed = resolve));
   }
 
   resume(): void {
     this.paused = false;
-    this.go();
+    this.resolveResumed();
   }
 
   /**
-   * Hear all files; true if the end was reached, false if it was stopped.
+   * Classify all files. Return true if the scan is complete, false if it was stopped.
    *
-   * @throws BrokenEarError the runtime failed; what was heard before is kept.
+   * @throws InferenceError if the runtime fails; the songs before stay saved
    */
   async run(): Promise<boolean> {
     try {
-      return await this.hearAll();
+      return await this.scanAll();
     } finally {
-      await this.forgive();
+      await this.clearAttempts();
     }
   }
 
-  /** What is begun now was not what ended the page: to be called when it is left. */
-  async forgive(): Promise<void> {
-    await this.catalog.forgetAttempts();
+  /** Forget the current attempts when the page is closed normally: they did not crash it. */
+  async clearAttempts(): Promise<void> {
+    await this.catalog.clearAttempts();
   }
 
-  private async hearAll(): Promise<boolean> {
-    if (!(await this.proceed())) return false;
-    let next: Promise<Sound | AudioError | null> | undefined;
-    next = this.files[0] && this.begin(this.files[0]);
-    for (const [i, picked] of this.files.entries()) {
-      this.events.begun(picked.path);
-      const decoding = next!;
-      const after = this.files[i + 1];
-      // Not before this one is decoded: memory is for two songs at most.
-      next = after && decoding.then(() => this.proceed()).then((on) => on ? this.begin(after) : null);
-      next?.catch(() => {}); // told when it is that song's turn
-      const outcome = await decoding;
-      if (outcome === null || this.stop.aborted) return false;
-      this.events.heard(await this.finish(picked, outcome));
-      if (!(await this.proceed())) return false;
+  private async scanAll(): Promise<boolean> {
+    if (!(await this.mayContinue())) return false;
+    let next: Promise<DecodedAudio | AudioError | null> | undefined;
+    next = this.files[0] && this.decode(this.files[0]);
+    for (const [i, selected] of this.files.entries()) {
+      this.events.onStart(selected.path);
+      const current = next!;
+      const following = this.files[i + 1];
+      // The next song waits until this one is decoded, so that at most two are in memory.
+      next = following && current
+        .then(() => this.mayContinue())
+        .then((go) => (go ? this.decode(following) : null));
+      next?.catch(() => {}); // its error is thrown when the song is awaited
+      const decoded = await current;
+      if (decoded === null || this.stop.aborted) return false;
+      this.events.onFinish(await this.classify(selected, decoded));
+      if (!(await this.mayContinue())) return false;
     }
     return true;
   }
 
-  private async proceed(): Promise<boolean> {
-    await this.running;
+  /** Wait while the scan is paused. Return false if it was stopped. */
+  private async mayContinue(): Promise<boolean> {
+    await this.resumed;
     return !this.stop.aborted;
   }
 
-  /** Its sound, or why there is none. */
-  private async begin({ path, file }: PickedFile): Promise<Sound | AudioError> {
-    if ((await this.catalog.begin(path)) >= MOST_ATTEMPTS) return new AudioError(reasons.killed);
-    return asError(() => decodeMono(file));
+  private async decode({ path, file }: SelectedFile): Promise<DecodedAudio | AudioError> {
+    const attempts = await this.catalog.startAttempt(path);
+    if (attempts >= MAX_ATTEMPTS) return new AudioError(reasons.killed);
+    return catchAudioError(() => decodeMono(file));
   }
 
-  private async finish({ path, file }: PickedFile, outcome: Sound | AudioError): Promise<Song> {
-    const heard =
-      outcome instanceof AudioError ? outcome : await asError(() => this.ear.hear(outcome));
+  private async classify({ path, file }: SelectedFile, decoded: DecodedAudio | AudioError): Promise<Song> {
+    const result =
+      decoded instanceof AudioError ? decoded : await catchAudioError(() => this.client.predict(decoded));
+    const failed = result instanceof AudioError;
     const song: Song = {
       path,
       size: file.size,
       modified: file.lastModified,
       model: this.model,
-      error: heard instanceof AudioError ? heard.message : null,
-      passing: heard instanceof UnreadableError,
-      probabilities: heard instanceof AudioError ? null : heard,
+      error: failed ? result.message : null,
+      passing: result instanceof UnreadableError,
+      probabilities: failed ? null : result,
     };
-    await this.catalog.keep(song);
-    await this.catalog.end(path);
+    await this.catalog.saveSong(song);
+    await this.catalog.finishAttempt(path);
     return song;
   }
 }
 
-/** What it gives, or the AudioError that it throws; a broken ear is everyone's trouble. */
-async function asError<T>(action: () => Promise<T>): Promise<T | AudioError> {
+/** Return the result of an action, or its AudioError. An InferenceError is thrown. */
+async function catchAudioError<T>(action: () => Promise<T>): Promise<T | AudioError> {
   try {
     return await action();
   } catch (error) {
-    if (error instanceof BrokenEarError) throw error;
-    return asAudioError(error);
+    if (error instanceof InferenceError) throw error;
+    return toAudioError(error);
   }
 }

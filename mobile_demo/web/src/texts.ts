@@ -1,137 +1,135 @@
-/** Every word that the page shows. Another language is another file like this one. */
+/** Every text that the page shows. A translation is another file like this one. */
+import { countOf } from "./rules/text.ts";
 
-const number = new Intl.NumberFormat("en");
-const count = (n: number, one: string, many: string) => `${number.format(n)} ${n === 1 ? one : many}`;
-const songs = (n: number) => count(n, "song", "songs");
-const minutes = (n: number) => count(n, "minute", "minutes");
-const megabytes = (bytes: number) => `${number.format(Math.round(bytes / 2 ** 20))} MB`;
+const number = (n: number) => n.toLocaleString("en");
+const megabytes = (bytes: number) => `${number(Math.round(bytes / 2 ** 20))} MB`;
 
-/** What stands in the page's head and in the manifest; vite.config.ts puts it there. */
+/** Texts of index.html and the manifest, which vite.config.ts inserts. */
 export const app = {
   name: "pocketgenre",
   description: "Sorts the songs on this device by genre: on the device itself, offline.",
-  scriptless: "This page needs JavaScript: it listens to your songs on this device.",
+  scriptless: "This page needs JavaScript to classify your songs on this device.",
 };
 
-/** Why a song has no label; the others are those of the rules, as scan-library words them. */
+/** Reasons why a song has no genre. The rules have more, which scan-library words alike. */
 export const reasons = {
   empty: "the file is empty",
   notAudio: "not audio in a format that this browser can decode",
-  tooLarge: (bytes: number, most: number) =>
-    `too large: ${megabytes(bytes)}, this page takes files of up to ${megabytes(most)}`,
-  tooLargeDecoded: (bytes: number, most: number) =>
-    `too large once decoded: ${megabytes(bytes)}, this page takes up to ${megabytes(most)}`,
-  tooLong: (seconds: number, most: number) =>
-    `too long: ${minutes(Math.round(seconds / 60))}, this page takes songs of up to ${most}`,
-  unreadable: (why: string) => `cannot be read${why ? `: ${why.replace(/\.$/, "")}` : ""}`,
-  killed: "the browser ended this page over it three times, so it is left out",
-  other: (why: string) => `it cannot be heard: ${why}`,
+  tooLarge: (bytes: number, limit: number) => `too large: ${megabytes(bytes)}, the limit is ${megabytes(limit)}`,
+  tooLargeDecoded: (bytes: number, limit: number) =>
+    `too large when decoded: ${megabytes(bytes)}, the limit is ${megabytes(limit)}`,
+  tooLong: (seconds: number, limit: number) =>
+    `too long: ${countOf(Math.round(seconds / 60), "minute")}, the limit is ${countOf(limit, "minute")}`,
+  unreadable: (reason: string) => `cannot be read${reason ? `: ${reason.replace(/\.$/, "")}` : ""}`,
+  killed: "skipped, because the browser closed this page three times during this song",
+  other: (reason: string) => `cannot be classified: ${reason}`,
 };
 
 export const texts = {
   title: app.name,
   claim: "Your songs by genre. Sorted on this device, offline.",
-  how: "Each song is heard in pieces of 3 seconds by a small network, and the pieces vote.",
-  promise: "Nothing leaves this device: no song, no name, no result.",
-  pickFolder: "Choose a music folder",
-  pickFiles: "Choose songs",
-  dropHere: "or drop a folder or songs anywhere on this page",
+  explanation: "A small neural network classifies each 3 seconds of a song. The most frequent genre wins.",
+  promise: "Nothing leaves this device: no song, no file name, no result.",
+  chooseFolder: "Choose a music folder",
+  chooseFiles: "Choose songs",
+  dropHint: "or drop a folder or songs anywhere on this page",
   dropNow: "Drop to sort these songs",
-  goOn: (folder: string) => `Go on with “${folder}”`,
-  hearRest: (n: number) => `Listen to the ${songs(n)} not yet heard`,
-  lookingInto: "Looking for songs…",
-  gettingReady: "Getting the network ready…",
-  noSongs: "There are no songs in what you chose.",
-  nothingNew: "Every song you chose is already labelled.",
-  unlistable: (n: number) => `${count(n, "folder or file", "folders or files")} could not be looked into.`,
-  folderRefused: "The browser didn't allow that folder. Choose it again, or choose songs.",
-  working: {
-    title: "Listening",
+  continueFolder: (folder: string) => `Continue with “${folder}”`,
+  scanRest: (n: number) => `Scan ${countOf(n, "more song")}`,
+  searching: "Searching for songs…",
+  loadingModel: "Loading the model…",
+  noSongs: "Your selection contains no songs.",
+  nothingNew: "All songs of your selection already have a genre.",
+  unreadable: (n: number) => `${countOf(n, "item")} could not be read.`,
+  folderRefused: "The browser did not allow access to that folder. Choose it again, or choose songs.",
+  scan: {
+    title: "Scanning",
     paused: "Paused",
-    progress: (done: number, all: number) => `${number.format(done)} of ${songs(all)}`,
-    bar: "Songs heard",
-    left: (seconds: number) => {
+    progress: (done: number, total: number) => `${number(done)} of ${countOf(total, "song")}`,
+    bar: "Scanned songs",
+    timeLeft: (seconds: number) => {
       if (seconds < 55) return "less than a minute left";
-      if (seconds < 3_300) return `about ${minutes(Math.round(seconds / 60))} left`;
-      return `about ${count(Math.round(seconds / 360) / 10, "hour", "hours")} left`;
+      if (seconds < 3_300) return `about ${countOf(Math.round(seconds / 60), "minute")} left`;
+      return `about ${countOf(Math.round(seconds / 360) / 10, "hour")} left`;
     },
     pause: "Pause",
-    resume: "Go on",
+    resume: "Continue",
     stop: "Stop",
-    keepOpen: "Keep this page open. If it is closed, choose the same folder again and it goes on.",
-    finished: (n: number) => `Done: ${songs(n)} heard.`,
-    stopped: (n: number) => `Stopped after ${songs(n)}. What was heard is kept.`,
-    broken: (why: string) => `The network can't run here: ${why}. Reload the page and try again.`,
+    keepOpen: "Keep this page open. If you close it, choose the same folder again to continue.",
+    finished: (n: number) => `Done: ${countOf(n, "song")} scanned.`,
+    stopped: (n: number) => `Stopped after ${countOf(n, "song")}. Their results are saved.`,
+    failed: (reason: string) => `The model cannot run: ${reason}. Reload the page and try again.`,
   },
   library: {
     title: "Your library",
-    summary: (all: number, uncertain: number, failed: number) =>
-      [songs(all), uncertain && `${number.format(uncertain)} uncertain`,
-        failed && `${number.format(failed)} could not be labelled`].filter(Boolean).join(" · "),
+    summary: (total: number, uncertain: number, failed: number) =>
+      [countOf(total, "song"), uncertain && `${number(uncertain)} uncertain`, failed && `${number(failed)} failed`]
+        .filter(Boolean).join(" · "),
     search: "Search songs and folders",
     order: "Order",
-    orders: { name: "by name", sure: "surest first", unsure: "surest last" },
+    orders: { name: "by name", highest: "highest confidence", lowest: "lowest confidence" },
     genres: "Show one genre",
     all: "all",
     uncertain: "uncertain",
-    failed: "could not be labelled",
-    found: (n: number) => `${songs(n)} found`,
-    again: "Try these again",
-    againLater: "Stop this scan or let it end, then try these again.",
-    againPick: "Choose their folder or the songs again; they will be tried anew.",
+    failed: "failed",
+    found: (n: number) => `${countOf(n, "song")} found`,
+    retry: "Try these again",
+    retryLater: "Wait for the scan to finish, or stop it, before you try these again.",
+    retrySelect: "Choose their folder or the songs again to repeat them.",
   },
   song: {
     confidence: "confidence",
-    byYou: "by you",
+    byYou: "your choice",
     percent: (share: number) => `${Math.round(share * 100)} %`,
-    votes: (n: number, all: number, genre: string) =>
-      `${number.format(n)} of ${count(all, "segment", "segments")} of 3 s voted for ${genre}.`,
-    heardAs: (genre: string) => `The network heard ${genre}.`,
+    votes: (n: number, total: number, genre: string) =>
+      `${number(n)} of ${countOf(total, "segment")} of 3 s voted for ${genre}.`,
+    predicted: (genre: string) => `Predicted genre: ${genre}.`,
     timeline: (parts: string) => `Timeline: ${parts}`,
-    from: (genre: string, time: string) => `${genre} from ${time}`,
+    part: (genre: string, time: string) => `${genre} from ${time}`,
     genre: "Genre",
-    asHeard: (genre: string) => `as heard: ${genre}`,
-    forget: "Take off the list",
-    inIt: "Genres in it",
+    noPrediction: "none",
+    usePrediction: (genre: string) => `as predicted: ${genre}`,
+    remove: "Remove from the list",
+    shares: "Genres in this song",
   },
-  save: {
+  export: {
     title: "Save or share",
     playlists: "Playlists (M3U8)",
     csv: "Table (CSV)",
     json: "Data (JSON)",
     share: "Share…",
-    note: "Playlists go into the music folder itself; players then find the songs. What is shown below is what is saved.",
-    leftOut: (n: number) => `${songs(n)} left out: their names can't stand in a playlist.`,
+    note: "Save the playlists in the music folder so that players find the songs. Only the songs shown below are saved.",
+    leftOut: (n: number) => `${countOf(n, "song")} left out: a playlist cannot contain such file names.`,
     nothing: "There is nothing to save yet.",
   },
   settings: {
     title: "Settings",
     open: "Settings",
-    model: "Network",
-    models: { best: "best: 80 of 100 songs right", standard: "standard: smaller, 65 of 100 right" },
-    modelNote: "Each network keeps its own list. Figures: 422 songs it had not heard, ten genres.",
+    model: "Model",
+    models: { best: "best: 80 % correct", standard: "standard: smaller, 65 % correct" },
+    modelNote: "Each model has its own list. Measured on 422 held-out songs of ten genres.",
     vote: "Vote",
-    votes: { majority: "a voice for each segment", probability: "by the segments' probabilities" },
-    confidence: "Call a song uncertain below this share of the vote",
-    margin: "…or if the next genre is this close",
+    votes: { majority: "one vote per segment", probability: "mean probability of the segments" },
+    confidence: "Uncertain if the confidence is below",
+    margin: "Uncertain if the margin to the next genre is below",
     off: "never",
     close: "Done",
-    forgetAll: "Forget everything",
-    forgetSure: "Forget every label and correction on this device? Your songs are not touched.",
+    clear: "Delete all results",
+    clearConfirm: "Delete all results and corrections on this device? Your songs are not changed.",
   },
   offline: {
-    ready: "Ready for flight mode.",
+    ready: "Ready for offline use.",
     install: "Install",
-    update: "A new version is ready.",
+    update: "A new version is available.",
     reload: "Reload",
     later: "Later",
-    updateScan: "Results are kept; a scan goes on where it was.",
+    updateScan: "Your results stay, and a scan can be continued.",
   },
-  trouble: {
-    title: "This browser can't do it",
-    database: "This browser keeps nothing for this page (a private window, perhaps). Open it in a normal window.",
-    missing: (what: string) => `This browser has no ${what}; a current Chrome, Firefox or Safari has.`,
-    storage: "The browser has no room left for results. Free some storage, then go on.",
-    other: (why: string) => `Something went wrong: ${why}`,
+  errors: {
+    title: "This browser cannot run the page",
+    database: "This browser cannot store results, perhaps because the window is private. Open a normal window.",
+    missing: (feature: string) => `This browser lacks ${feature}. Use a current Chrome, Firefox or Safari.`,
+    storage: "The browser has no space left for results. Free some storage and continue.",
+    other: (reason: string) => `An error occurred: ${reason}`,
   },
 };

@@ -1,67 +1,67 @@
-/** The page as a whole: what was picked is heard, what was heard is shown. */
+/** The page: selects songs, scans them, and shows the results. */
 import type { Catalog } from "../catalog.ts";
-import { BrokenEarError } from "../hearing.ts";
+import { errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";
-import { labelledSong, type LabelledSong, type Song } from "../rules/song.ts";
-import { type PickedFile, unheard } from "../scan.ts";
+import { type ModelCard, segmentSeconds } from "../rules/model-card.ts";
+import { labelSong, type LibrarySong, type Song } from "../rules/song.ts";
+import { filesToScan, type SelectedFile } from "../scan.ts";
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
+import { ExportPanel } from "./export-panel.ts";
+import { FilePicker, type Select } from "./file-picker.ts";
 import { Library } from "./library.ts";
-import { Listening } from "./listening.ts";
-import { Picker, type Search } from "./picker.ts";
-import { Save } from "./save.ts";
-import { judgement, type Settings, settingsDialog } from "./settings.ts";
-import { Turns } from "./turns.ts";
+import { ScanController } from "./scan-controller.ts";
+import { labelConfig, type Settings, settingsDialog } from "./settings.ts";
+import { TaskQueue } from "./task-queue.ts";
 import { Updates } from "./updates.ts";
 
-/** While songs come in, the list is drawn no more often than this. */
+/** Shortest interval between updates of the list during a scan. */
 const REDRAW_MS = 1_000;
 
 export class App {
-  private readonly turns = new Turns(
-    (busy) => this.picker.hide(busy),
-    (error) => this.say(wordsFor(error)),
+  private readonly tasks = new TaskQueue(
+    (busy) => this.picker.setHidden(busy),
+    (error) => this.showMessage(messageFor(error)),
   );
   private readonly updates = new Updates();
-  private readonly picker: Picker;
+  private readonly picker: FilePicker;
   private readonly library: Library;
-  private readonly save: Save;
-  private readonly listening: Listening;
+  private readonly exportPanel: ExportPanel;
+  private readonly scanController: ScanController;
   private readonly message = make("p", { class: "message", role: "status" });
   private readonly dialog: HTMLDialogElement;
 
-  private how;
-  private labelled = new Map<string, LabelledSong>();
+  private songs = new Map<string, LibrarySong>();
   private corrections = new Map<string, string>();
-  private picked: readonly PickedFile[] = [];
-  private redraw = 0;
-  private started: Promise<void> = Promise.resolve();
+  private selected: readonly SelectedFile[] = [];
+  private redrawTimer = 0;
+  private loaded: Promise<void> = Promise.resolve();
 
   constructor(private readonly catalog: Catalog, private settings: Settings) {
-    this.how = judgement(settings);
-    this.picker = new Picker(catalog, (search) => this.choose(search), (text) => this.say(text));
-    this.library = new Library(
-      { correct: (path, genre) => void this.correct(path, genre), forget: (path) => void this.forget(path) },
-      () => this.retry(),
-    );
-    this.save = new Save(() => this.library.shown, () => this.how);
-    this.listening = new Listening(catalog, () => this.turns.stop());
-    this.dialog = settingsDialog(catalog, settings,
-      (changed) => this.change(changed), () => this.forgetAll());
-    const leave = () => this.listening.leave();
-    window.addEventListener("pagehide", leave);
-    document.addEventListener("visibilitychange", () => document.hidden && leave());
+    const showMessage = (text: string) => this.showMessage(text);
+    this.picker = new FilePicker(catalog, (select) => this.select(select), showMessage);
+    this.library = new Library({
+      correct: (path, genre) => void this.correct(path, genre),
+      remove: (path) => void this.remove(path),
+    }, () => this.retry());
+    this.exportPanel = new ExportPanel(() => this.library.shown, () => this.card.labels);
+    this.scanController = new ScanController(catalog, () => this.tasks.stop());
+    this.dialog = settingsDialog(
+      catalog, settings, (changed) => this.changeSettings(changed), () => this.clear());
+    const clearAttempts = () => this.scanController.clearAttempts();
+    window.addEventListener("pagehide", clearAttempts);
+    document.addEventListener("visibilitychange", () => document.hidden && clearAttempts());
   }
 
   get elements(): HTMLElement[] {
     const settings = button(texts.settings.open, () => this.dialog.showModal(), "quiet");
+    const icon = make("img", { src: "./icon.svg", alt: "", width: "36", height: "36" });
     return [
-      make("header", { class: "page top-bar" },
-        make("h1", {}, make("img", { src: "./icon.svg", alt: "", width: "36", height: "36" }), texts.title),
-        settings),
+      make("header", { class: "page top-bar" }, make("h1", {}, icon, texts.title), settings),
       this.updates.banner,
       make("main", { class: "page" },
-        this.picker.element, this.listening.element, this.message, this.save.element, this.library.element),
+        this.picker.element, this.scanController.element, this.message,
+        this.exportPanel.element, this.library.element),
       make("footer", { class: "page" },
         make("p", { class: "soft small" }, texts.promise), this.updates.offline),
       this.dialog,
@@ -69,163 +69,166 @@ export class App {
   }
 
   start(): Promise<void> {
-    return (this.started = this.begin());
-  }
-
-  private async begin(): Promise<void> {
-    this.corrections = await this.catalog.corrections();
-    await this.load();
-    await this.picker.offerFolders();
+    this.loaded = this.load();
+    return this.loaded;
   }
 
   private async load(): Promise<void> {
-    const songs = await this.catalog.songs(this.model);
-    this.labelled = new Map(songs.map((song) => [song.path, this.label(song)]));
-    this.show();
+    this.corrections = await this.catalog.corrections();
+    await this.loadSongs();
+    await this.picker.showFolders();
   }
 
-  /** Of the network that is chosen: what its songs are kept under. */
-  private get model(): string {
-    return MODELS[this.settings.model].card.sha256;
+  private async loadSongs(): Promise<void> {
+    const songs = await this.catalog.songs(this.card.sha256);
+    this.songs = new Map(songs.map((song) => [song.path, this.label(song)]));
+    this.showSongs();
   }
 
-  private label(song: Song): LabelledSong {
-    return labelledSong(song, this.how, this.corrections.get(song.path) ?? null);
+  /** The card of the selected model. */
+  private get card(): ModelCard {
+    return MODELS[this.settings.model].card;
   }
 
-  private show(): void {
-    this.library.show([...this.labelled.values()], this.how);
-    this.showAround();
+  private label(song: Song): LibrarySong {
+    const { labels } = this.card;
+    const corrected = this.corrections.get(song.path) ?? null;
+    return labelSong(song, labels, labelConfig(this.settings), segmentSeconds(this.card), corrected);
   }
 
-  /** The same for a scan, which must not disturb who is at the list. */
-  private showMore(all: boolean): void {
-    this.library.add([...this.labelled.values()], all);
-    this.showAround();
+  private showSongs(): void {
+    this.library.show([...this.songs.values()], this.card.labels);
+    this.updateCards();
   }
 
-  private showAround(): void {
-    clearTimeout(this.redraw);
-    this.redraw = 0;
-    this.save.element.hidden = this.labelled.size === 0;
-    this.picker.compact(this.labelled.size > 0);
+  /** Show further songs of a scan without disturbing the user's work in the list. */
+  private showScanned(finished: boolean): void {
+    this.library.showScanned([...this.songs.values()], finished);
+    this.updateCards();
   }
 
-  private say(text: string): void {
+  private updateCards(): void {
+    clearTimeout(this.redrawTimer);
+    this.redrawTimer = 0;
+    this.exportPanel.element.hidden = this.songs.size === 0;
+    this.picker.setCompact(this.songs.size > 0);
+  }
+
+  private showMessage(text: string): void {
     this.message.textContent = text;
   }
 
-  private choose(search: Search): void {
-    this.turns.begin(async (stop) => {
-      this.say("");
-      const found = await search();
-      await this.started; // what is known is not heard again
-      if (stop.aborted) return this.say("");
-      if (!found) return;
-      const { files, unlistable, folder } = found;
+  private select(select: Select): void {
+    this.tasks.runIfIdle(async (stop) => {
+      this.showMessage("");
+      const selection = await select();
+      await this.loaded; // otherwise stored songs would be scanned again
+      if (stop.aborted) return this.showMessage("");
+      if (!selection) return;
+      const { files, unreadable, folder } = selection;
       if (folder !== null) {
         await this.catalog.markVanished(folder, new Set(files.map(({ path }) => path)));
-        await this.load();
+        await this.loadSongs();
       }
-      const trouble = unlistable.length ? texts.unlistable(unlistable.length) : "";
-      this.picked = files;
-      const songs = this.waiting();
-      if (songs.length) await this.listen(songs, stop, trouble);
-      else this.say(`${files.length ? texts.nothingNew : texts.noSongs} ${trouble}`);
+      const warning = unreadable.length ? texts.unreadable(unreadable.length) : "";
+      this.selected = files;
+      const remaining = this.remainingFiles();
+      if (remaining.length) await this.scan(remaining, stop, warning);
+      else this.showMessage(`${files.length ? texts.nothingNew : texts.noSongs} ${warning}`);
     });
   }
 
-  /** What was picked and is not yet heard by this network. */
-  private waiting(): PickedFile[] {
-    return unheard(this.picked, new Map(Array.from(this.labelled, ([path, one]) => [path, one.song])));
+  /** Return the selected files that the model has not classified. */
+  private remainingFiles(): SelectedFile[] {
+    return filesToScan(this.selected, new Map(Array.from(this.songs, ([path, { song }]) => [path, song])));
   }
 
-  private async listen(files: readonly PickedFile[], stop: AbortSignal, trouble = ""): Promise<void> {
-    this.say(trouble);
+  private async scan(files: readonly SelectedFile[], stop: AbortSignal, warning = ""): Promise<void> {
+    this.showMessage(warning);
     try {
-      this.say(await this.listening.hear(files, this.settings.model, stop, (song) => this.add(song)));
+      const { model } = this.settings;
+      this.showMessage(await this.scanController.run(files, model, stop, (song) => this.addSong(song)));
     } finally {
-      this.showMore(true);
-      this.offerRest();
+      this.showScanned(true);
+      this.showRest();
     }
   }
 
-  private add(song: Song): void {
-    if (song.model !== this.model) return; // heard while another network was chosen
-    this.labelled.set(song.path, this.label(song));
-    this.redraw ||= window.setTimeout(() => this.showMore(false), REDRAW_MS);
+  private addSong(song: Song): void {
+    if (song.model !== this.card.sha256) return; // the user has selected another model meanwhile
+    this.songs.set(song.path, this.label(song));
+    this.redrawTimer ||= window.setTimeout(() => this.showScanned(false), REDRAW_MS);
   }
 
-  private offerRest(): void {
-    const rest = this.waiting();
-    this.picker.offerRest(rest.length, () => this.turns.begin((stop) => this.listen(rest, stop)));
+  private showRest(): void {
+    const rest = this.remainingFiles();
+    this.picker.showRest(rest.length, () => this.tasks.runIfIdle((stop) => this.scan(rest, stop)));
   }
 
   private async correct(path: string, genre: string | null): Promise<void> {
-    await this.catalog.correct(path, genre);
+    await this.catalog.saveCorrection(path, genre);
     if (genre === null) this.corrections.delete(path);
     else this.corrections.set(path, genre);
-    const one = this.labelled.get(path);
-    if (one) this.labelled.set(path, this.label(one.song));
-    this.show();
+    const labelled = this.songs.get(path);
+    if (labelled) this.songs.set(path, this.label(labelled.song));
+    this.showSongs();
   }
 
-  private async forget(path: string): Promise<void> {
-    await this.catalog.forget(path);
-    this.labelled.delete(path);
-    this.picked = this.picked.filter((one) => one.path !== path);
-    this.show();
+  private async remove(path: string): Promise<void> {
+    await this.catalog.removeSong(path);
+    this.songs.delete(path);
+    this.selected = this.selected.filter((file) => file.path !== path);
+    this.showSongs();
   }
 
   private retry(): void {
-    if (this.turns.busy) return this.say(texts.library.againLater);
-    this.turns.begin(async (stop) => {
-      this.say("");
-      const failed = [...this.labelled.values()].filter(({ label }) => label === null);
+    if (this.tasks.busy) return this.showMessage(texts.library.retryLater);
+    this.tasks.runIfIdle(async (stop) => {
+      this.showMessage("");
+      const failed = [...this.songs.values()].filter(({ prediction }) => prediction === null);
       for (const { song } of failed) {
-        await this.catalog.renew(song.model, song.path);
-        this.labelled.delete(song.path);
+        await this.catalog.removePrediction(song.model, song.path);
+        this.songs.delete(song.path);
       }
-      const again = this.waiting();
-      this.show();
-      if (again.length) await this.listen(again, stop);
-      else this.say(texts.library.againPick);
+      const remaining = this.remainingFiles();
+      this.showSongs();
+      if (remaining.length) await this.scan(remaining, stop);
+      else this.showMessage(texts.library.retrySelect);
     });
   }
 
-  private forgetAll(): void {
-    this.turns.instead(async () => {
-      this.listening.close();
-      await this.catalog.forgetAll();
+  private clear(): void {
+    this.tasks.runAfterStop(async () => {
+      this.scanController.unload();
+      await this.catalog.clear();
       this.corrections.clear();
-      this.labelled.clear();
-      this.picked = [];
-      this.picker.forget();
-      this.say("");
-      this.show();
+      this.songs.clear();
+      this.selected = [];
+      this.picker.clear();
+      this.showMessage("");
+      this.showSongs();
     });
   }
 
-  private change(settings: Settings): void {
-    const other = settings.model !== this.settings.model;
+  private changeSettings(settings: Settings): void {
+    const isOtherModel = settings.model !== this.settings.model;
     this.settings = settings;
-    this.how = judgement(settings);
-    if (other) {
-      this.labelled.clear(); // each network keeps its own list
-      this.turns.instead(async () => {
-        this.listening.close();
-        await this.load();
-        this.offerRest();
+    if (isOtherModel) {
+      this.songs.clear(); // each model has its own list
+      this.tasks.runAfterStop(async () => {
+        this.scanController.unload();
+        await this.loadSongs();
+        this.showRest();
       });
     } else {
-      this.labelled = new Map(Array.from(this.labelled, ([path, one]) => [path, this.label(one.song)]));
-      this.show();
+      this.songs = new Map(Array.from(this.songs, ([path, { song }]) => [path, this.label(song)]));
+      this.showSongs();
     }
   }
 }
 
-function wordsFor(error: unknown): string {
-  if (error instanceof BrokenEarError) return texts.working.broken(error.message);
-  if (error instanceof DOMException && error.name === "QuotaExceededError") return texts.trouble.storage;
-  return texts.trouble.other(error instanceof Error ? error.message : String(error));
+function messageFor(error: unknown): string {
+  if (error instanceof InferenceError) return texts.scan.failed(error.message);
+  if (error instanceof DOMException && error.name === "QuotaExceededError") return texts.errors.storage;
+  return texts.errors.other(errorText(error));
 }

@@ -1,9 +1,9 @@
-/** Elements from code: text as text, whatever a song is called. */
+/** Create elements. Text is always inserted as text, never as HTML. */
 
 type Child = Node | string | null | false;
 type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
 
-/** An element; attributes that are functions listen to the event of that name. */
+/** Create an element; an attribute that is a function becomes a listener for the event of its name. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K, attributes: Attributes = {}, ...children: Child[]
 ): HTMLElementTagNameMap[K] {
@@ -17,23 +17,24 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-export function button(text: string, action: () => void, kind = ""): HTMLButtonElement {
-  return make("button", { type: "button", class: kind, click: action }, text);
+/** @param style CSS class: "main", "quiet" or none */
+export function button(text: string, onClick: () => void, style = ""): HTMLButtonElement {
+  return make("button", { type: "button", class: style, click: onClick }, text);
 }
 
-/** A choice of one of several values. */
+/** @param options text of each value */
 export function select<T extends string>(
-  choices: Readonly<Record<T, string>>, chosen: T, changed: (value: T) => void,
+  options: Readonly<Record<T, string>>, selected: T, onChange: (value: T) => void,
 ): HTMLSelectElement {
   const element = make("select");
-  for (const [value, text] of Object.entries<string>(choices)) {
-    element.append(make("option", { value, selected: value === chosen }, text));
+  for (const [value, text] of Object.entries<string>(options)) {
+    element.append(make("option", { value, selected: value === selected }, text));
   }
-  element.addEventListener("change", () => changed(element.value as T));
+  element.addEventListener("change", () => onChange(element.value as T));
   return element;
 }
 
-/** The colour of a genre, by its place in the model's labels; uncertain ones have none. */
+/** Return the colour of a genre by its index in the model's labels; UNCERTAIN (-1) is grey. */
 export function colour(genre: number): string {
   return genre < 0 ? "var(--soft)" : `var(--g${genre % 12})`;
 }

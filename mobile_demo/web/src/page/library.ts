@@ -1,26 +1,31 @@
-/** The library by genre: chips with counts, search, order, and a list drawn as it is scrolled. */
-import { UNCERTAIN } from "../rules/label.ts";
-import type { Judgement, LabelledSong } from "../rules/song.ts";
+/** The songs by genre, with search, order and a filter; the list grows while it is scrolled. */
+import { UNCERTAIN } from "../rules/constants.ts";
+import type { LibrarySong } from "../rules/song.ts";
 import { folded } from "../rules/text.ts";
 import { texts } from "../texts.ts";
 import { button, make, select, swatch } from "./dom.ts";
-import { songItem, type SongActions } from "./songitem.ts";
+import { songItem, type SongActions } from "./song-item.ts";
 
 type Order = keyof typeof texts.library.orders;
 
+/** Number of songs that are drawn at a time. */
 const BATCH = 40;
-const FAILED = "\0failed"; // no label: those are printable
-const PAUSE_MS = 120;
+/** Distance below the window, in pixels, up to which songs are drawn. */
+const DRAW_AHEAD = 1200;
+/** Group of the songs without a genre. No label is equal to it, because labels are printable. */
+const FAILED = "\0failed";
+const SEARCH_DELAY_MS = 120;
+const CONFIDENCE_SIGN: Record<Order, number> = { name: 0, highest: -1, lowest: 1 };
 
-interface Drawn {
-  readonly of: LabelledSong;
-  readonly item: HTMLLIElement;
+interface DrawnItem {
+  readonly labelled: LibrarySong;
+  readonly element: HTMLLIElement;
 }
 
 export class Library {
   readonly element = make("section", { class: "library", "aria-labelledby": "library-title" });
   private readonly summary = make("p", { class: "soft" });
-  private readonly chips = make("ul", { class: "genres", "aria-label": texts.library.genres });
+  private readonly filters = make("ul", { class: "genres", "aria-label": texts.library.genres });
   private readonly found = make("p", { class: "soft", role: "status" });
   private readonly list = make("div");
   private readonly end = make("div");
@@ -28,26 +33,23 @@ export class Library {
     type: "search", autocomplete: "off", spellcheck: "false", enterkeyhint: "search",
   });
 
-  private songs: readonly LabelledSong[] = [];
-  private how: Judgement | null = null;
+  private songs: readonly LibrarySong[] = [];
+  private labels: readonly string[] = [];
   private group: string | null = null;
   private order: Order = "name";
-  private drawn = new Map<string, Drawn>();
-  private waiting: LabelledSong[] = [];
+  /** Drawn items by path; they are used again while their song stays the same. */
+  private items = new Map<string, DrawnItem>();
+  /** Songs that are not drawn yet, the next one last. */
+  private undrawn: LibrarySong[] = [];
   private counts = new Map<string, number>();
-  /** More songs are known than the list shows. */
-  private behind = false;
+  /** True if the list lacks songs, because it has the focus. */
+  private outdated = false;
 
-  /** @param retry called when the failed ones are to be tried again */
-  constructor(private readonly actions: SongActions, private readonly retry: () => void) {
+  /** @param onRetry called when the user wants to repeat the failed songs */
+  constructor(private readonly actions: SongActions, private readonly onRetry: () => void) {
     const orders = select(texts.library.orders, this.order, (order) => {
       this.order = order;
       this.update();
-    });
-    let pause = 0;
-    this.search.addEventListener("input", () => {
-      clearTimeout(pause);
-      pause = window.setTimeout(() => this.update(), PAUSE_MS);
     });
     this.element.append(
       make("h2", { id: "library-title" }, texts.library.title),
@@ -55,43 +57,50 @@ export class Library {
       make("div", { class: "tools sticky", role: "search" },
         make("label", {}, texts.library.search, this.search),
         make("label", { class: "order" }, texts.library.order, orders)),
-      this.chips, this.found, this.list, this.end,
+      this.filters, this.found, this.list, this.end,
     );
+    let timer = 0;
+    this.search.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = window.setTimeout(() => this.update(), SEARCH_DELAY_MS);
+    });
     this.list.addEventListener("focusout", (event) => {
-      if (this.behind && !this.list.contains(event.relatedTarget as Node | null)) this.updateList();
+      if (this.outdated && !this.list.contains(event.relatedTarget as Node | null)) this.updateList();
     });
     new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) this.drawOn();
-    }, { rootMargin: "1200px" }).observe(this.end);
+      if (entries.some((entry) => entry.isIntersecting)) this.drawMore();
+    }, { rootMargin: `${DRAW_AHEAD}px` }).observe(this.end);
   }
 
-  /** Songs that are shown now: what a person would expect to be saved. */
-  get shown(): readonly LabelledSong[] {
+  /** The songs that match the filter and the search, which are also the exported ones. */
+  get shown(): readonly LibrarySong[] {
     const words = folded(this.search.value).split(/\s+/).filter(Boolean);
-    return this.songs.filter((one) => {
-      const text = folded(one.song.path);
-      return (this.group === null || groupOf(one) === this.group) && words.every((w) => text.includes(w));
+    return this.songs.filter((labelled) => {
+      const text = folded(labelled.song.path);
+      const inGroup = this.group === null || groupOf(labelled) === this.group;
+      return inGroup && words.every((word) => text.includes(word));
     });
   }
 
-  show(songs: readonly LabelledSong[], how: Judgement): void {
-    if (how !== this.how) this.drawn.clear();
+  /** @param labels the model's genres */
+  show(songs: readonly LibrarySong[], labels: readonly string[]): void {
+    if (labels !== this.labels) this.items.clear();
     this.songs = songs;
-    this.how = how;
+    this.labels = labels;
     this.update();
   }
 
   /**
-   * The same while songs come in: the list waits as long as the focus is in it.
+   * Show further songs of a scan. The list stays unchanged while it has the focus.
    *
-   * @param all no more will come, so that it waits for an open choice alone
+   * @param finished true at the end of the scan, when only an open genre choice delays the list
    */
-  add(songs: readonly LabelledSong[], all: boolean): void {
+  showScanned(songs: readonly LibrarySong[], finished: boolean): void {
     const focused = document.activeElement;
     this.songs = songs;
     this.updateCounts();
-    this.behind = this.list.contains(focused) && !(all && focused?.localName !== "select");
-    if (!this.behind) this.updateList();
+    this.outdated = this.list.contains(focused) && !(finished && focused?.localName !== "select");
+    if (!this.outdated) this.updateList();
   }
 
   private update(): void {
@@ -100,15 +109,15 @@ export class Library {
   }
 
   private updateList(): void {
-    this.behind = false;
+    this.outdated = false;
     const shown = [...this.shown];
-    const everything = shown.length === this.songs.length;
-    this.found.textContent = everything ? "" : texts.library.found(shown.length);
-    const place = new Map(this.ranked().map((group, i) => [group, i]));
-    const sign = { name: 0, sure: -1, unsure: 1 }[this.order];
+    const isComplete = shown.length === this.songs.length;
+    this.found.textContent = isComplete ? "" : texts.library.found(shown.length);
+    const rank = new Map(this.rankedGroups().map((group, i) => [group, i]));
+    const sign = CONFIDENCE_SIGN[this.order];
     shown.sort((a, b) =>
-      place.get(groupOf(a))! - place.get(groupOf(b))! ||
-      sign * ((a.label?.confidence ?? 0) - (b.label?.confidence ?? 0)) ||
+      rank.get(groupOf(a))! - rank.get(groupOf(b))! ||
+      sign * (confidenceOf(a) - confidenceOf(b)) ||
       (a.song.path < b.song.path ? -1 : 1));
     this.redraw(shown);
   }
@@ -117,98 +126,108 @@ export class Library {
     this.element.hidden = this.songs.length === 0;
     this.counts = countGroups(this.songs);
     if (this.group !== null && !this.counts.has(this.group)) this.group = null;
+    const uncertain = this.counts.get(UNCERTAIN) ?? 0;
     const failed = this.counts.get(FAILED) ?? 0;
-    this.summary.textContent = texts.library.summary(
-      this.songs.length, this.counts.get(UNCERTAIN) ?? 0, failed);
-    this.updateChips();
+    this.summary.textContent = texts.library.summary(this.songs.length, uncertain, failed);
+    this.updateFilters();
   }
 
-  private redraw(shown: LabelledSong[]): void {
+  private redraw(shown: LibrarySong[]): void {
     const focused = document.activeElement;
-    const before = this.list.querySelectorAll("li[data-path]").length;
-    const song = this.list.contains(focused) ? focused?.closest<HTMLElement>("li[data-path]") : null;
-    const kind = focused?.localName === "select" ? "select" : "summary";
-    this.waiting = shown.reverse();
+    const drawn = this.list.querySelectorAll("li[data-path]").length;
+    const focusedItem = this.list.contains(focused) ? focused?.closest<HTMLElement>("li[data-path]") : null;
+    const focusedTag = focused?.localName === "select" ? "select" : "summary";
+    this.undrawn = shown.reverse();
     this.list.replaceChildren();
-    this.draw(Math.max(BATCH, before));
-    // The song may have been drawn anew, and elsewhere.
-    const path = song?.dataset["path"];
-    const again = path === undefined ? null : this.drawn.get(path)?.item;
-    again?.querySelector<HTMLElement>(kind)?.focus({ preventScroll: true });
+    this.draw(Math.max(BATCH, drawn));
+    // The focused song may have a new element, in another place.
+    const path = focusedItem?.dataset["path"];
+    const element = path === undefined ? null : this.items.get(path)?.element;
+    element?.querySelector<HTMLElement>(focusedTag)?.focus({ preventScroll: true });
   }
 
-  private updateChips(): void {
+  private updateFilters(): void {
     const focused = document.activeElement;
-    const place = this.chips.contains(focused) ? focused!.getAttribute("data-chip") : null;
-    const chip = (group: string | null, text: string, count: number) => {
-      const pressed = String(this.group === group);
-      const element = make("button", { type: "button", "aria-pressed": pressed, "data-chip": group ?? "" },
-        group !== null && group !== FAILED && swatch(this.placeOf(group)),
-        text, make("span", { class: "soft" }, String(count)));
-      element.addEventListener("click", () => {
+    const focusedGroup = this.filters.contains(focused) ? focused!.getAttribute("data-group") : null;
+    this.filters.replaceChildren(
+      this.filter(null, texts.library.all, this.songs.length),
+      ...this.rankedGroups().map((group) => this.filter(group, nameOf(group), this.counts.get(group)!)),
+    );
+    if (focusedGroup === null) return;
+    const buttons = [...this.filters.querySelectorAll<HTMLElement>("button")];
+    const same = buttons.find((element) => element.dataset["group"] === focusedGroup);
+    (same ?? buttons[0])?.focus({ preventScroll: true });
+  }
+
+  /** @param group the group to show, or null for all */
+  private filter(group: string | null, text: string, count: number): HTMLElement {
+    const attributes = {
+      type: "button",
+      "aria-pressed": String(this.group === group),
+      "data-group": group ?? "",
+      click: () => {
         this.group = this.group === group ? null : group;
         this.update();
-      });
-      return make("li", {}, element);
+      },
     };
-    this.chips.replaceChildren(
-      chip(null, texts.library.all, this.songs.length),
-      ...this.ranked().map((group) => chip(group, nameOf(group), this.counts.get(group)!)),
-    );
-    if (place === null) return;
-    const chips = [...this.chips.querySelectorAll<HTMLElement>("button")];
-    (chips.find((one) => one.dataset["chip"] === place) ?? chips[0])?.focus({ preventScroll: true });
+    return make("li", {}, make("button", attributes,
+      group !== null && group !== FAILED && swatch(this.indexOf(group)),
+      text, make("span", { class: "soft" }, String(count))));
   }
 
-  /** Genres by the number of their songs; then what is uncertain, then what failed. */
-  private ranked(): string[] {
-    const late = (group: string) => (group === FAILED ? 2 : group === UNCERTAIN ? 1 : 0);
+  /** Sort the genres by their number of songs; UNCERTAIN and FAILED come last. */
+  private rankedGroups(): string[] {
+    const position = (group: string) => (group === FAILED ? 2 : group === UNCERTAIN ? 1 : 0);
     return [...this.counts.keys()].sort((a, b) =>
-      late(a) - late(b) || this.counts.get(b)! - this.counts.get(a)! || (a < b ? -1 : 1));
+      position(a) - position(b) || this.counts.get(b)! - this.counts.get(a)! || (a < b ? -1 : 1));
   }
 
-  private placeOf(group: string): number {
-    return this.how?.labels.indexOf(group) ?? -1;
+  private indexOf(group: string): number {
+    return this.labels.indexOf(group);
   }
 
-  private drawOn(): void {
+  private drawMore(): void {
     this.draw(BATCH);
-    const near = () => this.end.getBoundingClientRect().top < window.innerHeight + 1200;
-    if (this.waiting.length && near()) requestAnimationFrame(() => this.drawOn());
+    const isNear = this.end.getBoundingClientRect().top < window.innerHeight + DRAW_AHEAD;
+    if (this.undrawn.length && isNear) requestAnimationFrame(() => this.drawMore());
   }
 
   private draw(count: number): void {
-    for (; count > 0 && this.waiting.length; count--) {
-      const one = this.waiting.pop()!;
-      const group = groupOf(one);
+    for (; count > 0 && this.undrawn.length; count--) {
+      const labelled = this.undrawn.pop()!;
+      const group = groupOf(labelled);
       let section = this.list.lastElementChild;
       if (section?.getAttribute("data-group") !== group) this.list.append((section = this.section(group)));
-      section.querySelector("ul")!.append(this.item(one));
+      section.querySelector("ul")!.append(this.item(labelled));
     }
   }
 
   private section(group: string): HTMLElement {
     const failed = group === FAILED;
     return make("section", { "data-group": group, "aria-label": nameOf(group) },
-      make("h3", {}, !failed && swatch(this.placeOf(group)), nameOf(group),
+      make("h3", {}, !failed && swatch(this.indexOf(group)), nameOf(group),
         make("small", {}, String(this.counts.get(group) ?? 0))),
-      failed && button(texts.library.again, this.retry, "quiet"),
+      failed && button(texts.library.retry, this.onRetry, "quiet"),
       make("ul", { class: "songs" }));
   }
 
-  private item(one: LabelledSong): HTMLLIElement {
-    const { path } = one.song;
-    const before = this.drawn.get(path);
-    if (before?.of === one) return before.item;
-    const open = before?.item.querySelector("details")?.open ?? false;
-    const item = songItem(one, this.how!, this.actions, open);
-    this.drawn.set(path, { of: one, item });
-    return item;
+  private item(labelled: LibrarySong): HTMLLIElement {
+    const { path } = labelled.song;
+    const drawn = this.items.get(path);
+    if (drawn?.labelled === labelled) return drawn.element;
+    const open = drawn?.element.querySelector("details")?.open ?? false;
+    const element = songItem(labelled, this.labels, this.actions, open);
+    this.items.set(path, { labelled, element });
+    return element;
   }
 }
 
-function groupOf(one: LabelledSong): string {
-  return one.genre ?? FAILED;
+function groupOf(labelled: LibrarySong): string {
+  return labelled.genre ?? FAILED;
+}
+
+function confidenceOf(labelled: LibrarySong): number {
+  return labelled.prediction?.confidence ?? 0;
 }
 
 function nameOf(group: string): string {
@@ -216,8 +235,8 @@ function nameOf(group: string): string {
   return group === UNCERTAIN ? texts.library.uncertain : group;
 }
 
-function countGroups(songs: readonly LabelledSong[]): Map<string, number> {
+function countGroups(songs: readonly LibrarySong[]): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const one of songs) counts.set(groupOf(one), (counts.get(groupOf(one)) ?? 0) + 1);
+  for (const labelled of songs) counts.set(groupOf(labelled), (counts.get(groupOf(labelled)) ?? 0) + 1);
   return counts;
 }

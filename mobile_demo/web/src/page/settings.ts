@@ -1,78 +1,84 @@
-/** Which network, and how its votes are counted. */
+/** Settings: the model, the vote rule and the thresholds. */
 import type { Catalog } from "../catalog.ts";
 import { DEFAULT_MODEL, MODELS, type ModelName } from "../models.ts";
-import { segmentSeconds } from "../rules/card.ts";
-import { NO_THRESHOLDS } from "../rules/label.ts";
-import type { Judgement } from "../rules/song.ts";
-import type { Rule } from "../rules/vote.ts";
+import { DEFAULT_LABEL_CONFIG, type LabelConfig, type VoteRule } from "../rules/prediction.ts";
 import { texts } from "../texts.ts";
 import { button, make, select } from "./dom.ts";
 
-const STORED = "settings";
-// Not "0": an object puts whole numbers before its other keys.
+const STORED_NAME = "settings";
+// Not "0": an object sorts keys that are integers before its other keys.
 const CONFIDENCES = ["0.0", "0.4", "0.5", "0.6", "0.7", "0.8"] as const;
 const MARGINS = ["-1.0", "0.0", "0.1", "0.2", "0.3"] as const;
 
+/** The settings. Installed pages hold them in their database: keep the keys. */
 export interface Settings {
   readonly model: ModelName;
-  readonly rule: Rule;
+  readonly rule: VoteRule;
   readonly confidence: number;
   readonly margin: number;
 }
 
-const DEFAULTS: Settings = { model: DEFAULT_MODEL, rule: "majority", ...NO_THRESHOLDS };
+const DEFAULTS: Settings = {
+  model: DEFAULT_MODEL,
+  rule: DEFAULT_LABEL_CONFIG.vote,
+  confidence: DEFAULT_LABEL_CONFIG.minConfidence,
+  margin: DEFAULT_LABEL_CONFIG.minMargin,
+};
 
 export async function loadSettings(catalog: Catalog): Promise<Settings> {
-  const stored = (await catalog.setting(STORED)) as Partial<Settings> | undefined;
+  const stored = (await catalog.setting(STORED_NAME)) as Partial<Settings> | undefined;
   const settings = { ...DEFAULTS, ...stored };
   return settings.model in MODELS ? settings : DEFAULTS;
 }
 
-export function judgement(settings: Settings): Judgement {
-  const { card } = MODELS[settings.model];
-  const { rule, confidence, margin } = settings;
-  const thresholds = { confidence, margin };
-  return { labels: card.labels, seconds: segmentSeconds(card), rule, thresholds };
+export function labelConfig({ rule, confidence, margin }: Settings): LabelConfig {
+  return { vote: rule, minConfidence: confidence, minMargin: margin };
 }
 
-/** The dialog; `changed` is called at once for each change. */
+/**
+ * Create the dialog. Each change is saved at once.
+ *
+ * @param onChange called with the new settings
+ * @param onClear called when the user deletes all results
+ */
 export function settingsDialog(
-  catalog: Catalog, settings: Settings, changed: (settings: Settings) => void, forgetAll: () => void,
+  catalog: Catalog, settings: Settings, onChange: (settings: Settings) => void, onClear: () => void,
 ): HTMLDialogElement {
-  let now = settings;
-  const set = (part: Partial<Settings>) => {
-    now = { ...now, ...part };
-    void catalog.set(STORED, now);
-    changed(now);
+  let current = settings;
+  const set = (change: Partial<Settings>) => {
+    current = { ...current, ...change };
+    void catalog.saveSetting(STORED_NAME, current);
+    onChange(current);
   };
   const t = texts.settings;
   const dialog = make("dialog", { "aria-labelledby": "settings-title" },
     make("h2", { id: "settings-title" }, t.title),
-    make("label", {}, t.model, select(t.models, now.model, (model) => set({ model }))),
+    make("label", {}, t.model, select(t.models, current.model, (model) => set({ model }))),
     make("p", { class: "soft small" }, t.modelNote),
-    make("label", {}, t.vote, select(t.votes, now.rule, (rule) => set({ rule }))),
+    make("label", {}, t.vote, select(t.votes, current.rule, (rule) => set({ rule }))),
     make("label", {}, t.confidence,
-      select(shares(CONFIDENCES, "0.0"), nearest(CONFIDENCES, now.confidence), (share) =>
-        set({ confidence: Number(share) }))),
+      select(percentages(CONFIDENCES, "0.0"), optionFor(CONFIDENCES, current.confidence), (value) =>
+        set({ confidence: Number(value) }))),
     make("label", {}, t.margin,
-      select(shares(MARGINS, "-1.0"), nearest(MARGINS, now.margin), (share) =>
-        set({ margin: Number(share) }))),
+      select(percentages(MARGINS, "-1.0"), optionFor(MARGINS, current.margin), (value) =>
+        set({ margin: Number(value) }))),
     make("div", { class: "actions" },
       button(t.close, () => dialog.close(), "main"),
-      button(t.forgetAll, () => {
-        if (!confirm(t.forgetSure)) return;
+      button(t.clear, () => {
+        if (!confirm(t.clearConfirm)) return;
         dialog.close();
-        forgetAll();
+        onClear();
       }, "quiet")),
   );
   return dialog;
 }
 
-function shares<T extends string>(values: readonly T[], off: T): Record<T, string> {
+/** Return the text of each value; `off` is the one that disables the threshold. */
+function percentages<T extends string>(values: readonly T[], off: T): Record<T, string> {
   const text = (value: T) => (value === off ? texts.settings.off : texts.song.percent(Number(value)));
   return Object.fromEntries(values.map((value) => [value, text(value)])) as Record<T, string>;
 }
 
-function nearest<T extends string>(values: readonly T[], value: number): T {
-  return values.find((one) => Number(one) === value) ?? values[0]!;
+function optionFor<T extends string>(values: readonly T[], wanted: number): T {
+  return values.find((value) => Number(value) === wanted) ?? values[0]!;
 }

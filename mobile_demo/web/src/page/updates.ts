@@ -1,4 +1,4 @@
-/** Installing, working offline, and new versions: told, and taken on a person's word. */
+/** Installation, offline use, and new versions of the page, which the user accepts. */
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 
@@ -6,7 +6,7 @@ interface InstallPrompt extends Event {
   prompt(): Promise<void>;
 }
 
-/** The banner of a new version, and the line that says the page works offline. */
+/** The banner for a new version, and the footer line about offline use. */
 export class Updates {
   readonly banner = make("div", { class: "banner", role: "status", hidden: true });
   readonly offline = make("p", { class: "soft small offline" });
@@ -14,42 +14,42 @@ export class Updates {
   constructor() {
     window.addEventListener("beforeinstallprompt", (event) => {
       event.preventDefault();
-      this.offerInstall(event as InstallPrompt);
+      this.showInstallButton(event as InstallPrompt);
     });
     if ("serviceWorker" in navigator) void this.register();
   }
 
   private async register(): Promise<void> {
-    // What takes over where nothing was is the first version; else all pages begin anew with it.
-    let first = !navigator.serviceWorker.controller;
+    // The first version takes control of a page that had none. Any later one reloads all pages.
+    let isFirst = !navigator.serviceWorker.controller;
     navigator.serviceWorker.addEventListener("controllerchange", () => {
-      if (first) first = false;
+      if (isFirst) isFirst = false;
       else location.reload();
     });
     try {
       const registration = await navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" });
-      this.watch(registration);
+      this.observe(registration);
       await navigator.serviceWorker.ready;
       this.offline.prepend(make("span", {}, texts.offline.ready));
     } catch (error) {
-      console.warn("not kept for offline use:", error);
+      console.warn("The page cannot be stored for offline use:", error);
     }
   }
 
-  private watch(registration: ServiceWorkerRegistration): void {
-    const tell = () => {
-      if (registration.waiting && navigator.serviceWorker.controller) this.announce(registration.waiting);
+  private observe(registration: ServiceWorkerRegistration): void {
+    const check = () => {
+      if (registration.waiting && navigator.serviceWorker.controller) this.showBanner(registration.waiting);
     };
-    tell();
+    check();
     registration.addEventListener("updatefound", () => {
-      registration.installing?.addEventListener("statechange", tell);
+      registration.installing?.addEventListener("statechange", check);
     });
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") registration.update().catch(() => {}); // offline
+      if (document.visibilityState === "visible") registration.update().catch(() => {}); // fails offline
     });
   }
 
-  private announce(waiting: ServiceWorker): void {
+  private showBanner(waiting: ServiceWorker): void {
     this.banner.replaceChildren(
       make("span", {}, `${texts.offline.update} ${texts.offline.updateScan}`),
       button(texts.offline.reload, () => waiting.postMessage("take over"), "main"),
@@ -58,7 +58,7 @@ export class Updates {
     this.banner.hidden = false;
   }
 
-  private offerInstall(event: InstallPrompt): void {
+  private showInstallButton(event: InstallPrompt): void {
     const install = button(texts.offline.install, () => {
       install.remove();
       void event.prompt();

@@ -1,56 +1,54 @@
 /**
- * A playlist for each genre, as mobile_demo/scanner/playlists.py writes them: M3U8, UTF-8,
- * relative paths. The second line holds a digest of what follows, so that scan-library knows its
- * own again, whichever of the two wrote it.
+ * Make a playlist per genre (M3U8, UTF-8, relative paths), as pocketgenre/library/playlists.py.
+ *
+ * The second line holds a hash of the lines that follow. By it, scan-library recognises an unchanged
+ * playlist, whichever of the two programs wrote it.
  */
+import { PLAYLIST_HASH_PREFIX } from "./constants.ts";
+import { fileName, type LibrarySong } from "./song.ts";
 import { rounded } from "./rounding.ts";
-import { fileName, type LabelledSong } from "./song.ts";
-import { rows } from "./vote.ts";
 import { printable } from "./text.ts";
 
 const HEADER = "#EXTM3U";
-const MARK = "# written by pocketgenre, which replaces it as long as nobody changes it: ";
-// What ends a line for some player: str.splitlines' characters, and the NUL.
+// Characters that end a line for some player: those of Python's str.splitlines, and NUL.
 const LINE_ENDS = /[\n\v\f\r\x1c-\x1e\x85\u2028\u2029\0]/;
 const LONE_SURROGATE = /\p{Cs}/u;
 
 export interface Playlists {
   /** Content by file name. */
   readonly files: ReadonlyMap<string, string>;
-  /** Songs whose names can't stand in a playlist. */
+  /** Paths of songs that a playlist cannot contain, because of their names. */
   readonly leftOut: readonly string[];
 }
 
 /**
- * A playlist for each genre that has songs, and one for those that are uncertain.
+ * Make a playlist for each genre that has songs, including UNCERTAIN.
  *
- * @param seconds length of a segment
- * @param root folder in which the playlists will lie, a beginning of every song's path, or ""
+ * @param root folder for the playlists, a common first part of the songs' paths, or ""
  */
-export async function makePlaylists(
-  songs: Iterable<LabelledSong>, seconds: number, root: string,
-): Promise<Playlists> {
+export async function makePlaylists(songs: Iterable<LibrarySong>, root: string): Promise<Playlists> {
   const entries = new Map<string, string>();
   const leftOut: string[] = [];
-  for (const { song, table, genre } of songs) {
+  for (const { song, prediction, genre } of songs) {
     if (genre === null) continue;
-    const inside = root && song.path.startsWith(`${root}/`);
-    const place = relative(inside ? song.path.slice(root.length + 1) : song.path);
-    if (LINE_ENDS.test(place) || LONE_SURROGATE.test(place)) {
+    const isInRoot = root && song.path.startsWith(`${root}/`);
+    const entry = relativeEntry(isInRoot ? song.path.slice(root.length + 1) : song.path);
+    if (LINE_ENDS.test(entry) || LONE_SURROGATE.test(entry)) {
       leftOut.push(song.path);
       continue;
     }
-    const length = (table && rounded(rows(table) * seconds, 0)) || -1;
+    const seconds = prediction ? prediction.segments * prediction.secondsPerSegment : 0;
     const title = printable(stem(fileName(song.path)));
-    entries.set(genre, `${entries.get(genre) ?? ""}#EXTINF:${length},${title}\n${place}\n`);
+    const lines = `#EXTINF:${rounded(seconds, 0) || -1},${title}\n${entry}\n`;
+    entries.set(genre, (entries.get(genre) ?? "") + lines);
   }
   const names = fileNames(entries.keys());
   const files = new Map<string, string>();
-  for (const [genre, body] of entries) files.set(names.get(genre)!, await withMark(body));
+  for (const [genre, body] of entries) files.set(names.get(genre)!, await withHash(body));
   return { files, leftOut };
 }
 
-/** A file name for each genre, different ones whatever the genres are called. */
+/** Return a different file name for each genre. */
 export function fileNames(genres: Iterable<string>): Map<string, string> {
   const names = new Map<string, string>();
   const taken = new Set<string>();
@@ -66,8 +64,8 @@ export function fileNames(genres: Iterable<string>): Map<string, string> {
   return names;
 }
 
-/** The folder that all songs were picked from, or "" where there are several or none. */
-export function commonRoot(songs: Iterable<LabelledSong>): string {
+/** Return the folder that contains all songs, or "" if there are several or none. */
+export function commonRoot(songs: Iterable<LibrarySong>): string {
   const roots = new Set<string>();
   for (const { song } of songs) {
     const slash = song.path.indexOf("/");
@@ -76,15 +74,15 @@ export function commonRoot(songs: Iterable<LabelledSong>): string {
   return roots.size === 1 ? [...roots][0]! : "";
 }
 
-async function withMark(body: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
-  const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0"));
-  return `${HEADER}\n${MARK}${hex.join("").slice(0, 32)}\n${body}`;
+async function withHash(body: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
+  const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
+  return `${HEADER}\n${PLAYLIST_HASH_PREFIX}${hex.join("").slice(0, 32)}\n${body}`;
 }
 
-// What begins with a # is a comment, with a word and a colon an address.
-function relative(place: string): string {
-  return /^[\p{L}\p{N}_][^:]*$|^\.\.\//u.test(place) ? place : `./${place}`;
+/** Add "./" to a path that a player would read as a comment ("#...") or an address ("word:..."). */
+function relativeEntry(path: string): string {
+  return /^[\p{L}\p{N}_][^:]*$|^\.\.\//u.test(path) ? path : `./${path}`;
 }
 
 function stem(name: string): string {

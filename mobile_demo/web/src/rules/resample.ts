@@ -1,16 +1,16 @@
 /**
- * From the rate of decoding to the rate that a network hears, by a windowed sinc.
+ * Resample a song to a model's sample rate with a windowed sinc filter.
  *
- * Browsers resample while they decode, but coarsely: of the labels of segments 3 to 4 in a hundred
- * became others by Chromium's (docs/phone-page.md). This is as flat and as steep as soxr's HQ,
- * which the Python side uses, as far as a network hears.
+ * Chromium's own resampler is coarse: it changes the predicted label of 3 to 4 % of the segments
+ * (docs/phone-page.md). This filter is as flat and as steep as soxr's HQ, which the Python package
+ * uses, up to what affects a prediction.
  */
 
-// Share of the lower rate's band that passes whole, as with soxr HQ; from there to its end it falls.
+/** Share of the lower Nyquist frequency up to which the filter is flat, as in soxr's HQ. */
 const PASSBAND = 0.913;
 const STOPBAND_DB = 80;
 
-/** A resampler between two rates, in Hz; it keeps its table of filters. */
+/** A resampler between two rates, in Hz, with its table of filters. */
 export class Resampler {
   private readonly up: number;
   private readonly down: number;
@@ -22,14 +22,14 @@ export class Resampler {
     const common = gcd(from, to);
     this.up = to / common;
     this.down = from / common;
-    const edge = Math.min(1, to / from); // end of the band, in halves of the input's rate
+    const edge = Math.min(1, to / from); // stopband edge, as a share of the input's Nyquist frequency
     const width = Math.PI * edge * (1 - PASSBAND);
-    this.half = 2 * Math.ceil((STOPBAND_DB - 8) / (2.285 * width) / 4); // even: taps come in fours
+    this.half = 2 * Math.ceil((STOPBAND_DB - 8) / (2.285 * width) / 4); // even, for a number of taps divisible by 4
     this.taps = 2 * this.half;
     this.filters = makeFilters(this.up, this.half, (edge * (1 + PASSBAND)) / 2);
   }
 
-  /** Samples at the new rate; before and after the song there is silence. */
+  /** Resample a song, with silence before and after it. */
   resample(samples: Float32Array): Float32Array {
     const { up, down, half, taps, filters } = this;
     if (up === down) return samples;
@@ -40,7 +40,7 @@ export class Resampler {
     let phase = 0;
     for (let n = 0; n < out.length; n++) {
       const filter = phase * taps;
-      // Four sums, so that one addition need not wait for the other.
+      // Four independent sums run in parallel on the processor.
       let a = 0, b = 0, c = 0, d = 0;
       for (let k = 0; k < taps; k += 4) {
         a += padded[start + k]! * filters[filter + k]!;
@@ -57,7 +57,7 @@ export class Resampler {
   }
 }
 
-/** For each of `up` places between two samples, 2 * half weights that sum to one. */
+/** Compute 2 * half weights that sum to one, for each of `up` positions between two samples. */
 function makeFilters(up: number, half: number, cutoff: number): Float32Array {
   const taps = 2 * half;
   const beta = 0.1102 * (STOPBAND_DB - 8.7);
@@ -78,7 +78,7 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
-/** The modified Bessel function of the first kind and order zero, of Kaiser's window. */
+/** Compute the modified Bessel function of the first kind and order zero, for Kaiser's window. */
 function bessel(x: number): number {
   let sum = 1, term = 1;
   for (let k = 1; term > 1e-12 * sum; k++) {
@@ -92,7 +92,7 @@ function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 
-/** A sound at another rate, for once. */
-export function resampled(samples: Float32Array, from: number, to: number): Float32Array {
+/** Resample a song once. */
+export function resample(samples: Float32Array, from: number, to: number): Float32Array {
   return new Resampler(from, to).resample(samples);
 }

@@ -1,6 +1,6 @@
-/** Rounding as Python does it, so that both sides write the same digits. */
+/** Round as Python does, so that both sides write the same digits. */
 
-/** What lies exactly in the middle, 1/32 say, goes to the even digit. */
+/** Round to a number of digits; exact ties such as 1/32 go to the even digit. */
 export function rounded(value: number, digits: number): number {
   const exact = Math.abs(value).toFixed(60);
   const cut = exact.indexOf(".") + 1 + digits;

@@ -1,27 +1,54 @@
-/** Cut a song's samples into the 3 s segments that the network hears, as mobile_demo/segments.py. */
-import { AudioError } from "./errors.ts";
-import type { ModelCard } from "./card.ts";
+/** Mix a song to mono and cut it into segments, as pocketgenre/audio/segments.py. */
+import { AudioError } from "../errors.ts";
+import { MIN_SONG_SECONDS, SILENCE_PEAK } from "./constants.ts";
+import type { ModelCard } from "./model-card.ts";
 import { rounded } from "./rounding.ts";
 
-/** A song shorter than a segment is repeated to fill one, unless it is shorter than this. */
-export const SHORTEST_SECONDS = 1.0;
+/** Average the channels of a song. */
+export function mixToMono(channels: readonly Float32Array[]): Float32Array {
+  const first = channels[0]!;
+  if (channels.length === 1) return first;
+  const mean = new Float32Array(first.length);
+  for (const channel of channels) for (let i = 0; i < mean.length; i++) mean[i]! += channel[i]!;
+  for (let i = 0; i < mean.length; i++) mean[i]! /= channels.length;
+  return mean;
+}
 
 /**
- * Consecutive segments of a song, each a view of `samples`; a rest shorter than one is dropped.
+ * Cut a song into segments, up to its first non-finite sample.
  *
- * @throws AudioError the song lasts less than SHORTEST_SECONDS.
+ * @throws AudioError if there is no segment, or only silence
+ */
+export function audibleSegments(samples: Float32Array, card: ModelCard): Float32Array[] {
+  const invalid = samples.findIndex((sample) => !Number.isFinite(sample));
+  const valid = invalid < 0 ? samples : samples.subarray(0, invalid);
+  if (invalid >= 0 && valid.length < card.front_end.segment_samples) {
+    throw new AudioError("damaged: some samples are not finite");
+  }
+  const segments = cutSegments(valid, card);
+  // The remainder after the last segment is not classified, so sound in it does not count.
+  if (segments.every(isSilent)) throw new AudioError("it holds only silence");
+  return segments;
+}
+
+/**
+ * Return consecutive segments, each a view of `samples`; a remainder at the end is dropped.
+ *
+ * @throws AudioError if the song is shorter than MIN_SONG_SECONDS
  */
 export function cutSegments(samples: Float32Array, card: ModelCard): Float32Array[] {
   const { segment_samples: size, sample_rate: rate } = card.front_end;
-  const whole = Math.floor(samples.length / size);
-  if (whole > 0) {
-    return Array.from({ length: whole }, (_, i) => samples.subarray(i * size, (i + 1) * size));
+  const count = Math.floor(samples.length / size);
+  if (count > 0) {
+    return Array.from({ length: count }, (_, i) => samples.subarray(i * size, (i + 1) * size));
   }
-  if (samples.length < SHORTEST_SECONDS * rate) {
+  if (samples.length < MIN_SONG_SECONDS * rate) {
     const seconds = rounded(samples.length / rate, 2).toFixed(2);
-    throw new AudioError(
-      `too short: ${seconds} s of audio, at least ${SHORTEST_SECONDS} s are needed`,
-    );
+    throw new AudioError(`too short: ${seconds} s of audio, at least ${MIN_SONG_SECONDS} s are needed`);
   }
   return [Float32Array.from({ length: size }, (_, i) => samples[i % samples.length]!)];
+}
+
+function isSilent(segment: Float32Array): boolean {
+  return segment.every((sample) => Math.abs(sample) <= SILENCE_PEAK);
 }

@@ -1,51 +1,49 @@
-/** Songs as the page keeps them, and with their labels. */
-import { labelSong, type SongLabel, type Thresholds } from "./label.ts";
-import type { Rule, Table } from "./vote.ts";
+/** Songs as the page stores them, and as it shows them with prediction and correction. */
+import { type LabelConfig, predictSong, type SongPrediction } from "./prediction.ts";
 
-/** What is known of one file, as one model heard it. */
+/** The result of one model for one file. Installed pages hold it in their database: keep the keys. */
 export interface Song {
-  /** From the picked folder's name on, with slashes; a name alone where files were picked. */
+  /** Path from the selected folder's name on, with slashes; only the name of a single file. */
   readonly path: string;
-  /** In bytes, when it was heard. */
+  /** In bytes. */
   readonly size: number;
-  /** Time of last modification then, in milliseconds since 1970. */
+  /** Time of the last modification, in milliseconds since 1970. */
   readonly modified: number;
-  /** SHA-256 of the model that heard it. */
+  /** SHA-256 of the model. */
   readonly model: string;
-  /** Why there is no label, one sentence without a full stop; null where there is one. */
+  /** Reason why the song has no prediction, one sentence without a full stop; else null. */
   readonly error: string | null;
-  /** The file could not be read, so that it is tried again each time. */
+  /** True if the error is transient: the next scan repeats the song. */
   readonly passing: boolean;
-  /** What the network said of each segment, row by row; null where there is no label. */
+  /** Genre probabilities, one row per segment; null if there is an error. */
   readonly probabilities: Float32Array | null;
 }
 
-/** How songs are called from what was heard. */
-export interface Judgement {
-  readonly labels: readonly string[];
-  /** Length of a segment. */
-  readonly seconds: number;
-  readonly rule: Rule;
-  readonly thresholds: Thresholds;
-}
-
-/** A song and what it is called. */
-export interface LabelledSong {
+export interface LibrarySong {
   readonly song: Song;
-  readonly table: Table | null;
-  readonly label: SongLabel | null;
-  /** The genre that a person gave it, or null. */
+  readonly prediction: SongPrediction | null;
+  /** The genre that the user chose, or null. */
   readonly corrected: string | null;
-  /** The person's word, else the network's; null where neither has any. */
+  /** The correction, else the predicted genre; null if there is neither. */
   readonly genre: string | null;
 }
 
-/** Label a song by a vote of its segments; a person's correction goes before it. */
-export function labelledSong(song: Song, how: Judgement, corrected: string | null): LabelledSong {
-  const values = song.probabilities;
-  const table = values && { values, width: how.labels.length };
-  const label = table && labelSong(table, how.labels, how.rule, how.thresholds);
-  return { song, table, label, corrected, genre: corrected ?? label?.genre ?? null };
+/**
+ * Combine a song's predicted genre with its correction.
+ *
+ * @param labels genres of the model that computed the song's probabilities
+ */
+export function labelSong(
+  song: Song,
+  labels: readonly string[],
+  config: LabelConfig,
+  secondsPerSegment: number,
+  corrected: string | null,
+): LibrarySong {
+  const { probabilities: values } = song;
+  const prediction =
+    values && predictSong({ values, width: labels.length }, labels, config, secondsPerSegment);
+  return { song, prediction, corrected, genre: corrected ?? prediction?.genre ?? null };
 }
 
 export function fileName(path: string): string {

@@ -1,14 +1,19 @@
-/** Text that comes from files, made fit to be shown, as mobile_demo/text.py. */
+/** Format text for display, as pocketgenre/text.py. */
 
 const UNPRINTABLE = /[^\P{C}]|[^\P{Z} ]/gu;
-const SHORT: Readonly<Record<string, string>> = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
 
-/** A file's name as a person may see it: control characters and odd spaces escaped. */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (c) => SHORT[c] ?? escaped(c.codePointAt(0)!));
+/** Return a number and its noun in the right form: "1 song", "1,200 songs". */
+export function countOf(count: number, noun: string): string {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Without regard to case and accents: what search compares. */
+/** Escape control characters and unusual spaces, in a file name for example. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (c) => SHORT_ESCAPES[c] ?? escaped(c.codePointAt(0)!));
+}
+
+/** Remove case and accents, for comparison in a search. */
 export function folded(text: string): string {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }

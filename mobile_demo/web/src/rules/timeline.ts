@@ -1,63 +1,70 @@
 /**
- * How a song goes from genre to genre, as mobile_demo/scanner/timeline.py.
+ * Divide a song into parts of one genre each, as pocketgenre/timeline.py.
  *
- * In float32 where NumPy computes in float32, so that a song on the edge falls on the same side.
+ * Float32 is used wherever NumPy uses it, so that both sides decide close cases alike.
  */
-import { argmax, rows, type Table } from "./vote.ts";
+import { MIN_LEAD, WINDOW_SECONDS } from "./constants.ts";
+import { argmax, segmentCount, type SegmentProbabilities } from "./prediction.ts";
 
-export const WINDOW_SECONDS = 15.0;
-
-/** By how much a genre's mean probability in a window must exceed the part's to end the part. */
-export const LEAD = 0.1;
-
-/** A stretch of a song that stays with one genre; `genre` is a place in the model's labels. */
-export interface Part {
+/** A part of a song with one genre. */
+export interface TimelinePart {
+  /** In seconds. */
   readonly start: number;
   readonly end: number;
+  /** Index into the model's labels. */
   readonly genre: number;
-  readonly shares: readonly number[];
+  /** Mean probability of each genre. */
+  readonly probabilities: readonly number[];
 }
 
 /**
- * Where windows of about 15 s begin, and the end of the last, counted in segments.
+ * Return the start of each window and the end of the last, counted in segments.
  *
- * A rest of less than half a window belongs to the window before. With `most`, windows are as
- * long as it takes for there to be at most that many.
+ * A remainder of less than half a window is added to the window before it.
+ *
+ * @param maxWindows largest number of windows; longer songs get longer windows
  */
-export function windowBounds(segments: number, seconds: number, most?: number): number[] {
-  let size = Math.max(1, Math.round(WINDOW_SECONDS / seconds));
-  if (most !== undefined) size = Math.max(size, Math.ceil(segments / most));
+export function windowBounds(segments: number, secondsPerSegment: number, maxWindows?: number): number[] {
+  let size = Math.max(1, Math.round(WINDOW_SECONDS / secondsPerSegment));
+  if (maxWindows !== undefined) size = Math.max(size, Math.ceil(segments / maxWindows));
   const starts: number[] = [];
   for (let start = 0; start < segments; start += size) starts.push(start);
   if (starts.length > 1 && 2 * (segments - starts.at(-1)!) < size) starts.pop();
   return [...starts, segments];
 }
 
-/** Mean probability of each genre in each window. */
-export function windowShares(table: Table, bounds: readonly number[]): Float32Array[] {
-  return bounds.slice(1).map((end, i) => meanRow(table, bounds[i]!, end));
+/** Compute the mean probability of each genre in each window. */
+export function windowMeans(table: SegmentProbabilities, bounds: readonly number[]): Float32Array[] {
+  return bounds.slice(1).map((end, i) => segmentMean(table, bounds[i]!, end));
 }
 
-/** The parts of a song: one where it doesn't change. */
-export function timeline(table: Table, seconds: number, most?: number): Part[] {
-  const bounds = windowBounds(rows(table), seconds, most);
-  const shares = windowShares(table, bounds);
-  let current = argmax(shares[0]!);
+/** Return the parts of a song; a song that keeps its genre has one. */
+export function timeline(
+  table: SegmentProbabilities, secondsPerSegment: number, maxWindows?: number,
+): TimelinePart[] {
+  const bounds = windowBounds(segmentCount(table), secondsPerSegment, maxWindows);
+  const means = windowMeans(table, bounds);
+  let current = argmax(means[0]!);
   const starts = [{ genre: current, segment: 0 }];
-  shares.forEach((row, window) => {
+  means.forEach((row, window) => {
     const best = argmax(row);
-    if (window === 0 || Math.fround(row[best]! - row[current]!) < Math.fround(LEAD)) return;
+    if (window === 0 || Math.fround(row[best]! - row[current]!) < Math.fround(MIN_LEAD)) return;
     current = best;
     starts.push({ genre: best, segment: bounds[window]! });
   });
   return starts.map(({ genre, segment }, i) => {
-    const end = starts[i + 1]?.segment ?? rows(table);
-    const row = meanRow(table, segment, end);
-    return { start: segment * seconds, end: end * seconds, genre, shares: Array.from(row) };
+    const end = starts[i + 1]?.segment ?? segmentCount(table);
+    const row = segmentMean(table, segment, end);
+    return {
+      start: segment * secondsPerSegment,
+      end: end * secondsPerSegment,
+      genre,
+      probabilities: Array.from(row),
+    };
   });
 }
 
-function meanRow(table: Table, start: number, end: number): Float32Array {
+function segmentMean(table: SegmentProbabilities, start: number, end: number): Float32Array {
   const sums = new Float32Array(table.width);
   for (let i = start * table.width; i < end * table.width; i++) {
     sums[i % table.width]! += table.values[i]!;

@@ -1,0 +1,119 @@
+/** Songs from a folder, from a file input, or dropped onto the page. */
+import { isSongName } from "./rules/discovery.ts";
+import type { SelectedFile } from "./scan.ts";
+
+declare global {
+  interface Window {
+    showDirectoryPicker?: (options: { id: string; mode: "read" }) => Promise<FileSystemDirectoryHandle>;
+  }
+  interface FileSystemHandle {
+    queryPermission?: (options: { mode: "read" }) => Promise<PermissionState>;
+    requestPermission?: (options: { mode: "read" }) => Promise<PermissionState>;
+  }
+}
+
+export interface Selection {
+  readonly files: SelectedFile[];
+  /** Paths of folders and files that could not be read. */
+  readonly unreadable: string[];
+  /** The folder's name if `files` are all of its songs; null if some may be missing. */
+  readonly folder: string | null;
+}
+
+/**
+ * Find the songs of a folder and its subfolders, without hidden files, in the order of their paths.
+ *
+ * @param name first part of the songs' paths
+ */
+export async function fromFolder(folder: FileSystemDirectoryHandle, name: string): Promise<Selection> {
+  const selection = emptySelection();
+  await addFolder(folder, name, selection);
+  return sorted({ ...selection, folder: selection.unreadable.length ? null : name });
+}
+
+async function addFolder(
+  folder: FileSystemDirectoryHandle, path: string, selection: Selection,
+): Promise<void> {
+  try {
+    for await (const [name, handle] of folder.entries()) {
+      const child = `${path}/${name}`;
+      if (name.startsWith(".")) continue;
+      if (handle.kind === "directory") {
+        await addFolder(handle as FileSystemDirectoryHandle, child, selection);
+      } else if (isSongName(name)) {
+        await addFile(handle as FileSystemFileHandle, child, selection);
+      }
+    }
+  } catch {
+    selection.unreadable.push(path);
+  }
+}
+
+async function addFile(handle: FileSystemFileHandle, path: string, selection: Selection): Promise<void> {
+  try {
+    selection.files.push({ path, file: await handle.getFile() });
+  } catch {
+    selection.unreadable.push(path);
+  }
+}
+
+/** Return the songs among the files of an <input>. Files of a folder keep their path in it. */
+export function fromInput(files: Iterable<File>): Selection {
+  const selected = Array.from(files, (file) => ({ path: file.webkitRelativePath || file.name, file }));
+  return sorted({ ...emptySelection(), files: selected.filter(({ path }) => isSongPath(path)) });
+}
+
+/** Return the dropped songs. Call it in the event handler: the browser clears the items after it. */
+export async function fromDrop(items: DataTransferItemList): Promise<Selection> {
+  const dropped = Array.from(items, (item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const selection = emptySelection();
+  for (const { entry, file } of dropped) {
+    if (entry) await addEntry(entry, selection);
+    else if (file && isSongPath(file.name)) selection.files.push({ path: file.name, file });
+  }
+  return sorted(selection);
+}
+
+async function addEntry(entry: FileSystemEntry, selection: Selection): Promise<void> {
+  const path = entry.fullPath.replace(/^\//, "");
+  if (entry.name.startsWith(".")) return;
+  try {
+    if (entry.isDirectory) {
+      for await (const child of childEntries(entry as FileSystemDirectoryEntry)) {
+        await addEntry(child, selection);
+      }
+    } else if (isSongName(entry.name)) {
+      const file = await new Promise<File>((resolve, reject) =>
+        (entry as FileSystemFileEntry).file(resolve, reject));
+      selection.files.push({ path, file });
+    }
+  } catch {
+    selection.unreadable.push(path);
+  }
+}
+
+async function* childEntries(folder: FileSystemDirectoryEntry): AsyncGenerator<FileSystemEntry> {
+  const reader = folder.createReader();
+  for (;;) {
+    // The browser returns at most 100 entries per call.
+    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject));
+    if (batch.length === 0) return;
+    yield* batch;
+  }
+}
+
+function isSongPath(path: string): boolean {
+  const names = path.split("/");
+  return names.every((name) => !name.startsWith(".")) && isSongName(names.at(-1)!);
+}
+
+function emptySelection(): Selection {
+  return { files: [], unreadable: [], folder: null };
+}
+
+function sorted(selection: Selection): Selection {
+  const byPath = new Map(selection.files.map((selected) => [selected.path, selected]));
+  const files = [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { ...selection, files };
+}

@@ -1,0 +1,102 @@
+/** Worker thread that computes one row of genre probabilities per segment of a song. */
+import { type CompiledModel, loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
+import compatJs from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
+import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
+import simdJs from "@litertjs/core/wasm/litert_wasm_internal.js?url";
+import simdWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm?url";
+import { AudioError, errorText, toAudioError } from "./errors.ts";
+import type { DecodedAudio, InferenceRequest, InferenceResponse } from "./inference-client.ts";
+import { MODELS, type ModelName } from "./models.ts";
+import type { ModelCard } from "./rules/model-card.ts";
+import { Resampler } from "./rules/resample.ts";
+import { audibleSegments } from "./rules/segments.ts";
+
+declare const self: DedicatedWorkerGlobalScope & { Module?: object };
+
+let runtime: Promise<unknown> | undefined;
+const models = new Map<ModelName, Promise<CompiledModel>>();
+const resamplers = new Map<string, Resampler>();
+
+self.onmessage = ({ data }: MessageEvent<InferenceRequest>) => {
+  void handle(data).then((response) => {
+    self.postMessage(response, response.probabilities ? [response.probabilities.buffer] : []);
+  });
+};
+
+async function handle({ model, audio }: InferenceRequest): Promise<InferenceResponse> {
+  try {
+    const compiled = await cachedModel(model);
+    const probabilities = audio && (await predict(compiled, audio, MODELS[model].card));
+    return { probabilities, error: null, isAudioError: false };
+  } catch (error) {
+    return { probabilities: null, error: errorText(error), isAudioError: error instanceof AudioError };
+  }
+}
+
+async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCard): Promise<Float32Array> {
+  const segments = modelInputs(audio, card);
+  const probabilities = new Float32Array(segments.length * card.labels.length);
+  for (const [row, segment] of segments.entries()) {
+    probabilities.set(await run(model, segment), row * card.labels.length);
+  }
+  return probabilities;
+}
+
+/**
+ * Resample a song and cut it into segments.
+ *
+ * @throws AudioError for any error here, because the song causes it and not the runtime
+ */
+function modelInputs(audio: DecodedAudio, card: ModelCard): Float32Array[] {
+  try {
+    const resampler = cachedResampler(audio.sampleRate, card.front_end.sample_rate);
+    return audibleSegments(resampler.resample(audio.samples), card);
+  } catch (error) {
+    throw toAudioError(error);
+  }
+}
+
+async function run(model: CompiledModel, segment: Float32Array): Promise<Float32Array> {
+  const input = new Tensor(segment, [1, segment.length]);
+  const outputs = await model.run([input]);
+  try {
+    return (await outputs[0]!.data()) as Float32Array;
+  } finally {
+    for (const tensor of [input, ...outputs]) tensor.delete();
+  }
+}
+
+function cachedModel(name: ModelName): Promise<CompiledModel> {
+  let model = models.get(name);
+  if (!model) {
+    model = loadModel(name);
+    model.catch(() => models.delete(name)); // a failed download is repeated at the next request
+    models.set(name, model);
+  }
+  return model;
+}
+
+function cachedResampler(from: number, to: number): Resampler {
+  const key = `${from} to ${to}`;
+  const resampler = resamplers.get(key) ?? new Resampler(from, to);
+  resamplers.set(key, resampler);
+  return resampler;
+}
+
+async function loadModel(name: ModelName): Promise<CompiledModel> {
+  await (runtime ??= loadRuntime());
+  const response = await fetch(new URL(MODELS[name].url, self.location.href));
+  if (!response.ok) throw new Error(`the model could not be downloaded (HTTP ${response.status})`);
+  const content = new Uint8Array(await response.arrayBuffer());
+  return loadAndCompile(content, { accelerator: "wasm" });
+}
+
+async function loadRuntime(): Promise<void> {
+  // Without this the runtime starts a GPU device. On the CPU every phone computes the same numbers.
+  Object.defineProperty(self.navigator, "gpu", { value: undefined, configurable: true });
+  const simd = await supportsFeature("relaxedSimd");
+  const wasm = new URL(simd ? simdWasm : compatWasm, self.location.href).href;
+  const ignore = () => {}; // start-up messages; errors are thrown as well
+  self.Module = { locateFile: () => wasm, print: ignore, printErr: ignore };
+  await loadLiteRt(new URL(simd ? simdJs : compatJs, self.location.href).href);
+}

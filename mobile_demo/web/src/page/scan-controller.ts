@@ -1,0 +1,83 @@
+/** Run scans with a shared inference client, a progress card and a screen wake lock. */
+import type { Catalog } from "../catalog.ts";
+import { InferenceClient } from "../inference-client.ts";
+import { MODELS, type ModelName } from "../models.ts";
+import type { Song } from "../rules/song.ts";
+import { Scan, type SelectedFile } from "../scan.ts";
+import { texts } from "../texts.ts";
+import { ScanProgress } from "./scan-progress.ts";
+import { WakeLock } from "./wake-lock.ts";
+
+export class ScanController {
+  private readonly progress: ScanProgress;
+  private readonly wakeLock = new WakeLock();
+  private scan: Scan | null = null;
+  private client: InferenceClient | null = null;
+
+  /** @param onStop called when the user stops a scan */
+  constructor(private readonly catalog: Catalog, onStop: () => void) {
+    this.progress = new ScanProgress({
+      pause: () => {
+        this.scan?.pause();
+        this.wakeLock.set(false);
+      },
+      resume: () => {
+        this.scan?.resume();
+        this.wakeLock.set(true);
+      },
+      stop: onStop,
+    });
+  }
+
+  get element(): HTMLElement {
+    return this.progress.element;
+  }
+
+  /**
+   * Scan files until all are classified or `stop` is aborted.
+   *
+   * @param onSong called with each song when it is saved
+   * @returns a message for the user
+   */
+  async run(
+    files: readonly SelectedFile[], model: ModelName, stop: AbortSignal, onSong: (song: Song) => void,
+  ): Promise<string> {
+    void navigator.storage?.persist?.(); // asks the browser not to delete the results
+    const sizes = new Map(files.map(({ path, file }) => [path, file.size]));
+    let count = 0;
+    this.wakeLock.set(true);
+    this.progress.start([...sizes.values()]);
+    try {
+      this.client ??= new InferenceClient(model);
+      this.scan = new Scan(files, MODELS[model].card.sha256, this.client, this.catalog, stop, {
+        onStart: (path) => this.progress.startSong(path),
+        onFinish: (song) => {
+          count += 1;
+          this.progress.finishSong(sizes.get(song.path)!);
+          onSong(song);
+        },
+      });
+      await this.client.load();
+      const complete = await this.scan.run();
+      return complete ? texts.scan.finished(count) : texts.scan.stopped(count);
+    } catch (error) {
+      this.unload();
+      throw error;
+    } finally {
+      this.scan = null;
+      this.progress.end();
+      this.wakeLock.set(false);
+    }
+  }
+
+  /** Clear the current attempts when the page is closed: they did not crash it. */
+  clearAttempts(): void {
+    void this.scan?.clearAttempts();
+  }
+
+  /** Free the runtime and the model; the next scan loads them again. */
+  unload(): void {
+    this.client?.close();
+    this.client = null;
+  }
+}

@@ -1,0 +1,98 @@
+/** A song in the list: name, confidence and timeline; its details when it is opened. */
+import type { SongPrediction } from "../rules/prediction.ts";
+import { fileName, folderName, type LibrarySong } from "../rules/song.ts";
+import { texts } from "../texts.ts";
+import { button, make, select, swatch } from "./dom.ts";
+import { clock, shareChart, strip } from "./timeline-chart.ts";
+
+const NO_CORRECTION = "";
+/** Mean probability below which a genre is left out of the legend. */
+const MIN_SHARE = 0.01;
+
+export interface SongActions {
+  /** Set the user's genre of a song; null restores the predicted genre. */
+  readonly correct: (path: string, genre: string | null) => void;
+  readonly remove: (path: string) => void;
+}
+
+/**
+ * Create the list item of a song.
+ *
+ * @param labels genres for a correction
+ * @param open true to show the details at once
+ */
+export function songItem(
+  labelled: LibrarySong, labels: readonly string[], actions: SongActions, open: boolean,
+): HTMLLIElement {
+  const { song, prediction } = labelled;
+  const folder = folderName(song.path);
+  const title = make("div", { class: "song-head" },
+    make("span", { class: "name", dir: "auto" }, fileName(song.path)),
+    confidence(labelled));
+  const place = folder ? make("div", { class: "folder", dir: "auto" }, folder) : null;
+  if (!prediction) {
+    const summary = make("summary", {}, title, place, make("div", { class: "reason" }, song.error ?? ""));
+    return collapsible(song.path, summary, open, () => [correctionTools(labelled, labels, actions)]);
+  }
+  const top = prediction.top.map(([genre, p]) => `${genre} ${texts.song.percent(p)}`).join(" · ");
+  const summary = make("summary", {}, title, place, strip(prediction), make("div", { class: "top" }, top));
+  return collapsible(song.path, summary, open, () =>
+    [...details(prediction, labelled.corrected), correctionTools(labelled, labels, actions)]);
+}
+
+/** Create an item whose content is made when it is first opened. */
+function collapsible(
+  path: string, summary: HTMLElement, open: boolean, content: () => Node[],
+): HTMLLIElement {
+  const element = make("details", { open }, summary);
+  const fill = () => {
+    if (element.open && element.childElementCount === 1) {
+      element.append(make("div", { class: "more" }, ...content()));
+    }
+  };
+  element.addEventListener("toggle", fill);
+  fill();
+  return make("li", { "data-path": path }, element);
+}
+
+function confidence({ prediction, corrected }: LibrarySong): HTMLElement | null {
+  if (corrected !== null) return make("span", { class: "confidence" }, texts.song.byYou);
+  if (!prediction) return null;
+  return make("span", { class: "confidence" },
+    make("span", { class: "hidden" }, `${texts.song.confidence} `),
+    texts.song.percent(prediction.confidence));
+}
+
+function details(prediction: SongPrediction, corrected: string | null): Node[] {
+  const { labels, votes, segments } = prediction;
+  const mostVoted = votes.indexOf(Math.max(...votes));
+  const length = segments * prediction.secondsPerSegment;
+  const shares = prediction.probabilities
+    .map((share, genre) => ({ share, genre }))
+    .filter(({ share }) => share >= MIN_SHARE)
+    .sort((a, b) => b.share - a.share);
+  return [
+    shareChart(prediction, mostVoted),
+    make("div", { class: "axis", "aria-hidden": "true" },
+      ...[0, 0.25, 0.5, 0.75, 1].map((part) => make("span", {}, clock(part * length)))),
+    make("ul", { class: "legend", "aria-label": texts.song.shares },
+      ...shares.map(({ genre, share }) =>
+        make("li", {}, swatch(genre), `${labels[genre]} ${texts.song.percent(share)}`))),
+    make("p", { class: "top" },
+      texts.song.votes(votes[mostVoted]!, segments, labels[mostVoted]!),
+      corrected === null ? "" : ` ${texts.song.predicted(prediction.genre)}`),
+  ];
+}
+
+function correctionTools(
+  { song, prediction, corrected }: LibrarySong, labels: readonly string[], actions: SongActions,
+): HTMLElement {
+  const predicted = prediction?.genre ?? texts.song.noPrediction;
+  const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
+  for (const genre of labels) options[genre] = genre;
+  const choice = select(options, corrected ?? NO_CORRECTION, (genre) =>
+    actions.correct(song.path, genre === NO_CORRECTION ? null : genre));
+  return make("div", { class: "tools" },
+    make("label", {}, texts.song.genre, choice),
+    button(texts.song.remove, () => actions.remove(song.path), "quiet"));
+}

@@ -1,0 +1,183 @@
+/**
+ * Read a file's sample rate and number of channels from its first bytes.
+ *
+ * Browsers do not report them, and resample to the rate of the decoding context. A context with the
+ * file's own rate leaves the samples unchanged.
+ */
+import { AudioError } from "../errors.ts";
+import { PROTECTED_CODECS } from "./constants.ts";
+
+/** Usual sample rates of music, in Hz. Files with another rate are decoded at DEFAULT_RATE. */
+const RATES = new Set([
+  8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400,
+  192_000,
+]);
+
+/** Sample rate, in Hz, of a file whose header gives none. */
+export const DEFAULT_RATE = 44_100;
+
+const MPEG1_RATES = [44_100, 48_000, 32_000];
+const AAC_RATES = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000];
+/** AAC up to this rate is nearly always HE-AAC, which decodes to twice the rate in the header. */
+const MAX_HALVED_RATE = 24_000;
+/** Number of bytes in which a header is searched. */
+const SEARCH_BYTES = 1 << 16;
+
+export interface AudioFormat {
+  /** In Hz. */
+  readonly sampleRate: number;
+  readonly channels: number;
+}
+
+/**
+ * Return the format of a song; DEFAULT_RATE and stereo where the header does not give it.
+ *
+ * @throws AudioError if the file is copy-protected
+ */
+export function readAudioFormat(bytes: Uint8Array): AudioFormat {
+  const { sampleRate, channels } = readHeader(new Reader(bytes)) ?? { sampleRate: 0, channels: 0 };
+  return { sampleRate: RATES.has(sampleRate) ? sampleRate : DEFAULT_RATE, channels: channels || 2 };
+}
+
+function readHeader(file: Reader): AudioFormat | undefined {
+  const start = file.text(0, 3) === "ID3" ? id3Length(file) : 0;
+  const signature = file.text(start, 4);
+  if (signature === "RIFF" || signature === "RF64") return readWav(file, findChunk(file, "fmt ", true));
+  if (signature === "FORM") return readAiff(file, findChunk(file, "COMM", false));
+  if (signature === "fLaC") return readFlac(file, start);
+  if (signature === "OggS") return readOgg(file);
+  if (file.text(4, 4) === "ftyp") return readMp4(file);
+  if (file.u32be(0) === 0x1a45dfa3) return readMatroska(file);
+  return readMpeg(file, start);
+}
+
+/** Binary reader. Numbers beyond the end of the file are 0, and text is empty. */
+class Reader {
+  private readonly view: DataView;
+  readonly length: number;
+
+  constructor(private readonly bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.length = bytes.length;
+  }
+
+  private fits = (at: number, size: number) => at >= 0 && at + size <= this.length;
+  u8 = (at: number) => this.bytes[at] ?? 0;
+  u16be = (at: number) => (this.fits(at, 2) ? this.view.getUint16(at) : 0);
+  u16le = (at: number) => (this.fits(at, 2) ? this.view.getUint16(at, true) : 0);
+  u32be = (at: number) => (this.fits(at, 4) ? this.view.getUint32(at) : 0);
+  u32le = (at: number) => (this.fits(at, 4) ? this.view.getUint32(at, true) : 0);
+  f32be = (at: number) => (this.fits(at, 4) ? this.view.getFloat32(at) : 0);
+  f64be = (at: number) => (this.fits(at, 8) ? this.view.getFloat64(at) : 0);
+  text = (at: number, size: number) => String.fromCharCode(...this.bytes.subarray(at, at + size));
+
+  /** Read an 80-bit float of AIFF; its first 48 bits suffice for a sample rate. */
+  extended = (at: number) => this.u32be(at + 2) * 2 ** ((this.u16be(at) & 0x7fff) - 16383 - 31);
+
+  /** Return the offset of a text, or -1 if it is missing. */
+  find(text: string, from: number, to: number): number {
+    const first = text.charCodeAt(0);
+    const end = Math.min(to, this.length);
+    for (let at = this.bytes.indexOf(first, from); at >= 0 && at < end; ) {
+      if (this.text(at, text.length) === text) return at;
+      at = this.bytes.indexOf(first, at + 1);
+    }
+    return -1;
+  }
+}
+
+function id3Length(file: Reader): number {
+  const sizes = [6, 7, 8, 9].map((at) => file.u8(at) & 0x7f);
+  return 10 + sizes.reduce((sum, seven) => sum * 128 + seven, 0);
+}
+
+/** Return the offset of the content of a RIFF or AIFF chunk, or the file's length if it is missing. */
+function findChunk(file: Reader, name: string, littleEndian: boolean): number {
+  for (let at = 12; at + 8 <= file.length; ) {
+    if (file.text(at, 4) === name) return at + 8;
+    const size = littleEndian ? file.u32le(at + 4) : file.u32be(at + 4);
+    at += 8 + size + (size % 2);
+  }
+  return file.length;
+}
+
+function readWav(file: Reader, at: number): AudioFormat {
+  return { sampleRate: file.u32le(at + 4), channels: file.u16le(at + 2) };
+}
+
+function readAiff(file: Reader, at: number): AudioFormat {
+  return { sampleRate: file.extended(at + 8), channels: file.u16be(at) };
+}
+
+function readFlac(file: Reader, start: number): AudioFormat {
+  const fields = file.u32be(start + 18); // rate and channels, in the STREAMINFO block
+  return { sampleRate: fields >>> 12, channels: ((fields >>> 9) & 7) + 1 };
+}
+
+function readOgg(file: Reader): AudioFormat | undefined {
+  const packet = 27 + file.u8(26);
+  if (file.text(packet, 7) === "\x01vorbis") {
+    return { sampleRate: file.u32le(packet + 12), channels: file.u8(packet + 11) };
+  }
+  if (file.text(packet, 8) === "OpusHead") return { sampleRate: 48_000, channels: file.u8(packet + 9) };
+  if (file.text(packet, 5) === "\x7fFLAC") return readFlac(file, packet + 9);
+  return undefined;
+}
+
+function readMp4(file: Reader): AudioFormat | undefined {
+  let moov = 0;
+  while (moov + 8 <= file.length && file.text(moov + 4, 4) !== "moov") moov += boxSize(file, moov);
+  const end = moov + boxSize(file, moov);
+  for (let at = file.find("stsd", moov, end); at >= 0; at = file.find("stsd", at + 4, end)) {
+    const codec = file.text(at + 16, 4); // in the table's first entry
+    const channels = file.u16be(at + 36);
+    const rate = file.u16be(at + 44);
+    if (PROTECTED_CODECS.includes(codec)) {
+      throw new AudioError("it is copy-protected and cannot be decoded");
+    }
+    if (codec === "mp4a") return { sampleRate: decodedAacRate(rate), channels };
+    if (codec === "Opus") return { sampleRate: 48_000, channels };
+    if (codec === "alac" || codec === "fLaC") return { sampleRate: rate, channels };
+  }
+  return undefined;
+}
+
+/** Return the size of an MP4 box; at least its header's, so that the search always advances. */
+function boxSize(file: Reader, at: number): number {
+  const size = file.u32be(at);
+  if (size === 0) return file.length; // the box extends to the end of the file
+  return Math.max(8, size === 1 ? file.u32be(at + 8) * 2 ** 32 + file.u32be(at + 12) : size);
+}
+
+function readMatroska(file: Reader): AudioFormat | undefined {
+  const channels = 2; // not read from the file
+  if (file.find("A_OPUS", 0, SEARCH_BYTES) >= 0) return { sampleRate: 48_000, channels };
+  for (let at = file.find("\xb5", 0, SEARCH_BYTES); at >= 0; at = file.find("\xb5", at + 1, SEARCH_BYTES)) {
+    const rate = file.u8(at + 1) === 0x84 ? file.f32be(at + 2) : file.f64be(at + 2);
+    if (RATES.has(rate)) return { sampleRate: rate, channels };
+  }
+  return undefined;
+}
+
+/** Read the first frame header of MP3 or ADTS (AAC). */
+function readMpeg(file: Reader, start: number): AudioFormat | undefined {
+  for (let at = start; at < Math.min(file.length, start + SEARCH_BYTES); at++) {
+    const head = file.u32be(at);
+    if (head >>> 21 !== 0x7ff) continue;
+    const version = (head >>> 19) & 3;
+    const layer = (head >>> 17) & 3;
+    if (layer === 0 && version & 2) {
+      return { sampleRate: decodedAacRate(AAC_RATES[(head >>> 10) & 15] ?? 0), channels: (head >>> 6) & 7 };
+    }
+    const rate = MPEG1_RATES[(head >>> 10) & 3];
+    const bits = (head >>> 12) & 15;
+    if (layer === 0 || version === 1 || bits === 0 || bits === 15 || !rate) continue;
+    const divisor = { 3: 1, 2: 2, 0: 4 }[version as 0 | 2 | 3];
+    return { sampleRate: rate / divisor, channels: ((head >>> 6) & 3) === 3 ? 1 : 2 };
+  }
+  return undefined;
+}
+
+function decodedAacRate(rate: number): number {
+  return rate <= MAX_HALVED_RATE ? 2 * rate : rate;
+}

@@ -1,0 +1,32 @@
+/** Constants that the page shares with the Python package; both read them from one file. */
+import constants from "../../../../pocketgenre/constants.json";
+
+/** File name endings of songs. */
+export const SONG_SUFFIXES: readonly string[] = constants.song_suffixes;
+
+/** Codecs of copy-protected MP4 files: Apple's store until 2009, and common encryption. */
+export const PROTECTED_CODECS: readonly string[] = constants.protected_codecs;
+
+/** Peak amplitude below which a segment counts as silent (one 16-bit step). */
+export const SILENCE_PEAK = constants.silence_peak;
+
+/** Shortest song, in seconds. A song shorter than a segment is repeated to fill one. */
+export const MIN_SONG_SECONDS = constants.min_song_seconds;
+
+/** Genre of a song whose prediction is below the thresholds. */
+export const UNCERTAIN = constants.uncertain;
+
+/** Number of genres in a prediction's `top`. */
+export const TOP_GENRES = constants.top_genres;
+
+/** Length of a timeline's windows, in seconds. */
+export const WINDOW_SECONDS = constants.timeline_window_seconds;
+
+/** Lead in mean probability that another genre needs in a window to start a new part. */
+export const MIN_LEAD = constants.timeline_min_lead;
+
+/** Largest number of windows in a drawing of the timeline. */
+export const MAX_WINDOWS = constants.timeline_max_windows;
+
+/** Comment in a playlist's second line, before the hash of the lines that follow. */
+export const PLAYLIST_HASH_PREFIX = constants.playlist_hash_prefix;

@@ -1,0 +1,131 @@
+"""The snippets in the docs run, and the commands in them exist with the options they show."""
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from pocketgenre.demo.synthetic import write_synthetic_library
+from tests.conftest import REPOSITORY
+
+PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+COMMANDS = {
+    entry.name: entry.value
+    for entry in entry_points(group="console_scripts")
+    if entry.value.startswith("pocketgenre.")
+}
+
+
+def snippets(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def pages_with(language: str) -> list[Path]:
+    # The snippets of on-device.md are for MediaPipe and have a test of their own in tests/web.
+    return [page for page in PAGES if snippets(page, language) and page.stem != "on-device"]
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the snippets name; it is the user's home as well."""
+    folder = tmp_path_factory.mktemp("docs")
+    write_synthetic_library(folder / "Music", seconds=7.0)
+    write_synthetic_library(folder / "music", seconds=4.0)
+    (folder / "song.mp3").write_bytes((folder / "Music" / "Broken beat.mp3").read_bytes())
+    (folder / "music" / "broken.mp3").write_bytes(b"no audio")
+    (folder / "notes.txt").write_text("no audio")
+    return folder
+
+
+@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: page.stem)
+def test_python_snippets_run(page: Path, songs: Path) -> None:
+    code = "\n".join(snippets(page, "python"))
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=songs,
+        env={"PYTHONPATH": str(REPOSITORY), "HOME": str(songs), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """Return the project's commands in a page, without comments, pipes and variables."""
+    lines = []
+    for snippet in snippets(page, "sh"):
+        for line in snippet.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            for position, word in enumerate(words):
+                if Path(word).name in COMMANDS:
+                    lines.append([Path(word).name, *words[position + 1 :]])
+                    break
+    return lines
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if command_lines(p)], ids=lambda p: p.stem)
+def test_commands_have_the_documented_options(page: Path) -> None:
+    for name, *arguments in command_lines(page):
+        used = {a.partition("=")[0] for a in arguments if re.match(r"--[a-z]", a)}
+        known = command_options(name) | {"--help"}
+        assert used <= known, f"{page.name}: {name} has no {', '.join(sorted(used - known))}"
+
+
+def command_options(name: str) -> set[str]:
+    """Return the options of a command from its help."""
+    if name not in _OPTIONS:
+        module, _, function = COMMANDS[name].partition(":")
+        code = f"import sys; sys.argv = [{name!r}, '--help']; from {module} import {function} as f; f()"
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=REPOSITORY,
+            env={"COLUMNS": "400", "PATH": "/usr/bin:/bin", "TERM": "dumb"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        _OPTIONS[name] = set(re.findall(r"--[a-z][a-z-]*", result.stdout))
+    return _OPTIONS[name]
+
+
+_OPTIONS: dict[str, set[str]] = {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_of_docs_resolve(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (page.parent / file).resolve() if file else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if anchor and linked.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in slugs, f"{page.name} links to {target}"
+
+
+def markdown_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    return [REPOSITORY / name for name in listed.stdout.split()]
+
+
+def test_markdown_has_at_most_120_columns() -> None:
+    for file in markdown_files():
+        in_code = False
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            in_code ^= line.startswith("```")
+            is_wrappable = not (in_code or line.startswith(("|", "![", "http")))
+            assert len(line) <= 120 or not is_wrappable, f"{file.name}, line {number}"

@@ -1,0 +1,72 @@
+"""The page's resampler, compared with soxr, and the sample rate that it reads from files."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+
+from pocketgenre.demo.synthetic import write_aac, write_audio
+from tests.conftest import tone
+from tests.web.rule_calls import RuleCalls, float32
+
+
+@pytest.mark.parametrize(("rate", "to"), [(44_100, 16_000), (48_000, 22_050), (44_100, 22_050),
+                                          (22_050, 16_000), (8_000, 16_000)])  # fmt: skip
+def test_resampler_matches_soxr(rules: RuleCalls, rate: int, to: int) -> None:
+    """In the common band, the error is below a thousandth of the amplitude."""
+    rng = np.random.default_rng(1)
+    noise = soxr.resample(rng.normal(size=rate // 4), 0.88 * min(rate, to), rate, quality="VHQ")
+    samples = 0.1 * noise[: rate // 2].astype(np.float32)
+    (resampled,) = rules(("resample", float32(samples), rate, to))
+    expected = soxr.resample(samples, rate, to, quality="HQ")
+    assert abs(len(resampled) - len(expected)) <= 1
+    inside = slice(500, min(len(resampled), len(expected)) - 500)
+    error = np.asarray(resampled)[inside] - expected[inside]
+    assert np.sqrt((error**2).mean()) < 1e-3 * np.sqrt((expected**2).mean())
+
+
+def format_call(content: bytes) -> tuple[str, dict[str, str]]:
+    return "readAudioFormat", {"bytes": base64.b64encode(content).decode()}
+
+
+RATES = [8_000, 16_000, 22_050, 32_000, 44_100, 48_000]
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "ogg", "mp3", "m4a", "opus", "mp3 + tag"])
+def test_sample_rate_is_read_from_header(rules: RuleCalls, tmp_path: Path, kind: str) -> None:
+    rates = RATES + ([96_000] if kind in ("wav", "aiff", "flac") else [])
+    rates = [48_000] if kind == "opus" else [rate for rate in rates if kind != "m4a" or rate > 30e3]
+    calls: list[tuple[str, Any]] = []
+    for rate in rates:
+        path = tmp_path / f"{rate}.{kind.split(maxsplit=1)[0]}"
+        if kind == "m4a":
+            write_aac(path, tone(440.0, 0.5, rate, 2), rate)
+        elif kind == "opus":
+            write_audio(path, tone(440.0, 0.5, rate), rate, "OGG", "OPUS")
+        else:
+            write_audio(path, tone(440.0, 0.5, rate, 2), rate)
+        content = path.read_bytes()
+        if kind == "mp3 + tag":
+            content = b"ID3\3\0\0" + bytes([0, 0, 2, 0]) + bytes(256) + content
+        calls.append(format_call(content))
+    channels = 1 if kind == "opus" else 2
+    assert rules(*calls) == [{"sampleRate": rate, "channels": channels} for rate in rates]
+
+
+def test_unknown_header_gives_valid_rate(rules: RuleCalls) -> None:
+    rng = np.random.default_rng(2)
+    heads = [b"", b"RIFF", b"ID3", b"OggS", b"fLaC", b"\0\0\0\x10ftyp", b"\x1aE\xdf\xa3", b"FORM"]
+    contents = [head + rng.bytes(n) for head in heads for n in (0, 3, 300, 5_000)]
+    formats = rules(*(format_call(content) for content in contents if content))
+    assert all(8_000 <= one["sampleRate"] <= 192_000 for one in formats)
+
+
+@pytest.mark.parametrize("size", [0, 7, 2**40])
+def test_wrong_mp4_box_size_ends_search(rules: RuleCalls, size: int) -> None:
+    """The box states a 64-bit size in a file of 64 bytes."""
+    box = b"\0\0\0\1free" + size.to_bytes(8, "big")
+    content = (b"\0\0\0\x10ftypM4A \0\0\0\0" + box).ljust(64, b"\0")
+    assert rules(format_call(content)) == [{"sampleRate": 44_100, "channels": 2}]

@@ -1,0 +1,126 @@
+"""Versions of the page: offline storage by the service worker, and updates."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.conftest import REPOSITORY
+from tests.web.conftest import WEB
+from tests.web.page_driver import PageServer, Phone
+
+# In the built service worker: the list of files and their hashes, and the cache's name.
+FILES, VERSION = r'\[\["assets/.*?"\]\]', r'"[0-9a-f]{16}"'
+
+
+@pytest.fixture
+def site(built: Path, tmp_path: Path) -> Path:
+    """Copy the built page, so that a test can change it."""
+    return Path(shutil.copytree(built, tmp_path / "site"))
+
+
+@pytest.fixture
+def phone(browser: Browser, site: Path) -> Iterator[Phone]:
+    """Open the copy of the page, ready for offline use."""
+    with PageServer(site) as server, Phone(browser, server) as opened:
+        opened.wait_until_offline_ready()
+        yield opened
+
+
+def test_update_waits_for_user(phone: Phone, site: Path) -> None:
+    release(site, "new claim")
+    phone.page.reload()
+    phone.wait_for_text("A new version is available")
+    assert phone.page.get_by_text("Sorted on this device").is_visible()
+    phone.page.reload()
+    assert phone.page.get_by_text("Sorted on this device").is_visible()
+    phone.press("Reload")
+    phone.wait_for_text("new claim")
+    phone.context.set_offline(True)
+    phone.page.reload()
+    phone.wait_for_text("new claim")
+    assert len(phone.page.evaluate("caches.keys()")) == 1
+    phone.check()
+
+
+@pytest.mark.parametrize("fault", ["missing", "changed"])
+def test_incomplete_version_is_rejected(phone: Phone, site: Path, fault: str) -> None:
+    release(site, "new claim")
+    (style,) = site.glob("assets/index-*.css")
+    if fault == "missing":
+        style.unlink()
+    else:
+        style.write_text("body { display: none }")
+    state = phone.page.evaluate(
+        """async () => {
+          const registration = await navigator.serviceWorker.ready;
+          const settled = new Promise(resolve => registration.onupdatefound = () => {
+            const worker = registration.installing;
+            worker.onstatechange = () => resolve(worker.state);
+          });
+          registration.update().catch(() => {});
+          return settled;
+        }"""
+    )
+    assert state == "redundant"
+    phone.page.reload()
+    assert phone.page.get_by_text("Sorted on this device").is_visible()
+    assert phone.page.get_by_text("A new version").count() == 0
+    assert len(phone.page.evaluate("caches.keys()")) == 1
+
+
+def test_changed_worker_gets_new_cache(npm: str, built: Path, tmp_path: Path) -> None:
+    web = tmp_path / "mobile_demo" / "web"
+    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (web / "node_modules").symlink_to(WEB / "node_modules")
+    (tmp_path / "pocketgenre").symlink_to(REPOSITORY / "pocketgenre")
+    with (web / "src" / "service-worker.ts").open("a", encoding="utf-8") as worker:
+        worker.write('self.addEventListener("sync", () => {});\n')
+    build = [npm, "exec", "--", "vite", "build", "--logLevel", "warn", "--outDir", "built"]
+    subprocess.run(build, cwd=web, check=True)
+    before, after = ((folder / "sw.js").read_text() for folder in (built, web / "built"))
+    assert re.findall(FILES, before) == re.findall(FILES, after)
+    assert re.findall(VERSION, before) != re.findall(VERSION, after)
+
+
+def test_redirected_index_opens_offline(browser: Browser, built: Path) -> None:
+    with PageServer(built, redirects_index=True) as server, Phone(browser, server) as phone:
+        phone.wait_until_offline_ready()
+        phone.page.reload()
+        phone.wait_until_offline_ready()
+        phone.context.set_offline(True)
+        phone.page.reload()
+        phone.page.get_by_role("button", name="Choose songs").wait_for()
+        phone.check()
+
+
+def release(site: Path, claim: str) -> None:
+    """Turn a built page into another version, whose script has another text and name."""
+    (script,) = site.glob("assets/index-*.js")
+    content, count = re.subn(r"Your songs by genre[^\"]*", claim, script.read_text("utf-8"))
+    assert count == 1
+    new_script = script.with_name("index-newer.js")
+    new_script.write_text(content, encoding="utf-8")
+    script.unlink()
+    page = site / "index.html"
+    page.write_text(page.read_text(encoding="utf-8").replace(script.name, new_script.name))
+    worker = site / "sw.js"
+    code = worker.read_text(encoding="utf-8")
+    files = json.loads(re.search(FILES, code)[0])  # type: ignore[index]
+    names = [name.replace(script.name, new_script.name) for name, _ in files]
+    new_files = json.dumps([[name, integrity(site / name)] for name in names])
+    code = re.sub(FILES, lambda _: new_files, code)
+    version = hashlib.sha256(new_files.encode()).hexdigest()[:16]
+    worker.write_text(re.sub(VERSION, f'"{version}"', code), encoding="utf-8")
+
+
+def integrity(file: Path) -> str:
+    digest = hashlib.sha256(file.read_bytes()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
