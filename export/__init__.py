@@ -1,1 +1,1 @@
-"""From a trained run to a TFLite file that is checked against it."""
+"""Convert trained networks to TFLite files, and check the files against the networks."""

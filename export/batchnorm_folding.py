@@ -1,12 +1,14 @@
-"""Fold batch normalisation into the layers around it, for the sake of int8.
+"""Fold batch normalisation into adjacent layers before int8 quantization.
 
-The published CNN normalises after pooling, where the converter can't fold it. Left alone it
-becomes a multiplication and an addition in int8, which round every activation once more.
-In float32 this is exactly the same function: ReLU and max pooling let a positive factor
-through, so the size of each channel's scale goes into the convolution before, whose
-weights have an int8 scale a channel anyway; the sign and the offset go into the
-convolution (without padding) or dense layer behind. The channels then arrive there with
-like ranges, which suits their one int8 scale: cross-layer equalisation of Nagel et al.,
+The published CNN normalises after pooling, where the TFLite converter cannot fold the
+normalisation. Unfolded, it becomes an int8 multiplication and addition, each of which rounds every
+activation again.
+
+In float32 the folded network computes the same function. ReLU and max pooling commute with a
+positive factor, so the magnitude of each channel's scale moves into the preceding convolution,
+whose weights have one int8 scale per channel. The sign and the offset move into the following
+convolution (without padding) or dense layer. The channels then reach that layer with similar
+ranges, which suits their common int8 scale. This is the cross-layer equalisation of Nagel et al.,
 "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019).
 """
 
@@ -19,21 +21,21 @@ FloatArray = NDArray[np.float32]
 
 
 def fold_batch_norms(model: keras.Model) -> keras.Model:
-    """The same function with each ``BatchNormalization`` gone that stands in such a place.
+    """Return an equivalent network without the ``BatchNormalization`` layers that can be folded.
 
     Parameters
     ----------
-    model : a Sequential network; it is left as it is
+    model : Sequential network; it is not changed
     """
     stack = list(model.layers)
     weights = {id(layer): layer.get_weights() for layer in stack}
     for i, layer in enumerate(stack):
-        before, behind = _conv_before(stack[:i]), _heir(stack[i + 1 :])
-        if not isinstance(layer, layers.BatchNormalization) or not before or not behind:
+        before, after = _preceding_conv(stack[:i]), _following_layer(stack[i + 1 :])
+        if not isinstance(layer, layers.BatchNormalization) or not before or not after:
             continue
-        scale, offset = _affine(layer)
+        scale, offset = _scale_and_offset(layer)
         weights[id(before)] = [w * np.abs(scale) for w in weights[id(before)]]
-        weights[id(behind)] = _absorb(weights[id(behind)], np.sign(scale), offset)
+        weights[id(after)] = _fold_input(weights[id(after)], np.sign(scale), offset)
         del weights[id(layer)]
     kept = [layer for layer in stack if id(layer) in weights]
     clones = [layer.__class__.from_config(layer.get_config()) for layer in kept]
@@ -43,8 +45,8 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
     return folded
 
 
-def _conv_before(preceding: list[keras.Layer]) -> keras.Layer | None:
-    """The ReLU convolution whose output arrives with nothing but max pooling in between."""
+def _preceding_conv(preceding: list[keras.Layer]) -> keras.Layer | None:
+    """Find the ReLU convolution that only max pooling separates from the next layer."""
     for layer in reversed(preceding):
         if isinstance(layer, layers.MaxPooling2D):
             continue
@@ -53,8 +55,8 @@ def _conv_before(preceding: list[keras.Layer]) -> keras.Layer | None:
     return None
 
 
-def _heir(following: list[keras.Layer]) -> keras.Layer | None:
-    """The layer that can take an affine map of its input's last axis into its weights."""
+def _following_layer(following: list[keras.Layer]) -> keras.Layer | None:
+    """Find the layer whose weights can include an affine map of the channels of its input."""
     for layer in following:
         if isinstance(layer, layers.Flatten | layers.Dropout):
             continue
@@ -63,8 +65,8 @@ def _heir(following: list[keras.Layer]) -> keras.Layer | None:
     return None
 
 
-def _affine(norm: layers.BatchNormalization) -> tuple[FloatArray, FloatArray]:
-    """A normalisation as ``scale * x + offset``, float32 [shape=(channels,)] each."""
+def _scale_and_offset(norm: layers.BatchNormalization) -> tuple[FloatArray, FloatArray]:
+    """Return a normalisation as ``scale * x + offset``, float32 [shape=(channels,)] each."""
     mean, variance = np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)
     gamma = np.asarray(norm.gamma) if norm.scale else np.ones_like(mean)
     beta = np.asarray(norm.beta) if norm.center else np.zeros_like(mean)
@@ -72,8 +74,10 @@ def _affine(norm: layers.BatchNormalization) -> tuple[FloatArray, FloatArray]:
     return scale, beta - mean * scale
 
 
-def _absorb(weights: list[FloatArray], scale: FloatArray, offset: FloatArray) -> list[FloatArray]:
-    """Kernel and bias with which a layer given ``x`` acts as if given ``scale * x + offset``."""
+def _fold_input(
+    weights: list[FloatArray], scale: FloatArray, offset: FloatArray
+) -> list[FloatArray]:
+    """Return kernel and bias that map ``x`` as the given ones map ``scale * x + offset``."""
     kernel, bias = weights
     inputs, outputs = int(np.prod(kernel.shape[:-1])), kernel.shape[-1]
     matrix = kernel.reshape(inputs, outputs)  # the channel is the fastest axis of the inputs

@@ -1,76 +1,109 @@
-"""What a card says of the training of a network, and of what it reached."""
+"""Build the model card of an exported file: labels, features, training and accuracy."""
 
 from typing import Any
 
+import keras
 import numpy as np
 
-from pocketgenre.export.prediction_parity import LabelParity
+from pocketgenre.export.convert import NetworkParts
+from pocketgenre.export.parity_checks import LabelParity
+from pocketgenre.export.variants import Variant
+from pocketgenre.models.model_card import ModelCard
 from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
 from pocketgenre.training.evaluation.run_evaluation import recorded_metrics
-from pocketgenre.training.models.networks import MUSICNN, RESIDUAL
-from pocketgenre.training.models.residual.segment_sampler import known_by_mfcc
+from pocketgenre.training.models.residual.segment_sampler import usable_mfcc_songs
+from pocketgenre.training.models.trainers import RESIDUAL, find_trainer, licence_of
 from pocketgenre.training.runs import Run
 
 
-def training_of(run: Run, dataset: Dataset, temperature: float) -> dict[str, Any]:
-    """How the network was trained that a run kept.
+def build_card(
+    run: Run, model: keras.Model, variant: Variant, training: dict[str, Any]
+) -> ModelCard:
+    """Build the card of a file, without its hash and accuracy.
 
     Parameters
     ----------
-    run : the trained run
-    dataset : what it was trained on
-    temperature : that the logits were divided by
+    run : trained run
+    model : network of the run
+    variant : variant of the file
+    training : result of :func:`training_record`
+    """
+    standardization = None
+    if variant.io == "int8":
+        parts = NetworkParts.from_model(model)
+        standardization = {"mean": parts.mean.tolist(), "deviation": parts.deviation.tolist()}
+    return ModelCard(
+        name=run.config.model,
+        labels=run.labels,
+        feature_config=run.feature_config,
+        sha256="",
+        input=variant.input,
+        standardization=standardization,
+        licence=licence_of(run),
+        training=training,
+    )
+
+
+def training_record(run: Run, dataset: Dataset, temperature: float) -> dict[str, Any]:
+    """Describe the training of a run's final network.
+
+    Parameters
+    ----------
+    run : trained run
+    dataset : data set of the run
+    temperature : divisor of the logits
     """
     config = run.config
+    has_epochs = "epochs" not in find_trainer(config.model).unused_options
     return {
-        "data": _data(run, dataset),
+        "data": _describe_data(run, dataset),
         "command": printable(run.command),
         "protocol": config.protocol,
         "folds": config.folds,
-        **({"epochs": config.epochs} if config.model != MUSICNN else {}),
+        **({"epochs": config.epochs} if has_epochs else {}),
         "seed": config.seed,
         "temperature": round(temperature, 4),
         "versions": run.versions,
     }
 
 
-def accuracy_of(run: Run, heldout: LabelParity) -> dict[str, Any]:
-    """What the file and the network reached on songs that they were not trained on.
+def accuracy_record(run: Run, held_out: LabelParity) -> dict[str, Any]:
+    """Describe the accuracy of the file and of the network on held-out songs.
 
     Raises
     ------
     DataError
-        the run's figures are damaged.
+        if the metrics of the run are damaged.
     """
     folds = run.config.folds
     recorded = recorded_metrics(run, ("song_mean_recall", "segment_accuracy"))
     return {
         "what": f"songs by majority vote, {PROTOCOLS[run.config.protocol]},"
         + (f" {folds}-fold cross-validation" if folds else " one split"),
-        "songs": heldout.songs,
-        "song_accuracy_tflite": round(heldout.tflite_accuracy, 4),
-        "song_accuracy_keras": round(heldout.keras_accuracy, 4),
+        "songs": held_out.songs,
+        "song_accuracy_tflite": round(held_out.tflite_accuracy, 4),
+        "song_accuracy_keras": round(held_out.keras_accuracy, 4),
         "song_mean_recall_keras": round(recorded["song_mean_recall"], 4),
         "segment_accuracy_keras": round(recorded["segment_accuracy"], 4),
     }
 
 
-def _data(run: Run, dataset: Dataset) -> str:
+def _describe_data(run: Run, dataset: Dataset) -> str:
     songs, segments = len(dataset.songs), len(dataset.segment_songs)
     text = f"{printable(dataset.folder.name)}: {songs} songs, {segments} segments"
     if run.config.model != RESIDUAL:
         return text
-    _, known = known_by_mfcc(dataset, _kept_split(run, dataset))
-    more = f"; {len(known)} songs known by their MFCC, which may include them"
-    return text + more if len(known) else text
+    _, mfcc_songs = usable_mfcc_songs(dataset, _final_split(run, dataset))
+    more = f"; {len(mfcc_songs)} songs known by their MFCC, which may include them"
+    return text + more if len(mfcc_songs) else text
 
 
-def _kept_split(run: Run, dataset: Dataset) -> Split:
-    """What the network learned from that the run kept, and what it was judged on."""
-    everything = np.arange(len(dataset.segment_songs))
-    nothing = everything[:0]
-    judged = nothing if run.config.folds else run.heldout()[0].segments
-    split = Split(np.setdiff1d(everything, judged), judged, validation=nothing)
+def _final_split(run: Run, dataset: Dataset) -> Split:
+    """Return the training and test segments of the run's final network."""
+    all_segments = np.arange(len(dataset.segment_songs))
+    none = all_segments[:0]
+    test = none if run.config.folds else run.heldout()[0].segments
+    split = Split(np.setdiff1d(all_segments, test), test, validation=none)
     return leave_out_songs(dataset, split, run.config.leave_out)

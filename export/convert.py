@@ -1,11 +1,13 @@
-"""Keras to TFLite, in any of the forms of :mod:`pocketgenre.export.variants`.
+"""Convert Keras networks to TFLite, in any :class:`pocketgenre.export.variants.Variant`.
 
-A file is put together of three: the front end, always in float32, the network, quantized as
-asked, and the softmax in float32. So MFCC c0, which spans hundreds, and c12, a few units, are
-standardised before one int8 scale is laid over both; the waveform file's network is to the bit
-that of the MFCC file; no form of quantization can touch the front end; and the softmax, whose
-int8 form differs by processor, gives the same on all. With int8 at both ends there is only the
-network: standardising belongs to the caller's quantizing, and the card carries the numbers.
+A file is joined from three graphs: the features, always in float32; the network, quantized as
+requested; and the softmax in float32. This has four effects. MFCC c0, which spans hundreds, and
+c12, which spans a few units, are standardised before they share one int8 scale. The network of
+the waveform file equals that of the MFCC file to the bit. No quantization can change the features.
+The softmax, whose int8 form differs by processor, is the same on all.
+
+With int8 input and output the file contains the network only. The caller standardises while
+quantizing, with the numbers on the model card.
 """
 
 import tempfile
@@ -22,10 +24,10 @@ from numpy.typing import NDArray
 
 from pocketgenre.export import flatbuffer, lstm
 from pocketgenre.export.batchnorm_folding import fold_batch_norms
-from pocketgenre.export.feature_graph import front_graph, softmax_graph
-from pocketgenre.export.gptq import round_weights, run_in_batches
-from pocketgenre.export.operations import check_builtin_ops
-from pocketgenre.export.variants import Form
+from pocketgenre.export.feature_graph import input_graph, softmax_graph
+from pocketgenre.export.gptq import apply_in_batches, round_weights
+from pocketgenre.export.operations import require_builtin_ops
+from pocketgenre.export.variants import Variant
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.suppress_stderr import suppress_stderr
@@ -35,64 +37,65 @@ from pocketgenre.training.models.networks import STANDARDIZE
 FloatArray = NDArray[np.float32]
 
 CLIP_DEVIATIONS = 4.0
-"""Calibration features are clipped to so many standard deviations from their mean.
+"""Representative features are clipped to this number of standard deviations from their mean.
 
-A frame of digital silence is 8 away. Let into the calibration, it stretches the int8 scale of
-the input, and every other frame pays with its resolution.
+A frame of digital silence is 8 deviations away. Unclipped, it widens the int8 range of the input,
+and every other frame loses resolution.
 """
 
 OUTPUT_NAME = "probabilities"
-_DEFAULT_FORM = Form()
+_DEFAULT_VARIANT = Variant()
 
 
 def convert(
     model: keras.Model,
     feature_config: FeatureConfig,
-    calibration: FloatArray,
-    form: Form = _DEFAULT_FORM,
-    others: FloatArray | None = None,
+    representative: FloatArray,
+    variant: Variant = _DEFAULT_VARIANT,
+    correction_features: FloatArray | None = None,
 ) -> bytes:
-    """A TFLite file for one segment at a time.
+    """Convert a network to a TFLite file for one segment at a time.
 
     Parameters
     ----------
-    model : the trained network
-    feature_config : what its features are computed with
-    calibration : float32 [shape=(segments, frames, coefficients)]
-        representative features; they set the ranges of the activations.
-    form : of the file
-    others : features of more segments like them, on which the mean error of quantized logits
-        is seen, and made good; by default the same
+    model : trained network
+    feature_config : parameters of the features
+    representative : float32 [shape=(segments, frames, coefficients)]
+        representative features, which set the ranges of the activations
+    variant : variant of the file
+    correction_features : float32 [shape=(segments, frames, coefficients)]
+        features on which the mean error of the quantized logits is measured and corrected; by
+        default the representative ones
 
     Raises
     ------
     DataError
-        an operation of the network has no such form among TFLite's built-in ones.
+        if TFLite's built-in operations cannot represent the network in this variant.
     """
-    network = Network.of(model)
-    standardized = network.standardized(calibration)
-    seen = standardized if others is None else network.standardized(others)
-    core = network.core if form.io == "int8" else without_softmax(network.core)
-    tflite = flatbuffer.align_lstm_states(convert_core(core, standardized, form))
-    if form.io == "float32":
-        front = front_graph(form.input, feature_config, network.mean, network.deviation)
-        nothing = np.zeros(model.output_shape[-1], np.float32)
-        error = mean_error(core, tflite, seen) if form.calibrated else nothing
-        back = softmax_graph(error)
-        tflite = flatbuffer.join(flatbuffer.join(front, tflite), back)
-    tflite = flatbuffer.name_ends(tflite, form.input, OUTPUT_NAME, f"pocketgenre {form.name}")
-    check_builtin_ops(tflite)
+    parts = NetworkParts.from_model(model)
+    standardized = parts.standardize(representative)
+    core = parts.core if variant.io == "int8" else without_softmax(parts.core)
+    tflite = flatbuffer.align_lstm_states(convert_core(core, standardized, variant))
+    if variant.io == "float32":
+        correction = np.zeros(model.output_shape[-1], np.float32)
+        if variant.is_full_integer:
+            features = representative if correction_features is None else correction_features
+            correction = logit_correction(core, tflite, parts.standardize(features))
+        inputs = input_graph(variant.input, feature_config, parts.mean, parts.deviation)
+        tflite = flatbuffer.join(flatbuffer.join(inputs, tflite), softmax_graph(correction))
+    tflite = flatbuffer.set_names(tflite, variant.input, OUTPUT_NAME, f"pocketgenre {variant.name}")
+    require_builtin_ops(tflite)
     return tflite
 
 
 @dataclass(frozen=True)
-class Network:
-    """A trained network taken apart: (x - mean) / deviation, and what stands behind it.
+class NetworkParts:
+    """Standardisation of a trained network, (x - mean) / deviation, and the rest of the network.
 
     Attributes
     ----------
     mean, deviation : float32 [shape=(coefficients,)]
-    core : the network that expects standardised features, its normalisations folded
+    core : network on standardised features, with folded batch normalisation
     """
 
     mean: FloatArray
@@ -100,141 +103,148 @@ class Network:
     core: keras.Model
 
     @classmethod
-    def of(cls, model: keras.Model) -> Self:
-        """Take a network apart.
+    def from_model(cls, model: keras.Model) -> Self:
+        """Separate the standardisation from a trained network.
 
         Raises
         ------
         DataError
-            it doesn't begin with a standardisation.
+            if the network does not begin with a standardisation.
         """
         first, *rest = fold_batch_norms(model).layers
         if first.name != STANDARDIZE:
-            raise DataError("The network doesn't begin with the standardisation of its features.")
+            raise DataError("The network does not begin with the standardisation of its features.")
         mean = np.asarray(first.mean, np.float32).reshape(-1)
         deviation = np.sqrt(np.asarray(first.variance, np.float32)).reshape(-1)
         core = keras.Sequential([keras.Input(model.input_shape[1:]), *rest])
         return cls(mean, deviation, core)
 
-    def standardized(self, calibration: FloatArray) -> FloatArray:
-        """Calibration features as the core expects them, their outliers clipped."""
-        scaled = (calibration - self.mean) / self.deviation
+    def standardize(self, features: FloatArray) -> FloatArray:
+        """Standardise representative features and clip their outliers."""
+        scaled = (features - self.mean) / self.deviation
         clipped: FloatArray = np.clip(scaled, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
         return clipped
 
 
 def without_softmax(core: keras.Model) -> keras.Model:
-    """The same network up to its logits.
+    """Return the network up to its logits.
 
     Raises
     ------
     DataError
-        it doesn't end in a dense layer with softmax.
+        if the network does not end in a dense layer with softmax.
     """
     *rest, head = core.layers
     if not isinstance(head, layers.Dense) or head.activation is not keras.activations.softmax:
-        raise DataError("The network doesn't end in a dense layer with softmax.")
+        raise DataError("The network does not end in a dense layer with softmax.")
     logits = layers.Dense.from_config({**head.get_config(), "activation": "linear"})
     model = keras.Sequential([keras.Input(core.input_shape[1:]), *rest, logits])
     logits.set_weights(head.get_weights())
     return model
 
 
-def mean_error(core: keras.Model, tflite: bytes, standardized: FloatArray) -> FloatArray:
-    """How far off the file's logits are on average, float32 [shape=(outputs,)].
+def logit_correction(core: keras.Model, tflite: bytes, standardized: FloatArray) -> FloatArray:
+    """Compute the mean difference between float32 and quantized logits.
 
-    Rounding is not even: it moves some outputs up and others down. What it does on average can
-    be made good: bias correction, Nagel et al., "Data-Free Quantization Through Weight
-    Equalization and Bias Correction" (2019), of the last layer only.
+    Rounding errors are not symmetric: some outputs rise and others fall. Adding the mean
+    difference corrects this. It is the bias correction of Nagel et al., "Data-Free Quantization
+    Through Weight Equalization and Bias Correction" (2019), for the last layer only.
 
     Parameters
     ----------
-    core : float32 network, up to its logits
-    tflite : the same as a file
+    core : float32 network up to its logits
+    tflite : the same network as a quantized file
     standardized : float32 [shape=(segments, frames, coefficients)]
+
+    Returns
+    -------
+    float32 [shape=(outputs,)]
     """
     interpreter = create_interpreter(tflite)
-    given = interpreter.get_input_details()[0]["index"]
-    said = interpreter.get_output_details()[0]["index"]
-    logits = []
+    input_index = interpreter.get_input_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
+    quantized = []
     for segment in standardized:
-        interpreter.set_tensor(given, segment[np.newaxis].astype(np.float32))
+        interpreter.set_tensor(input_index, segment[np.newaxis].astype(np.float32))
         interpreter.invoke()
-        logits.append(interpreter.get_tensor(said)[0])
-    wanted = core.predict(standardized, batch_size=16, verbose=0)
-    error: FloatArray = (wanted - np.stack(logits)).mean(axis=0).astype(np.float32)
-    return error
+        quantized.append(interpreter.get_tensor(output_index)[0])
+    logits = core.predict(standardized, batch_size=16, verbose=0)
+    correction: FloatArray = (logits - np.stack(quantized)).mean(axis=0).astype(np.float32)
+    return correction
 
 
-def convert_core(core: keras.Model, standardized: FloatArray, form: Form) -> bytes:
-    """The network behind the standardisation, as a TFLite file of its own.
+def convert_core(core: keras.Model, standardized: FloatArray, variant: Variant) -> bytes:
+    """Convert the network on standardised features to a TFLite file.
 
     Parameters
     ----------
-    core : of a :class:`Network`
-    standardized : float32 [shape=(segments, frames, coefficients)], what calibrates it
-    form : of the file
+    core : network of :class:`NetworkParts`
+    standardized : float32 [shape=(segments, frames, coefficients)]
+        representative inputs
+    variant : variant of the file
 
     Raises
     ------
     DataError
-        as :func:`convert`.
+        if the converter cannot convert the network.
     """
-    if form.calibrated:
+    if variant.is_full_integer:
         core = round_weights(core, standardized)
     with tempfile.TemporaryDirectory() as folder, suppress_stderr():
-        converter = new_converter(core, standardized, form, Path(folder))
+        converter = create_converter(core, standardized, variant, Path(folder))
         try:
             tflite: bytes = converter.convert()
         except Exception as error:  # the converter raises whatever its C++ passes raise
             raise DataError(
-                f"The network cannot be converted to {form.quantization}: {_reason(error)}"
+                f"The network cannot be converted to {variant.quantization}: {_reason(error)}"
             ) from error
     return tflite
 
 
-def new_converter(core: keras.Model, standardized: FloatArray, form: Form, folder: Path) -> Any:
-    """A ``TFLiteConverter`` that is set for the form.
+def create_converter(
+    core: keras.Model, standardized: FloatArray, variant: Variant, folder: Path
+) -> Any:
+    """Create a ``TFLiteConverter`` with the settings of a variant.
 
     Parameters
     ----------
-    core, standardized, form : as for :func:`convert_core`
-    folder : where the network may be written for it; must last as long as the converter
+    core, standardized, variant : as for :func:`convert_core`
+    folder : folder for the saved model; it must exist as long as the converter
     """
-    saved = _save_for_one_segment(core, standardized, folder)
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-    sets = tf.lite.OpsSet
-    if form.quantization == "float32":
+    saved_model = _save_model(core, standardized, folder)
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
+    if variant.quantization == "float32":
         return converter
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if form.quantization == "float16":
+    if variant.quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if form.calibrated:
-        only = {
-            "int8": sets.TFLITE_BUILTINS_INT8,
-            "int16x8": sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+    if variant.is_full_integer:
+        ops = {
+            "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            "int16x8": (tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8),
         }
-        converter.target_spec.supported_ops = [only[form.quantization]]
-        converter.representative_dataset = one_by_one(standardized)
-    if form.io == "int8":
+        converter.target_spec.supported_ops = [ops[variant.quantization]]
+        converter.representative_dataset = representative_dataset(standardized)
+    if variant.io == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.int8
     return converter
 
 
-def one_by_one(segments: FloatArray) -> Callable[[], Iterator[list[Any]]]:
-    """Segments as the converter wants its representative data."""
+def representative_dataset(segments: FloatArray) -> Callable[[], Iterator[list[Any]]]:
+    """Return segments in the form of the converter's ``representative_dataset``."""
     return lambda: ([segment[np.newaxis]] for segment in segments)
 
 
-def _save_for_one_segment(core: keras.Model, standardized: FloatArray, folder: Path) -> str:
+def _save_model(core: keras.Model, standardized: FloatArray, folder: Path) -> str:
+    """Save the network for batches of one segment, with LSTM layers in a form that can be fused."""
     stages = []
     activations = standardized
     for layer in core.layers:
         if isinstance(layer, layers.LSTM):
-            stages.append(lstm.fused(layer, loudest=float(activations.max())))
+            stages.append(lstm.fused_lstm(layer, max_input=float(activations.max())))
         else:
-            stages.append(_for_inference(layer))
-        activations = run_in_batches(layer, activations)
+            stages.append(_inference_stage(layer))
+        activations = apply_in_batches(layer, activations)
 
     def serve(features: tf.Tensor) -> tf.Tensor:
         for stage in stages:
@@ -249,11 +259,11 @@ def _save_for_one_segment(core: keras.Model, standardized: FloatArray, folder: P
     return str(folder / "saved")
 
 
-def _for_inference(layer: keras.Layer) -> lstm.Stage:
+def _inference_stage(layer: keras.Layer) -> lstm.Stage:
     return lambda features: layer(features, training=False)
 
 
 def _reason(error: Exception) -> str:
-    """The line of the converter's many that says what it is about."""
+    """Return the most specific line of a converter error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason"]
     return next((line for line in lines if "error:" in line or "not yet" in line), lines[0])

@@ -1,4 +1,4 @@
-"""Segments on which an MFCC goes wrong first, if it goes wrong."""
+"""Edge cases of feature extraction: segments for which implementations differ first."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ FloatArray = NDArray[np.float32]
 
 
 def difficult_segments(feature_config: FeatureConfig = MFCC_CONFIG) -> dict[str, FloatArray]:
-    """Named segments, float32 [shape=(segment_samples,)] each; the same at every call."""
+    """Return the same named segments at every call, float32 [shape=(segment_samples,)] each."""
     size = feature_config.segment_samples
     rng = np.random.default_rng(20_260)
     seconds = np.arange(size) / feature_config.sample_rate
@@ -21,7 +21,7 @@ def difficult_segments(feature_config: FeatureConfig = MFCC_CONFIG) -> dict[str,
     half_silent = music.copy()
     half_silent[size // 2 :] = 0.0
     spectrum = np.fft.rfft(noise)
-    spectrum[len(spectrum) // 8 :] = 0.0  # nothing at all above 1.4 kHz
+    spectrum[len(spectrum) // 8 :] = 0.0  # exactly zero above 1.4 kHz
     first, last = np.zeros(size), np.zeros(size)
     first[0] = last[-1] = 1.0
     segments = {

@@ -1,4 +1,4 @@
-"""Ask files about a data set's audio, as the device would, one song at a time."""
+"""Run TFLite files on the audio of a data set, as the device would, one song at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,27 +7,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.classifier import Classifier
 from pocketgenre.errors import AudioError
+from pocketgenre.export.variants import WAVEFORM
 from pocketgenre.features import compute_features
-from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.data.songs import DataError
 
 FloatArray = NDArray[np.float32]
-Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A file and the segments that it is asked about.
+class ConvertedFile:
+    """A TFLite file and the segments to evaluate it on.
 
     Attributes
     ----------
-    model, card : content of the file, and its card
-    segments : int64 [shape=(n,)], positions in the data set, rising
+    model : content of the file
+    card : model card of the file
+    segments : int64 [shape=(n,)]
+        positions in the data set, ascending
     """
 
     model: bytes
@@ -36,77 +37,64 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class InferenceSetup:
-    """What was found on a data set's audio.
+class FileEvaluation:
+    """Features and probabilities computed from the audio of a data set.
 
     Attributes
     ----------
-    numpy_features : float32 [shape=(segments, frames, coefficients)], of NumPy's front end
-    graph_features : the same of the front end in the graph
-    probabilities : of each judge, float32 [shape=(n, genres)]
+    numpy_features : float32 [shape=(segments, frames, coefficients)]
+    graph_features : features of the graph, float32 of the same shape; None if not computed
+    probabilities : float32 [shape=(n, genres)] for each file
     """
 
     numpy_features: FloatArray
-    graph_features: FloatArray
+    graph_features: FloatArray | None
     probabilities: list[FloatArray]
 
 
-def hear(
-    dataset: Dataset, judges: Sequence[Judge], in_graph: "GraphFeatures", on_song: Step
-) -> InferenceSetup:
-    """Compute features and answers from the audio of every song.
+def evaluate_files(
+    dataset: Dataset,
+    files: Sequence[ConvertedFile],
+    feature_graph: Callable[[FloatArray], FloatArray] | None,
+    on_song: Callable[[], None],
+) -> FileEvaluation:
+    """Compute features and probabilities from the audio of every song.
 
     Parameters
     ----------
-    dataset : whose audio must be there
-    judges : files to ask
-    in_graph : the front end of the waveform files
-    on_song : called after each song, for a progress bar
+    dataset : data set whose audio is present
+    files : files to evaluate
+    feature_graph : computation of the features in the graph of the waveform files, if any
+    on_song : function called after each song, for a progress bar
 
     Raises
     ------
     DataError
-        the audio is gone or has changed.
+        if the audio is missing or has changed.
     """
-    classifiers = [Classifier(judge.model, judge.card) for judge in judges]
-    by_numpy, by_graph = [], []
-    answers: list[list[FloatArray]] = [[] for _ in judges]
+    models = [TFLiteModel(file.model, file.card) for file in files]
+    numpy_features: list[FloatArray] = []
+    graph_features: list[FloatArray] = []
+    probabilities: list[list[FloatArray]] = [[] for _ in files]
     position = 0
     for song, count in zip(dataset.songs, dataset.segment_counts, strict=True):
         segments = _segments(dataset, dataset.audio / song.path, count)
         features = np.stack([compute_features(s, dataset.feature_config) for s in segments])
-        by_numpy.append(features)
-        by_graph += [in_graph(segment) for segment in segments]
-        for judge, classifier, rows in zip(judges, classifiers, answers, strict=True):
-            inputs = segments if judge.card.input == "waveform" else features
-            asked = np.isin(np.arange(position, position + count), judge.segments)
-            if asked.any():
-                rows.append(classifier.predict(inputs[asked]))
+        numpy_features.append(features)
+        if feature_graph:
+            graph_features += [feature_graph(segment) for segment in segments]
+        for file, model, rows in zip(files, models, probabilities, strict=True):
+            inputs = segments if file.card.input == WAVEFORM else features
+            selected = np.isin(np.arange(position, position + count), file.segments)
+            if selected.any():
+                rows.append(model.predict(inputs[selected]))
         position += count
         on_song()
-    probabilities = [np.concatenate(rows) for rows in answers]
-    return InferenceSetup(np.concatenate(by_numpy), np.stack(by_graph), probabilities)
-
-
-class GraphFeatures:
-    """The front end of a waveform file, run as such.
-
-    Parameters
-    ----------
-    front : TFLite file from waveform to features
-    """
-
-    def __init__(self, front: bytes) -> None:
-        self._interpreter = create_interpreter(front)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-
-    def __call__(self, samples: FloatArray) -> FloatArray:
-        """Features of one segment, float32 [shape=(frames, coefficients)]."""
-        self._interpreter.set_tensor(self._input, samples[np.newaxis])
-        self._interpreter.invoke()
-        features: FloatArray = self._interpreter.get_tensor(self._output)[0]
-        return features
+    return FileEvaluation(
+        np.concatenate(numpy_features),
+        np.stack(graph_features) if feature_graph else None,
+        [np.concatenate(rows) for rows in probabilities],
+    )
 
 
 def _segments(dataset: Dataset, path: Path, count: int) -> FloatArray:
@@ -114,7 +102,7 @@ def _segments(dataset: Dataset, path: Path, count: int) -> FloatArray:
         segments = song_segments(path, dataset.feature_config)
     except AudioError as error:
         raise DataError(
-            f"The parity check needs the data set's audio, but {path}: {error}."
+            f"The parity check needs the audio of the data set, but {path}: {error}."
         ) from error
     if len(segments) != count:
         raise DataError(f"{path} has changed since the data set was prepared; prepare it again.")

@@ -1,7 +1,7 @@
-"""What the converter can't do: join two files, name the two ends, attach metadata.
+"""Edit TFLite files: join two files, name input and output, attach metadata.
 
-All of it works on the flatbuffer's objects (``schema.fbs`` of LiteRT), in which operators name
-their tensors by position, and tensors their buffers.
+All functions work on the flatbuffer's objects (``schema.fbs`` of LiteRT), in which operators refer
+to tensors by index, and tensors to buffers.
 """
 
 from typing import Any
@@ -13,43 +13,43 @@ from ai_edge_litert.tools import flatbuffer_utils
 SIGNATURE = "serving_default"
 METADATA_NAME = "TFLITE_METADATA"
 
-_LSTM_HIDDEN_STATE = 18  # position among the operation's inputs
-_NONE = -1  # in place of an optional input that is not there
+_LSTM_HIDDEN_STATE = 18  # index among the operation's inputs
+_ABSENT = -1  # index of an optional input that is absent
 
 
-def join(front: bytes, back: bytes) -> bytes:
-    """One file that feeds the only output of ``front`` to the only input of ``back``."""
-    model, behind = _read(front), _read(back)
-    graph, more = model.subgraphs[0], behind.subgraphs[0]
+def join(first: bytes, second: bytes) -> bytes:
+    """Join two files: the output of the first becomes the input of the second."""
+    model, appended = _read(first), _read(second)
+    graph, more = model.subgraphs[0], appended.subgraphs[0]
     tensors, codes, buffers = len(graph.tensors), len(model.operatorCodes), len(model.buffers)
-    seam = int(more.inputs[0])
+    joined_input = int(more.inputs[0])
 
-    def moved(indices: Any) -> list[int] | None:
+    def shifted(indices: Any) -> list[int] | None:
         if indices is None:
             return None
-        places = {_NONE: _NONE, seam: int(graph.outputs[0])}
-        return [places.get(int(i), int(i) + tensors) for i in indices]
+        special = {_ABSENT: _ABSENT, joined_input: int(graph.outputs[0])}
+        return [special.get(int(i), int(i) + tensors) for i in indices]
 
     for tensor in more.tensors:
         tensor.buffer += buffers
     for operator in more.operators:
         operator.opcodeIndex += codes
-        operator.inputs, operator.outputs = moved(operator.inputs), moved(operator.outputs)
-        operator.intermediates = moved(operator.intermediates)
-    graph.outputs = moved(more.outputs)
+        operator.inputs, operator.outputs = shifted(operator.inputs), shifted(operator.outputs)
+        operator.intermediates = shifted(operator.intermediates)
+    graph.outputs = shifted(more.outputs)
     graph.tensors += more.tensors
     graph.operators += more.operators
-    model.operatorCodes += behind.operatorCodes
-    model.buffers += behind.buffers
+    model.operatorCodes += appended.operatorCodes
+    model.buffers += appended.buffers
     return _pack(model)
 
 
 def align_lstm_states(tflite: bytes) -> bytes:
-    """Give the state of each fused LSTM the int8 scale of its output.
+    """Give the hidden state of each fused LSTM the int8 scale of its output.
 
-    The runtime copies one into the other as it is. Where the operation behind the LSTM makes
-    the converter change the output's scale, it forgets the state's: 94 % of labels instead of
-    99 % were Keras'.
+    The runtime copies the output to the state without rescaling. When the operation after the
+    LSTM makes the converter change the scale of the output, the converter does not update that of
+    the state: 94 % of the labels agreed with Keras instead of 99 %.
     """
     model = _read(tflite)
     tensors = model.subgraphs[0].tensors
@@ -61,30 +61,30 @@ def align_lstm_states(tflite: bytes) -> bytes:
     return _pack(model)
 
 
-def name_ends(tflite: bytes, input_name: str, output_name: str, description: str) -> bytes:
-    """Name the input, the output and the file, for people and for signature runners.
+def set_names(tflite: bytes, input_name: str, output_name: str, description: str) -> bytes:
+    """Name input and output, and set the description and the signature.
 
-    What the converter writes of itself (versions, names of its passes) is left out: the same
-    network gives the same bytes.
+    Versions and pass names that the converter adds are removed, so that the same network gives
+    the same bytes.
     """
     model = _read(tflite)
     graph = model.subgraphs[0]
-    ends = {input_name: int(graph.inputs[0]), output_name: int(graph.outputs[0])}
+    named = {input_name: int(graph.inputs[0]), output_name: int(graph.outputs[0])}
     for tensor in graph.tensors:
-        tensor.name = b""  # the converter's own names would be a tenth of a small file
-    for name, tensor in ends.items():
+        tensor.name = b""  # the converter's names would be a tenth of a small file
+    for name, tensor in named.items():
         graph.tensors[tensor].name = name.encode()
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = SIGNATURE.encode(), 0
-    signature.inputs = [_tensor_map(input_name, ends[input_name])]
-    signature.outputs = [_tensor_map(output_name, ends[output_name])]
+    signature.inputs = [_tensor_map(input_name, named[input_name])]
+    signature.outputs = [_tensor_map(output_name, named[output_name])]
     model.signatureDefs = [signature]
     model.description = description.encode()
     return _pack(model)
 
 
 def attach_metadata(tflite: bytes, metadata: bytes) -> bytes:
-    """Put metadata where TFLite's readers look for it."""
+    """Add TFLite metadata in the buffer where readers expect it."""
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(tflite))
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer = METADATA_NAME.encode(), len(model.buffers)

@@ -1,4 +1,4 @@
-"""Which layer loses what by quantization, for the report of a file that lost too much."""
+"""Measure the quantization error of each layer, for the report of a file that lost accuracy."""
 
 import tempfile
 from dataclasses import dataclass
@@ -9,9 +9,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pocketgenre.export.convert import Network, new_converter, one_by_one, without_softmax
+from pocketgenre.export.convert import (
+    NetworkParts,
+    create_converter,
+    representative_dataset,
+    without_softmax,
+)
 from pocketgenre.export.gptq import round_weights
-from pocketgenre.export.variants import Form
+from pocketgenre.export.variants import Variant
 from pocketgenre.suppress_stderr import suppress_stderr
 
 FloatArray = NDArray[np.float32]
@@ -19,13 +24,13 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LayerError:
-    """How far an operation's int8 result is from what float32 makes of the same input.
+    """Error of one quantized operation, compared with float32 on the same input.
 
     Attributes
     ----------
-    operation : TFLite's name of it
-    tensor : the converter's name of its result, which tells the Keras layer
-    steps : root mean square error in int8 steps; rounding alone gives 0.29
+    operation : TFLite's name of the operation
+    tensor : name of its result, which contains the name of the Keras layer
+    steps : root mean square error in quantization steps; rounding contributes 0.29
     """
 
     operation: str
@@ -33,23 +38,27 @@ class LayerError:
     steps: float
 
 
-def layer_errors(model: keras.Model, calibration: FloatArray, form: Form) -> list[LayerError]:
-    """The error of each quantized operation on the calibration segments, largest first.
+def layer_errors(
+    model: keras.Model, representative: FloatArray, variant: Variant
+) -> list[LayerError]:
+    """Measure the error of each quantized operation, and sort them largest first.
 
     Parameters
     ----------
-    model, calibration, form : as for :func:`pocketgenre.export.convert.convert`; empty for forms that
-        don't quantize activations, which can't be compared so
+    model : trained network
+    representative : float32 [shape=(segments, frames, coefficients)]
+        representative features
+    variant : variant of the file; the result is empty unless it is a full integer one
     """
-    if not form.calibrated:
+    if not variant.is_full_integer:
         return []
-    network = Network.of(model)
-    standardized = network.standardized(calibration)
-    core = round_weights(without_softmax(network.core), standardized)
+    parts = NetworkParts.from_model(model)
+    standardized = parts.standardize(representative)
+    core = round_weights(without_softmax(parts.core), standardized)
     with tempfile.TemporaryDirectory() as folder, suppress_stderr():
         debugger = tf.lite.experimental.QuantizationDebugger(
-            converter=new_converter(core, standardized, form, Path(folder)),
-            debug_dataset=one_by_one(standardized[:50]),
+            converter=create_converter(core, standardized, variant, Path(folder)),
+            debug_dataset=representative_dataset(standardized[:50]),
         )
         debugger.run()
         table = Path(folder, "layers.csv")

@@ -1,4 +1,4 @@
-"""The operations of a TFLite file, and whether every phone has them."""
+"""Check that a TFLite file uses only operations that every phone has."""
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -9,8 +9,8 @@ from pocketgenre.training.data.songs import DataError
 
 
 def op_names(tflite: bytes) -> list[str]:
-    """The operations of a TFLite file, in order."""
-    # Without delegates, which would stand in for the operations that they take over.
+    """List the operations of a TFLite file in execution order."""
+    # A delegate would be listed in place of the operations that it runs.
     with suppress_stderr():
         interpreter = Interpreter(
             model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
@@ -18,20 +18,20 @@ def op_names(tflite: bytes) -> list[str]:
     return [str(op["op_name"]) for op in interpreter._get_ops_details()]
 
 
-def check_builtin_ops(tflite: bytes) -> None:
-    """Make sure that a plain TFLite runtime can run the file.
+def require_builtin_ops(tflite: bytes) -> None:
+    """Check that a plain TFLite runtime can run the file.
 
     Raises
     ------
     DataError
-        names the operations that it lacks, or the one that it can't run in this form.
+        if it cannot; the message names the operations.
     """
-    foreign = sorted(
+    others = sorted(
         {name for name in op_names(tflite) if name.startswith("Flex") or name == "CUSTOM"}
     )
-    if foreign:
-        raise DataError(f"The network needs operations that phones lack: {', '.join(foreign)}.")
+    if others:
+        raise DataError(f"The network needs operations that phones lack: {', '.join(others)}.")
     try:
         create_interpreter(tflite)
     except ModelError as error:
-        raise DataError(f"The file was converted, but can't be run: {error}") from error
+        raise DataError(f"The file was converted, but cannot be run: {error}") from error

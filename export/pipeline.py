@@ -1,4 +1,4 @@
-"""From a run folder to TFLite files, their cards and their reports."""
+"""Export a run: convert its network to TFLite files, check them, and report the result."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -12,49 +12,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre import __version__
-from pocketgenre.export.cards import accuracy_of, training_of
-from pocketgenre.export.convert import Network, convert
+from pocketgenre.export.cards import accuracy_record, build_card, training_record
+from pocketgenre.export.convert import NetworkParts, convert
 from pocketgenre.export.edge_cases import difficult_segments
-from pocketgenre.export.evaluate_files import GraphFeatures, InferenceSetup, Judge, hear
+from pocketgenre.export.evaluate_files import ConvertedFile, FileEvaluation, evaluate_files
 from pocketgenre.export.export_report import ExportReport
-from pocketgenre.export.feature_graph import front_graph
+from pocketgenre.export.feature_graph import FeatureGraph
 from pocketgenre.export.layer_errors import layer_errors
-from pocketgenre.export.measurements import probe_elsewhere
 from pocketgenre.export.metadata import with_metadata
 from pocketgenre.export.operations import op_names
-from pocketgenre.export.prediction_parity import (
+from pocketgenre.export.parity_checks import (
     FeatureParity,
     LabelParity,
     compare_features,
     compare_labels,
 )
-from pocketgenre.export.representative_data import calibration_segments, typical
-from pocketgenre.export.variants import Form
+from pocketgenre.export.representative_data import draw_segments, least_extreme_half
+from pocketgenre.export.runtime_results import benchmark_runtimes
+from pocketgenre.export.variants import WAVEFORM, Variant
 from pocketgenre.features import compute_features
-from pocketgenre.features.config import FeatureConfig
+from pocketgenre.features.config import feature_kind
 from pocketgenre.models.model_card import ModelCard, model_hash
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.librosa_features import librosa_features
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.evaluation.calibration import fit_temperature
 from pocketgenre.training.evaluation.run_evaluation import load_heldout
 from pocketgenre.training.models.checkpoints import load_network
 from pocketgenre.training.models.keras_trainer import predict
-from pocketgenre.training.models.networks import MUSICNN
 from pocketgenre.training.runs import HeldOutPredictions, Run
-
-LICENCES = {MUSICNN: "Apache-2.0 AND ISC"}
-"""Of weights that were not learned here alone, by network."""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Export:
-    """A converted network, its card and its report."""
+    """TFLite file, its model card and its report."""
 
     model: bytes
     card: ModelCard
@@ -63,19 +57,19 @@ class Export:
 
 @dataclass(frozen=True)
 class Exporter:
-    """Exports one run.
+    """Export the network of one run.
 
     Attributes
     ----------
-    run : the trained run
-    dataset : what it was trained on; its audio must be there
-    representative : number of calibration segments
-    other_python : another environment's Python whose TFLite runtime is probed too, if any
+    run : trained run
+    dataset : data set of the run, with its audio
+    representative : number of representative segments
+    other_python : Python of another environment, whose TFLite runtime is benchmarked as well
 
     Raises
     ------
     DataError
-        the data set is not the one that the run was trained on, or no longer.
+        if the data set is not the one that the run was trained on, or has changed.
     """
 
     run: Run
@@ -84,157 +78,184 @@ class Exporter:
     other_python: Path | None = None
 
     def __post_init__(self) -> None:
-        _ = self._parts  # before any work: what doesn't fit is refused
+        _ = self._held_out  # raises an error before any work if the data set does not fit
 
-    def steps(self, forms: Sequence[Form]) -> int:
-        """How often :meth:`export` calls its ``on_step``."""
-        networks = 1 + len(self._parts)
-        return len(forms) * networks + len(self.dataset.songs)
+    def count_steps(self, variants: Sequence[Variant]) -> int:
+        """Count the calls of ``on_step`` that :meth:`export` will make."""
+        networks = 1 + len(self._held_out)
+        return len(variants) * networks + len(self.dataset.songs)
 
-    def export(self, forms: Sequence[Form], on_step: Step) -> list[Export | DataError]:
-        """Convert the run's network into each form, and check the files against it.
+    def export(
+        self, variants: Sequence[Variant], on_step: Callable[[], None]
+    ) -> list[Export | DataError]:
+        """Convert the run's network to each variant, and check the files.
 
-        With folds, the network of each fold is converted as well, with the same settings, and
-        asked about the songs that it was not trained on: the figures that the card carries.
+        The networks that were evaluated on held-out songs (one per fold) are converted with the
+        same settings and evaluated on these songs. The model card reports their accuracy.
 
         Parameters
         ----------
-        forms : the forms of the files
-        on_step : called after each conversion and each song of the check, for a progress bar
+        variants : variants of the files
+        on_step : function called after each conversion and each song, for a progress bar
 
         Returns
         -------
         list
-            for each form its file, or why there is none
+            the export of each variant, or the reason why it could not be converted
 
         Raises
         ------
         DataError
-            the audio is gone or has changed.
+            if the audio is missing or has changed.
         """
-        model = self._network(self.run.folder / "model.keras")
-        parts = self._parts
-        made = [self._convert(model, parts, form, on_step) for form in forms]
-        judges = [judge for judging in made if isinstance(judging, list) for judge in judging]
-        in_graph = GraphFeatures(_front_alone(self.run.feature_config))
-        hearing = hear(self.dataset, judges, in_graph, on_step)
-        answers = iter(hearing.probabilities)
-        features = self._feature_parity(hearing, in_graph)
-        kept = predict(model, self.dataset, self._everything)
+        model = self._load_network(self.run.folder / "model.keras")
+        converted = [self._convert_all(model, variant, on_step) for variant in variants]
+        files = [file for group in converted if isinstance(group, list) for file in group]
+        graph = None
+        if any(variant.input == WAVEFORM for variant in variants):
+            graph = FeatureGraph(self.run.feature_config)
+        evaluation = evaluate_files(self.dataset, files, graph, on_step)
+        probabilities = iter(evaluation.probabilities)
+        features = self._feature_parity(evaluation, graph)
+        final = predict(model, self.dataset, self._all_segments)
         exports: list[Export | DataError] = []
-        for form, judging in zip(forms, made, strict=True):
-            if isinstance(judging, DataError):
-                exports.append(judging)
+        for variant, group in zip(variants, converted, strict=True):
+            if isinstance(group, DataError):
+                exports.append(group)
                 continue
-            labels = self._label_parity(kept, parts, [next(answers) for _ in judging])
-            card = replace(judging[0].card, accuracy=accuracy_of(self.run, labels[1]))
-            report = self._report(form, judging[0].model, card, features, labels)
+            labels = self._label_parity(final, [next(probabilities) for _ in group])
+            file = group[0]
+            card = replace(file.card, accuracy=accuracy_record(self.run, labels[1]))
+            report = self._report(variant, file.model, card, features, labels)
             if not report.holds:
-                calibration, _ = self._calibration(model, self._everything)
-                errors = layer_errors(model, calibration, form)
-                report = replace(report, layers=errors)
-            exports.append(Export(judging[0].model, card, report))
+                representative, _ = self._representative_features(model, self._all_segments)
+                report = replace(report, layers=layer_errors(model, representative, variant))
+            exports.append(Export(file.model, card, report))
         return exports
 
     @property
-    def _everything(self) -> IntArray:
+    def _all_segments(self) -> IntArray:
         return np.arange(len(self.dataset.segment_songs))
 
     @cached_property
-    def _parts(self) -> list[HeldOutPredictions]:
+    def _held_out(self) -> list[HeldOutPredictions]:
         return load_heldout(self.run, self.dataset)
 
     @cached_property
     def _training(self) -> dict[str, Any]:
-        return training_of(self.run, self.dataset, self._temperature)
+        return training_record(self.run, self.dataset, self._temperature)
 
     @cached_property
     def _temperature(self) -> float:
-        segments = np.concatenate([part.segments for part in self._parts])
-        probabilities = np.concatenate([part.probabilities for part in self._parts])
+        segments = np.concatenate([part.segments for part in self._held_out])
+        probabilities = np.concatenate([part.probabilities for part in self._held_out])
         return fit_temperature(probabilities, self.dataset.segment_targets[segments])
 
-    def _network(self, path: Path) -> keras.Model:
-        """A trained network, its logits divided by the run's temperature."""
+    def _load_network(self, path: Path) -> keras.Model:
+        """Load a trained network and divide its logits by the run's temperature."""
         model = load_network(path)
         head = model.layers[-1]
         head.set_weights([weights / self._temperature for weights in head.get_weights()])
         return model
 
-    def _convert(
-        self, model: keras.Model, parts: list[HeldOutPredictions], form: Form, on_step: Step
-    ) -> list[Judge] | DataError:
-        """The kept network's file and each part's, with what they are asked about."""
-        everything = self._everything
+    def _convert_all(
+        self, model: keras.Model, variant: Variant, on_step: Callable[[], None]
+    ) -> list[ConvertedFile] | DataError:
+        """Convert the final network and the networks with held-out songs."""
+        all_segments = self._all_segments
         try:
-            judges = [self._judge(model, everything, everything, form)]
+            files = [self._convert(model, all_segments, all_segments, variant)]
             on_step()
-            for part in parts:
-                heard = np.setdiff1d(everything, part.segments)
-                judges.append(self._judge(self._network(part.model), heard, part.segments, form))
+            for part in self._held_out:
+                network = self._load_network(part.model)
+                train = np.setdiff1d(all_segments, part.segments)
+                files.append(self._convert(network, train, part.segments, variant))
                 on_step()
         except DataError as error:
             return error
-        return judges
+        return files
 
-    def _judge(self, model: keras.Model, heard: IntArray, asked: IntArray, form: Form) -> Judge:
-        feature_config = self.run.feature_config
-        calibration, others = self._calibration(model, heard)
-        tflite = convert(model, feature_config, calibration, form, others)
-        card = self._card(model, form)
-        tflite = with_metadata(tflite, form, card, __version__)
-        return Judge(tflite, replace(card, sha256=model_hash(tflite)), asked)
+    def _convert(
+        self, model: keras.Model, train: IntArray, test: IntArray, variant: Variant
+    ) -> ConvertedFile:
+        representative, candidates = self._representative_features(model, train)
+        tflite = convert(model, self.run.feature_config, representative, variant, candidates)
+        card = build_card(self.run, model, variant, self._training)
+        tflite = with_metadata(tflite, variant, card, __version__)
+        return ConvertedFile(tflite, replace(card, sha256=model_hash(tflite)), test)
 
-    def _calibration(self, model: keras.Model, heard: IntArray) -> tuple[FloatArray, FloatArray]:
-        """What sets the ranges: of twice as many segments the more typical; and all of these."""
-        seed = self.run.config.seed
-        drawn = calibration_segments(self.dataset, heard, 2 * self.representative, seed)
+    def _representative_features(
+        self, model: keras.Model, train: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the least extreme half of the drawn segments' features, and all of them."""
+        drawn = draw_segments(self.dataset, train, 2 * self.representative, self.run.config.seed)
         features, genres = self.dataset.features[drawn], self.dataset.segment_targets[drawn]
-        network = Network.of(model)
-        usual = typical(network.core, network.standardized(features), genres)
-        return features[usual], features
+        parts = NetworkParts.from_model(model)
+        half = least_extreme_half(parts.core, parts.standardize(features), genres)
+        return features[half], features
 
     def _feature_parity(
-        self, hearing: InferenceSetup, in_graph: GraphFeatures
+        self, evaluation: FileEvaluation, graph: FeatureGraph | None
     ) -> dict[str, FeatureParity]:
-        """Both front ends against librosa's, on difficult segments and on all of the data set."""
-        feature_config = self.run.feature_config
-        difficult = difficult_segments(feature_config)
-        librosas = np.stack([librosa_features(s, feature_config) for s in difficult.values()])
-        of_songs = np.asarray(self.dataset.features)
-        owners = [self.dataset.songs[song].name for song in self.dataset.segment_songs]
-        made: dict[str, tuple[Callable[[FloatArray], FloatArray], FloatArray]] = {
-            "NumPy": (lambda s: compute_features(s, feature_config), hearing.numpy_features),
-            "in the graph": (in_graph, hearing.graph_features),
+        """Compare NumPy and graph features with the reference: edge cases and all segments."""
+        config = self.run.feature_config
+        kind = feature_kind(config.kind)
+        compute_reference = kind.load_reference()
+        difficult = difficult_segments(config)
+        names, samples = list(difficult), list(difficult.values())
+        difficult_reference = np.stack([compute_reference(s, config) for s in samples])
+        reference = np.asarray(self.dataset.features)
+        song_names = [self.dataset.songs[song].name for song in self.dataset.segment_songs]
+        implementations: dict[str, tuple[Callable[[FloatArray], FloatArray], FloatArray]] = {
+            "NumPy": (lambda s: compute_features(s, config), evaluation.numpy_features)
         }
+        if graph and evaluation.graph_features is not None:
+            implementations["in the graph"] = (graph, evaluation.graph_features)
         parity = {}
-        for where, (compute, features) in made.items():
-            ours = np.stack([compute(samples) for samples in difficult.values()])
-            parity[f"{where}, difficult ones"] = compare_features(list(difficult), ours, librosas)
-            parity[f"{where}, all of the data set"] = compare_features(owners, features, of_songs)
+        for name, (compute, features) in implementations.items():
+            computed = np.stack([compute(s) for s in samples])
+            parity[f"{name}, difficult ones"] = compare_features(
+                names, computed, difficult_reference, kind.tolerance
+            )
+            parity[f"{name}, all of the data set"] = compare_features(
+                song_names, features, reference, kind.tolerance
+            )
         return parity
 
     def _label_parity(
-        self, kept: FloatArray, parts: list[HeldOutPredictions], by_file: list[FloatArray]
+        self, final: FloatArray, file_probabilities: list[FloatArray]
     ) -> list[LabelParity]:
-        folds = f"the {len(parts)} folds' networks" if self.run.config.folds else "the network kept"
-        meaning = PROTOCOLS[self.run.config.protocol]
+        """Compare the files with Keras: the final network on all songs, others on held-out songs.
+
+        Parameters
+        ----------
+        final : float32 [shape=(segments, genres)]
+            probabilities of the final network in Keras
+        file_probabilities : float32 [shape=(n, genres)] for each file
+        """
+        held_out = self._held_out
+        networks = f"{len(held_out)} fold networks" if self.run.config.folds else "final network"
+        protocol = PROTOCOLS[self.run.config.protocol]
         return [
             compare_labels(
-                "the network kept, on all songs", self.dataset, self._everything, kept, by_file[0]
+                "final network, all songs",
+                self.dataset,
+                self._all_segments,
+                final,
+                file_probabilities[0],
             ),
             compare_labels(
-                f"{folds}, on what each was not trained on ({meaning})",
+                f"{networks}, held-out songs ({protocol})",
                 self.dataset,
-                np.concatenate([part.segments for part in parts]),
-                np.concatenate([part.probabilities for part in parts]),
-                np.concatenate(by_file[1:]),
+                np.concatenate([part.segments for part in held_out]),
+                np.concatenate([part.probabilities for part in held_out]),
+                np.concatenate(file_probabilities[1:]),
             ),
         ]
 
     def _report(
         self,
-        form: Form,
+        variant: Variant,
         tflite: bytes,
         card: ModelCard,
         features: dict[str, FeatureParity],
@@ -245,39 +266,15 @@ class Exporter:
             model=card.name,
             sha256=card.sha256,
             size=len(tflite),
-            form=form,
+            variant=variant,
             ops=op_names(tflite),
-            calibration=f"the more typical half of {2 * self.representative} segments, evenly by"
-            f" genre, seed {self.run.config.seed}",
-            probes=probe_elsewhere(tflite, card, pythons),
+            calibration=f"the least extreme half of {2 * self.representative} segments, drawn"
+            f" evenly by genre, seed {self.run.config.seed}",
+            runtimes=benchmark_runtimes(tflite, card, pythons),
             features={
                 name: parity
                 for name, parity in features.items()
-                if form.input == "waveform" or "graph" not in name
+                if variant.input == WAVEFORM or "graph" not in name
             },
             labels=labels,
         )
-
-    def _card(self, model: keras.Model, form: Form) -> ModelCard:
-        run = self.run
-        return ModelCard(
-            name=run.config.model,
-            labels=run.labels,
-            feature_config=run.feature_config,
-            sha256="",
-            input=form.input,
-            standardization=_standardization(model) if form.io == "int8" else None,
-            licence=LICENCES.get(run.config.model, "Apache-2.0"),
-            training=self._training,
-        )
-
-
-def _standardization(model: keras.Model) -> dict[str, list[float]]:
-    network = Network.of(model)
-    return {"mean": network.mean.tolist(), "deviation": network.deviation.tolist()}
-
-
-def _front_alone(feature_config: FeatureConfig) -> bytes:
-    """The graph of the front end without the standardisation."""
-    nothing = np.zeros(feature_config.n_coefficients, np.float32)
-    return front_graph("waveform", feature_config, mean=nothing, deviation=nothing + 1)

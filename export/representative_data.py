@@ -1,4 +1,4 @@
-"""Which segments calibrate the ranges of the int8 activations."""
+"""Select the representative segments that set the ranges of quantized activations."""
 
 import keras
 import numpy as np
@@ -12,66 +12,76 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-def calibration_segments(dataset: Dataset, among: IntArray, count: int, seed: int) -> IntArray:
-    """Positions of ``count`` segments, evenly by genre, without repetition.
+def draw_segments(dataset: Dataset, candidates: IntArray, count: int, seed: int) -> IntArray:
+    """Draw segments evenly by genre, without repetition.
 
     Parameters
     ----------
-    dataset : where they are from
-    among : int64 [shape=(n,)], positions to draw from
-    count : how many to draw; all, if there are fewer
-    seed : the same draws the same
+    dataset : data set that contains the segments
+    candidates : int64 [shape=(n,)]
+        positions to draw from
+    count : number of segments to draw; all, if there are fewer
+    seed : seed of the random generator
+
+    Returns
+    -------
+    int64 [shape=(min(n, count),)]
+        positions, ascending
 
     Raises
     ------
     DataError
-        there are none to draw from.
+        if there are no candidates.
     """
-    if not len(among):
+    if not len(candidates):
         raise DataError("There are no segments to calibrate int8 with; the data set is empty.")
-    targets = dataset.segment_targets[among]
+    targets = dataset.segment_targets[candidates]
     rng = np.random.default_rng(seed)
-    queues = [rng.permutation(np.flatnonzero(targets == genre)) for genre in np.unique(targets)]
-    longest = max(map(len, queues))
-    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-    return among[np.sort(np.array(turns[:count], dtype=np.int64))]
+    by_genre = [rng.permutation(np.flatnonzero(targets == genre)) for genre in np.unique(targets)]
+    longest = max(map(len, by_genre))
+    drawn = [segments[i] for i in range(longest) for segments in by_genre if i < len(segments)]
+    return candidates[np.sort(np.array(drawn[:count], dtype=np.int64))]
 
 
-def typical(core: keras.Model, segments: FloatArray, genres: IntArray) -> IntArray:
-    """The half of each genre's segments that are least extreme in any tensor of a network.
+def least_extreme_half(core: keras.Model, segments: FloatArray, genres: IntArray) -> IntArray:
+    """Select the half of each genre's segments that are least extreme in any tensor of a network.
 
-    One segment far louder than the others in one tensor stretches that tensor's scale, and all
-    others pay with their resolution; a deep network has many tensors, and each its own loudest.
+    One segment with far larger values than the others in one tensor widens the range of that
+    tensor, and all others lose resolution. In a deep network each of many tensors has another
+    such segment.
 
     Parameters
     ----------
-    core : the network
-    segments : float32 [shape=(n, frames, coefficients)], what it takes
+    core : network on standardised features
+    segments : float32 [shape=(n, frames, coefficients)]
+        inputs of the network
     genres : int64 [shape=(n,)]
 
     Returns
     -------
     int64 [shape=(n / 2 rounded up by genre,)]
-        positions among the segments, rising
+        positions among the segments, ascending
     """
-    seen = _extremes(core, segments)
-    ranks = seen.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    extremes = _tensor_extremes(core, segments)
+    ranks = extremes.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     order = ranks.max(axis=1).argsort(kind="stable")
-    of_genres = [order[genres[order] == genre] for genre in np.unique(genres)]
-    return np.sort(np.concatenate([mine[: (len(mine) + 1) // 2] for mine in of_genres]))
+    by_genre = [order[genres[order] == genre] for genre in np.unique(genres)]
+    halves = [positions[: (len(positions) + 1) // 2] for positions in by_genre]
+    return np.sort(np.concatenate(halves))
 
 
-def _extremes(core: keras.Model, segments: FloatArray) -> FloatArray:
-    """Maximum and negated minimum of every tensor, float32 [shape=(segments, 2 * tensors)]."""
+def _tensor_extremes(core: keras.Model, segments: FloatArray) -> FloatArray:
+    """Compute maximum and negated minimum of all tensors, float32 [shape=(segments, values)]."""
 
-    def see(segment: tf.Tensor) -> tf.Tensor:
+    def extremes(segment: tf.Tensor) -> tf.Tensor:
         core(segment, training=False)
-        operations = tf.compat.v1.get_default_graph().get_operations()  # of nested models too
+        # The graph also contains the operations of nested models.
+        operations = tf.compat.v1.get_default_graph().get_operations()
         tensors = [t for operation in operations for t in operation.outputs]
         tensors = [t for t in tensors if t.dtype == tf.float32 and t.shape.rank]
-        highs = [tf.reduce_max(t) for t in tensors]
-        return tf.stack(highs + [-tf.reduce_min(t) for t in tensors])
+        maxima = [tf.reduce_max(t) for t in tensors]
+        return tf.stack(maxima + [-tf.reduce_min(t) for t in tensors])
 
-    ask = tf.function(see)
-    seen = np.stack([ask(segment[np.newaxis]).numpy() for segment in segments])
-    return seen[:, seen.std(axis=0) > 0]  # weights are the same for all
+    function = tf.function(extremes)
+    rows = np.stack([function(segment[np.newaxis]).numpy() for segment in segments])
+    return rows[:, rows.std(axis=0) > 0]  # weights are constant

@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import psutil
 import pytest
 
 from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
@@ -78,6 +79,12 @@ def invoke(
     )
 
 
+def worker_processes() -> list[psutil.Process]:
+    """List the job workers of this process."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "pocketgenre.jobs.worker" in child.cmdline()]
+
+
 @pytest.fixture(scope="session")
 def gtzan() -> Path:
     if not (GTZAN / "index.csv").exists():
@@ -94,9 +101,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Audio, data set, run and exported model of three genres that anyone can tell apart."""
-    folder = tmp_path_factory.mktemp("workshop")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with audio, data set, run and exported model of three distinct genres."""
+    folder = tmp_path_factory.mktemp("trained_run")
     write_genres(folder / "audio", songs=6)
 
     def run(module: str, *arguments: object) -> None:
@@ -104,16 +111,11 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(command, check=True)
 
     run("pocketgenre.training.cli.prepare_dataset", folder / "audio", "--out", folder / "data")
-    run("pocketgenre.training.cli.train_model", folder / "data", "--out", folder / "run", "--folds", 2,
-        "--epochs", 60, "--learning-rate", 0.001, "--batch-size", 8)  # fmt: skip
-    run(
-        "pocketgenre.export.cli",
-        folder / "run",
-        "--out",
-        folder / "model.tflite",
-        "--representative",
-        30,
-    )
+    options = ["--epochs", 60, "--learning-rate", 0.001, "--batch-size", 8, "--folds", 2]
+    train = ["pocketgenre.training.cli.train_model", folder / "data", *options]
+    run(*train, "--out", folder / "run")
+    export = ["pocketgenre.export.cli", folder / "run", "--representative", 30]
+    run(*export, "--out", folder / "model.tflite")
     return folder
 
 

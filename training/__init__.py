@@ -1,6 +1,6 @@
-"""From labelled music to a trained, judged Keras network. Never needed on a phone."""
+"""Train and evaluate Keras networks on labelled music; not needed on the device."""
 
 import os
 
-# Before anything here imports TensorFlow: it greets on stderr with what it found.
+# Set before TensorFlow is imported: it prints start-up messages to stderr.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,17 +1,17 @@
-"""A run folder: everything that a training leaves behind.
+"""Read and describe run folders, the output of ``train-model``.
 
 ::
 
     RUN/
-        run.json        configuration, data set, labels, front end, normalisation, versions
-        model.keras     the network that is kept
-        history.json    its loss and accuracy by epoch
-        logs/           for TensorBoard, if asked for
-        metrics.json    what it is worth on songs that it was not trained on
-        heldout.npz     the predictions that metrics.json is computed from
-        fold-1/ ...     with --folds: the network and history of each fold
+        run.json        configuration, data set, labels, feature parameters, normalisation, versions
+        model.keras     final network
+        history.json    loss and accuracy of the final network by epoch
+        logs/           TensorBoard logs, with --tensorboard
+        metrics.json    metrics on held-out songs
+        heldout.npz     predictions that metrics.json is computed from
+        fold-1/ ...     network and history of each fold, with --folds
 
-It is built as ``RUN.unfinished`` and renamed when all is there.
+A run is built as ``RUN.unfinished`` and renamed when it is complete.
 """
 
 import json
@@ -30,26 +30,32 @@ from pocketgenre.training.data.songs import DataError
 
 RUN_FORMAT = 1
 
+History = dict[str, list[float]]
+"""Losses and metrics of a training by epoch, as in ``history.json``."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What a training is asked to do.
+    """Options of a training.
 
     Attributes
     ----------
-    model : a key of :data:`pocketgenre.training.models.networks.NETWORKS`, ``musicnn`` or ``residual``
+    model : name of a trainer of :mod:`pocketgenre.training.models.trainers`
     protocol : a key of :data:`pocketgenre.training.data.splits.PROTOCOLS`
-    folds : 0 for one split, else the number of parts of a cross-validation, after which
-        the network that is kept is trained on everything
-    validation : share that is judged on, where folds is 0
-    epochs, batch_size, learning_rate : of Adam
-    early_stopping : epochs without a lower loss on an eighth of the training data, held
-        back for it, after which to stop and go back to the best; 0: never
-    seed : of weights, order, dropout and split
-    balance_genres : weight each genre alike however many segments it has
-    pretrained : folder of the unpacked package musicnn, for the model of that name
-    members : of residual: how many networks are trained and kept as one
-    leave_out : names of songs that are judged, but not learned from
+    folds : parts of the cross-validation, after which the final network is trained on all songs;
+        0 for a single split
+    validation : share of the data set to evaluate on, without folds
+    epochs : number of epochs
+    batch_size : segments in a batch
+    learning_rate : of the optimizer
+    early_stopping : epochs without a lower validation loss after which training stops and the
+        best epoch is restored, 0 to train all epochs. The validation loss is computed on an
+        eighth of the training songs, held out for it.
+    seed : seed of weights, order, dropout and split
+    balance_genres : True to weight genres equally, whatever their number of segments
+    pretrained : folder of the unpacked package musicnn, for the trainer of that name
+    members : number of ensemble members, for the trainer residual
+    leave_out : names of songs to evaluate on but not to train on
     """
 
     model: str = "cnn"
@@ -68,7 +74,7 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """As read from JSON, which knows no tuples; what an older version lacks is default."""
+        """Read the JSON form; options that an older version didn't write get their default."""
         return cls(**{**values, "leave_out": tuple(values.get("leave_out", ()))})
 
 
@@ -78,13 +84,15 @@ class Run:
 
     Attributes
     ----------
-    folder : where it stands
-    config : what was asked
+    folder : run folder
+    config : options of the training
     dataset : folder of the data set
-    dataset_sha256 : its digest; empty in runs of older versions
-    labels : genres in the order of the outputs
-    feature_config : what the features were computed with
+    labels : genres in the order of the network's outputs
+    feature_config : feature parameters
     normalization : mean and variance of each coefficient, as in the network
+    versions : version of each package, by name
+    command : command line of the training
+    dataset_sha256 : digest of the data set; empty in runs of older versions
     """
 
     folder: Path
@@ -98,7 +106,7 @@ class Run:
     dataset_sha256: str = ""
 
     def to_json(self) -> str:
-        """The content of ``run.json``."""
+        """Return the content of ``run.json``."""
         values = {"format": RUN_FORMAT, **asdict(self)}
         del values["folder"]
         values["feature_config"] = self.feature_config.to_dict()
@@ -107,7 +115,7 @@ class Run:
         return json.dumps(values, indent=2) + "\n"
 
     def is_of(self, dataset: Dataset) -> bool:
-        """Whether it has learned from this data set, wherever that stands now."""
+        """Return True if the run was trained on a data set, even if its folder has moved."""
         if self.dataset_sha256:
             return self.dataset_sha256 == dataset.digest
         return self.dataset == dataset.folder.resolve()
@@ -119,7 +127,7 @@ class Run:
         Raises
         ------
         DataError
-            it is not one.
+            if the folder is not a finished run, or is damaged.
         """
         try:
             values = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -132,7 +140,7 @@ class Run:
             run = cls(folder=folder, **values)
         except FileNotFoundError as error:
             raise DataError(
-                f"{folder} is not a finished run (no run.json); train-model makes one."
+                f"{folder} is not a finished run (no run.json); create one with train-model."
             ) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
             raise DataError(f"The run {folder} is damaged: {error}; train it again.") from error
@@ -141,12 +149,12 @@ class Run:
         return run
 
     def metrics(self) -> dict[str, Any]:
-        """The content of ``metrics.json``.
+        """Read ``metrics.json``.
 
         Raises
         ------
         DataError
-            it is missing or damaged.
+            if the file is missing or damaged.
         """
         try:
             metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
@@ -157,12 +165,12 @@ class Run:
         return metrics
 
     def heldout(self) -> list["HeldOutPredictions"]:
-        """Each fold's model and the segments it was judged on; one where there are no folds.
+        """Read the held-out predictions of each fold; of the only network without folds.
 
         Raises
         ------
         DataError
-            the predictions are missing or damaged.
+            if the predictions are missing or damaged.
         """
         try:
             with np.load(self.folder / "heldout.npz", allow_pickle=False) as arrays:
@@ -173,22 +181,22 @@ class Run:
         parts = []
         for number in np.unique(fold):
             model = "model.keras" if not self.config.folds else f"fold-{number}/model.keras"
-            mine = fold == number
+            of_fold = fold == number
             parts.append(
-                HeldOutPredictions(self.folder / model, segments[mine], probabilities[mine])
+                HeldOutPredictions(self.folder / model, segments[of_fold], probabilities[of_fold])
             )
         return parts
 
 
 @dataclass(frozen=True)
 class HeldOutPredictions:
-    """What one trained network said of segments that it was not trained on.
+    """Predictions of one network on the segments held out from its training.
 
     Attributes
     ----------
-    model : the ``.keras`` file
-    segments : int64 [shape=(n,)], positions in the data set
-    probabilities : float32 [shape=(n, genres)]
+    model : ``.keras`` file of the network
+    segments : positions in the data set, int64 [shape=(n,)]
+    probabilities : genre probabilities, float32 [shape=(n, genres)]
     """
 
     model: Path

@@ -1,8 +1,8 @@
-"""From a data set to a run folder."""
+"""Train and evaluate the networks of a run, from a data set to a run folder."""
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -15,52 +15,29 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import (
     PROTOCOLS,
     Split,
+    hold_out_folds,
     hold_out_validation,
     leave_out_songs,
     require_all_genres,
     split_segments,
-    without_parts,
 )
 from pocketgenre.training.evaluation.metrics import compute_metrics
-from pocketgenre.training.models.checkpoints import History, save_network
-from pocketgenre.training.models.keras_trainer import coefficient_moments, fit_network, predict
-from pocketgenre.training.models.networks import MUSICNN
+from pocketgenre.training.models.checkpoints import save_network
+from pocketgenre.training.models.keras_trainer import coefficient_moments, predict
 from pocketgenre.training.models.strategy import Placement
-from pocketgenre.training.runs import HeldOutPredictions, Run, TrainingConfig
+from pocketgenre.training.models.trainers import TrainingContext, find_trainer
+from pocketgenre.training.runs import HeldOutPredictions, History, Run, TrainingConfig
 
-_FINEST_SHARE = 20  # --validation is taken as the nearest fraction with at most this below
-_KEPT = "model"  # the one network of a run without folds, and the one kept of a run with them
+_MAX_DENOMINATOR = 20  # --validation is rounded to a fraction with at most this denominator
+_FINAL = "model"  # the only network without folds; with folds, the one trained on all songs
 
 OnEpoch = Callable[[str, History], None]
-"""Called after each epoch with the network's name and its history so far."""
-
-
-@dataclass(frozen=True)
-class TrainingContext:
-    """What every training of a run needs.
-
-    Attributes
-    ----------
-    config : what was asked
-    dataset : what to learn from
-    folder : where the run is built
-    placement : on which devices
-    on_epoch : for a progress bar
-    tensorboard : whether to log
-    """
-
-    config: TrainingConfig
-    dataset: Dataset
-    folder: Path
-    placement: Placement
-    on_epoch: OnEpoch
-    tensorboard: bool
+"""Callback that gets the network's name and its history after each epoch."""
 
 
 def train_run(
@@ -73,36 +50,37 @@ def train_run(
     on_epoch: OnEpoch,
     tensorboard: bool = False,
 ) -> Run | None:
-    """Train, judge and save; an interrupted run goes on from its last epoch.
+    """Train, evaluate and save the networks of a run, resuming an interrupted one.
 
     Parameters
     ----------
-    config : what to train
-    dataset : what to learn from
-    out : the run folder, which must not exist
-    command : how the person asked for it, for the record
-    placement : on which devices
-    on_epoch : for a progress bar
-    tensorboard : whether to write logs for TensorBoard
+    config : options of the training
+    dataset : data set to train on
+    out : run folder to create
+    command : command line, stored in the run
+    placement : devices and hosts to train on
+    on_epoch : callback that gets the network's name and its history after each epoch
+    tensorboard : True to write TensorBoard logs
 
     Returns
     -------
-    the finished run; None in all workers but the first, which writes it.
+    run
+        the finished run; None in all workers but the chief, which writes it.
 
     Raises
     ------
     DataError
-        the data set can't be split so, ``out`` exists, or what an interrupted run left there
-        was asked for differently.
+        if the trainer can't use the features, the data set can't be split, ``out`` exists, or
+        ``out`` was interrupted with other options.
     OSError
-        something can't be written; what is finished stays for the next attempt.
+        if a file can't be written; finished networks are kept for the next attempt.
     """
     if out.exists():
         raise DataError(f"{out} exists already; name another folder for the run, or remove it.")
-    _require_front_end(config, dataset)
+    find_trainer(config.model).check_features(dataset)
     dataset.check()
-    splits = _plan(config, dataset)
-    mean, variance = coefficient_moments(dataset, splits[_KEPT].train)
+    splits = _plan_splits(config, dataset)
+    mean, variance = coefficient_moments(dataset, splits[_FINAL].train)
     run = Run(
         folder=out,
         config=config,
@@ -120,44 +98,116 @@ def train_run(
         dataset_sha256=dataset.digest,
     )
     unfinished = out.with_name(out.name + ".unfinished")
-    workshop = TrainingContext(config, dataset, unfinished, placement, on_epoch, tensorboard)
+    builder = _RunBuilder(config, dataset, unfinished, placement, on_epoch, tensorboard)
     if placement.is_chief:
-        _claim(unfinished, run)
-    heldout = [_train_and_ask(workshop, name, split) for name, split in splits.items()]
+        _start_folder(unfinished, run)
+    parts = [builder.train_and_predict(name, split) for name, split in splits.items()]
     if not placement.is_chief:
         return None
-    _save_judgement(workshop, [part for part in heldout if len(part.segments)])
+    builder.save_metrics([part for part in parts if len(part.segments)])
     unfinished.replace(out)
     return run
 
 
-def _require_front_end(config: TrainingConfig, dataset: Dataset) -> None:
-    """The published networks are made for the standard front end, musicnn for its own."""
-    made_for = LOG_MEL_CONFIG if config.model == MUSICNN else MFCC_CONFIG
-    found, wanted = dataset.feature_config.to_dict(), made_for.to_dict()
-    others = [
-        f"{name} {found.get(name)}, not {wanted[name]}"
-        for name in wanted
-        if found.get(name) != wanted[name]
-    ]
-    if others:
-        raise DataError(
-            f"The data set {dataset.folder} was made with another front end ({'; '.join(others)});"
-            " prepare it again."
+@dataclass(frozen=True)
+class _RunBuilder:
+    """Trains the networks of one run and writes them to its folder.
+
+    Attributes
+    ----------
+    config, dataset, placement, on_epoch, tensorboard : as in :func:`train_run`
+    folder : unfinished run folder
+    """
+
+    config: TrainingConfig
+    dataset: Dataset
+    folder: Path
+    placement: Placement
+    on_epoch: OnEpoch
+    tensorboard: bool
+
+    def train_and_predict(self, name: str, split: Split) -> HeldOutPredictions:
+        """Train one network, unless it is finished already, and predict its test segments."""
+        folder = self.folder if name == _FINAL else self.folder / name
+        model_file = folder / "model.keras"
+        if not model_file.exists():
+            self._train(name, split, folder)
+        if not len(split.test) or not self.placement.is_chief:
+            empty = np.empty((0, len(self.dataset.labels)), np.float32)
+            return HeldOutPredictions(model_file, split.test[:0], empty)
+        # Loaded from disk to predict outside the strategy's scope, with exactly the saved weights.
+        model = keras.models.load_model(model_file)
+        return HeldOutPredictions(model_file, split.test, predict(model, self.dataset, split.test))
+
+    def save_metrics(self, parts: Sequence[HeldOutPredictions]) -> None:
+        """Write the held-out predictions of all folds and the metrics computed from them."""
+        segments = np.concatenate([part.segments for part in parts])
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        folds = np.repeat(np.arange(1, len(parts) + 1), [len(part.segments) for part in parts])
+        np.savez(
+            self.folder / "heldout.npz", fold=folds, segment=segments, probabilities=probabilities
         )
+        metrics = {
+            "protocol": self.config.protocol,
+            "protocol_meaning": PROTOCOLS[self.config.protocol],
+            "folds": self.config.folds,
+            **compute_metrics(self.dataset, segments, probabilities).to_dict(),
+            "by_fold": [
+                compute_metrics(self.dataset, part.segments, part.probabilities).to_dict()
+                for part in parts
+            ],
+        }
+        if self.config.leave_out:
+            metrics["without_left_out"] = self._metrics_without_left_out(segments, probabilities)
+        write_atomic(self.folder / "metrics.json", _json(metrics))
+
+    def _train(self, name: str, split: Split, folder: Path) -> None:
+        fit = find_trainer(self.config.model).load_fit()
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(self.config.seed)
+        tf.config.experimental.enable_op_determinism()
+        checkpoints = folder / "checkpoints"
+        with self.placement.scratch(checkpoints) as scratch:
+            context = TrainingContext(
+                config=self.config,
+                dataset=self.dataset,
+                split=split,
+                placement=self.placement,
+                checkpoints=checkpoints,
+                scratch=scratch,
+                on_epoch=lambda history: self.on_epoch(name, history),
+                tensorboard=self.folder / "logs" / name if self.tensorboard else None,
+            )
+            model, history = fit(context)
+            finished = folder if self.placement.is_chief else scratch
+            write_atomic(finished / "history.json", _json(history))
+            save_network(model, finished / "model.keras")
+        if self.placement.is_chief:
+            shutil.rmtree(checkpoints)
+
+    def _metrics_without_left_out(
+        self, segments: NDArray[np.int64], probabilities: NDArray[np.float32]
+    ) -> dict[str, Any] | None:
+        """Compute the metrics of the songs not in ``leave_out``; None if there are no others."""
+        left_out = set(self.config.leave_out)
+        positions = [i for i, song in enumerate(self.dataset.songs) if song.name in left_out]
+        rest = ~np.isin(self.dataset.segment_songs[segments], positions)
+        if not rest.any():
+            return None
+        return compute_metrics(self.dataset, segments[rest], probabilities[rest]).to_dict()
 
 
-def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
-    """The networks to train, by name, and what each learns from."""
-    share = Fraction(config.validation).limit_denominator(_FINEST_SHARE)
+def _plan_splits(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
+    """Return the split of each network to train, by the network's name."""
+    share = Fraction(config.validation).limit_denominator(_MAX_DENOMINATOR)
     parts = config.folds or share.denominator
     splits = split_segments(dataset, config.protocol, parts, config.seed)
     if config.folds:
         plan = {f"fold-{number}": split for number, split in enumerate(splits, start=1)}
         everything = np.arange(len(dataset.segment_songs))
-        plan[_KEPT] = Split(everything, test=everything[:0], validation=everything[:0])
+        plan[_FINAL] = Split(everything, test=everything[:0], validation=everything[:0])
     else:
-        plan = {_KEPT: without_parts(splits, share.numerator)}
+        plan = {_FINAL: hold_out_folds(splits, share.numerator)}
     for name, split in plan.items():
         require_all_genres(dataset, split, name)
     if config.leave_out:
@@ -172,102 +222,30 @@ def _plan(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
     }
 
 
-def _claim(unfinished: Path, run: Run) -> None:
-    """Start a run's folder, or make sure that the one that is there is of the same run."""
-    content = run.to_json().encode()
+def _start_folder(unfinished: Path, run: Run) -> None:
+    """Create the folder of a run, or check that the existing one belongs to the same run."""
     marker = unfinished / "run.json"
     if marker.exists():
-        if not _begins(marker.read_bytes(), run):
+        if not _is_same_run(marker.read_bytes(), run):
             raise DataError(
                 f"{unfinished} is an interrupted run of another configuration, data set or"
-                " version; finish that one, name another folder, or remove it."
+                " version; finish that run, name another folder, or remove it."
             )
         return
     if unfinished.exists():
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
-    write_atomic(marker, content)
+    write_atomic(marker, run.to_json().encode())
 
 
-def _begins(marker: bytes, run: Run) -> bool:
-    """Whether a ``run.json`` is of this run, begun."""
+def _is_same_run(marker: bytes, run: Run) -> bool:
+    """Return True if a ``run.json`` has a run's configuration and data set."""
     try:
         before = json.loads(marker)
         config = TrainingConfig.from_dict(before["config"])
         return bool(config == run.config and before["dataset_sha256"] == run.dataset_sha256)
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged, or of another version
         return False
-
-
-def _train_and_ask(workshop: TrainingContext, name: str, split: Split) -> HeldOutPredictions:
-    """Train one network unless it is there already, and ask it about what it is judged on."""
-    folder = workshop.folder if name == _KEPT else workshop.folder / name
-    model_file = folder / "model.keras"
-    if not model_file.exists():
-        _train_one(workshop, name, split, folder)
-    if not len(split.test) or not workshop.placement.is_chief:
-        nobody = np.empty((0, len(workshop.dataset.labels)), np.float32)
-        return HeldOutPredictions(model_file, split.test[:0], nobody)
-    # Loaded anew: outside of a strategy's scope, and exactly what is on disk.
-    model = keras.models.load_model(model_file)
-    return HeldOutPredictions(model_file, split.test, predict(model, workshop.dataset, split.test))
-
-
-def _train_one(workshop: TrainingContext, name: str, split: Split, folder: Path) -> None:
-    checkpoints = folder / "checkpoints"
-    with workshop.placement.scratch(checkpoints) as scratch:
-        model, history = fit_network(
-            workshop.config,
-            workshop.dataset,
-            split,
-            checkpoints,
-            scratch,
-            workshop.placement,
-            lambda so_far: workshop.on_epoch(name, so_far),
-            workshop.folder / "logs" / name if workshop.tensorboard else None,
-        )
-        finished = folder if workshop.placement.is_chief else scratch
-        write_atomic(finished / "history.json", _json(history))
-        save_network(model, finished / "model.keras")
-    if workshop.placement.is_chief:
-        shutil.rmtree(checkpoints)
-
-
-def _save_judgement(workshop: TrainingContext, heldout: list[HeldOutPredictions]) -> None:
-    config, dataset, folder = workshop.config, workshop.dataset, workshop.folder
-    segments = np.concatenate([part.segments for part in heldout])
-    probabilities = np.concatenate([part.probabilities for part in heldout])
-    folds = np.repeat(np.arange(1, len(heldout) + 1), [len(part.segments) for part in heldout])
-    np.savez(folder / "heldout.npz", fold=folds, segment=segments, probabilities=probabilities)
-    metrics = {
-        "protocol": config.protocol,
-        "protocol_meaning": PROTOCOLS[config.protocol],
-        "folds": config.folds,
-        **compute_metrics(dataset, segments, probabilities).to_dict(),
-        "by_fold": [
-            compute_metrics(dataset, part.segments, part.probabilities).to_dict()
-            for part in heldout
-        ],
-    }
-    if config.leave_out:
-        metrics["without_left_out"] = _judge_rest(workshop, segments, probabilities)
-    write_atomic(folder / "metrics.json", _json(metrics))
-
-
-def _judge_rest(
-    workshop: TrainingContext, segments: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> dict[str, Any] | None:
-    """Metrics of the songs that were not left out of the training; None where there are none."""
-    dataset = workshop.dataset
-    left_out = {
-        i for i, song in enumerate(dataset.songs) if song.name in set(workshop.config.leave_out)
-    }
-    rest = ~np.isin(dataset.segment_songs[segments], list(left_out))
-    return (
-        compute_metrics(dataset, segments[rest], probabilities[rest]).to_dict()
-        if rest.any()
-        else None
-    )
 
 
 def _json(values: object) -> bytes:

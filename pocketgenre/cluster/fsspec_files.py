@@ -147,7 +147,7 @@ class FsspecStore:
 
     Attributes
     ----------
-    place : address
+    location : address
 
     Raises
     ------
@@ -155,10 +155,10 @@ class FsspecStore:
         as :func:`open_filesystem`.
     """
 
-    place: Path
+    location: Path
 
     def __post_init__(self) -> None:
-        open_filesystem(f"{self.place}/")  # fails now, not after hours of work
+        open_filesystem(f"{self.location}/")  # fails now, not after hours of work
 
     @contextmanager
     def open(self, name: str) -> Iterator[Any]:
@@ -169,7 +169,7 @@ class FsspecStore:
         OSError
             if it can't be read.
         """
-        filesystem, path = open_filesystem(self.place / name)
+        filesystem, path = open_filesystem(self.location / name)
         with _os_errors(), filesystem.open(path, "rb") as file:
             yield file
 
@@ -182,7 +182,7 @@ class FsspecStore:
         OSError
             if it can't be written.
         """
-        filesystem, path = open_filesystem(self.place / name)
+        filesystem, path = open_filesystem(self.location / name)
         with tempfile.TemporaryFile() as copy:  # a store would keep a partial upload
             yield copy
             copy.seek(0)
@@ -197,7 +197,7 @@ class FsspecStore:
         OSError
             if it can't be listed.
         """
-        filesystem, path = open_filesystem(self.place / folder)
+        filesystem, path = open_filesystem(self.location / folder)
         with _os_errors():
             try:
                 return {name.rpartition("/")[2] for name in filesystem.ls(path, detail=False)}
@@ -213,7 +213,7 @@ class FsspecStore:
             if a file can't be removed.
         """
         for name in names:
-            filesystem, path = open_filesystem(self.place / name)
+            filesystem, path = open_filesystem(self.location / name)
             with _os_errors(), suppress(FileNotFoundError):
                 filesystem.rm_file(path)
 

@@ -84,8 +84,8 @@ def benchmark_inputs(feature_config: FeatureConfig, kind: str) -> NDArray[np.flo
         shift = 2.0 ** -(17 + np.arange(_SEGMENTS) % 8)
         samples: NDArray[np.float32] = (noise * shift[:, np.newaxis]).astype(np.float32)
         return samples
-    if kind == "log-mel":
-        level = rng.integers(0, 2048, (_SEGMENTS, 1, feature_config.n_mels))
+    if kind != "mfcc":
+        level = rng.integers(0, 2048, (_SEGMENTS, 1, feature_config.n_coefficients))
         levels = level + rng.integers(0, 2048, (_SEGMENTS, *feature_config.shape))
         return (levels / 2**10).astype(np.float32)
     spread = np.array([640, 320] + [160] * (feature_config.n_mfcc - 2))[: feature_config.n_mfcc]

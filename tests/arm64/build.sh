@@ -1,6 +1,6 @@
 #!/bin/sh
-# A folder with Debian's Python for arm64 and the project's locked packages for it.
-# Nothing is installed on this machine but qemu-user-static; no root, no chroot jail is set up.
+# Build a folder with Debian's Python for arm64 and the project's locked packages.
+# On this machine only qemu-user-static must be installed. Root is not needed.
 set -eu
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 home=$repository/.venv/arm64
@@ -23,8 +23,8 @@ for package in "$home"/apt/debs/*.deb; do dpkg-deb -x "$package" "$home/root"; d
 cp "$(command -v qemu-aarch64-static)" "$home/root/"
 touch "$home/root/dev/null" "$home/root/dev/urandom"
 
-# LiteRT's XNNPACK chooses its kernels by these files; run.sh emulates the same processor, a
-# Cortex-A76. Without them XNNPACK stays off, with qemu's "max" it computes nonsense.
+# LiteRT's XNNPACK selects its kernels by these files; run.sh emulates the same processor, a
+# Cortex-A76. Without them XNNPACK is off. With qemu's "max" processor its results are wrong.
 mkdir -p "$home/root/proc" "$home/root/sys/devices/system/cpu"
 for file in possible present; do echo 0-1 > "$home/root/sys/devices/system/cpu/$file"; done
 for core in 0 1; do

@@ -1,9 +1,9 @@
-"""``make check-arm64``: an emulated arm64 gives what this machine gives.
+"""``make check-arm64``: compare predictions on an emulated arm64 with those on this machine.
 
-A small library scanned there must get the same labels by the same votes, on LiteRT and on
-tflite-runtime. For each model file the probabilities of the probing segments must be those of here
-within a step or two of an int8 logit: the kernels for the two processors round differently.
-Emulation is slow; its times say nothing of a phone's.
+A scan of a small library must give the same labels by the same votes, on LiteRT and on
+tflite-runtime. For each model file, the probabilities of the benchmark segments must agree within
+one or two steps of an int8 logit, since the kernels for the two processors round differently.
+Emulation is slow, so the benchmark times do not apply to a phone.
 """
 
 import json
@@ -18,66 +18,66 @@ import numpy as np
 from pocketgenre.demo.synthetic import write_synthetic_library
 from pocketgenre.models.model_card import card_path
 
-FEW_STEPS = 0.03
+TOLERANCE = 0.03  # of a probability
 REPOSITORY = Path(__file__).parents[2]
-_ALONE = ("--workers", "0", "--catalog", ":memory:")  # an emulated process can't start others
+_OPTIONS = ("--workers", "0", "--catalog", ":memory:")  # emulated processes cannot start others
 WORK = REPOSITORY / ".venv" / "arm64" / "root" / "work"
 MODELS = sorted((REPOSITORY / "pocketgenre" / "models").glob("*.tflite"))
 
 
 def main(models: list[Path]) -> int:
-    """Compare; 0 if all holds."""
-    _lay_out(models)
+    """Compare all model files and return the exit status: 0 if they agree."""
+    _copy_files(models)
     failures = 0
     for environment in ("scan", "tflite-runtime"):
         names = [model.name for model in models]
-        here = _here(environment, "pocketgenre.models.runtime_benchmark", *names)
-        there = _there(environment, "pocketgenre.models.runtime_benchmark", *names)
-        for ours, theirs in zip(here, there, strict=True):
-            difference = np.abs(np.subtract(ours["answers"], theirs["answers"])).max()
-            same = bool(difference <= FEW_STEPS)
+        native = _run_native(environment, "pocketgenre.models.runtime_benchmark", *names)
+        emulated = _run_emulated(environment, "pocketgenre.models.runtime_benchmark", *names)
+        for one, other in zip(native, emulated, strict=True):
+            difference = np.abs(np.subtract(one["answers"], other["answers"])).max()
+            same = bool(difference <= TOLERANCE)
             failures += not same
-            verdict = "alike" if same else "DIFFERENT"
-            print(f"{ours['runtime']}  {ours['model']}: {verdict}, within {difference:.1e}")
-        scan = ("pocketgenre.cli.scan_library", "library", "--format", "json", *_ALONE)
-        ours, theirs = _here(environment, *scan), _there(environment, *scan)
-        same = [_told(song) for song in ours] == [_told(song) for song in theirs]
+            verdict = "agree" if same else "DIFFER"
+            print(f"{one['runtime']}  {one['model']}: probabilities {verdict} ({difference:.1e})")
+        scan = ("pocketgenre.cli.scan_library", "library", "--format", "json", *_OPTIONS)
+        native, emulated = _run_native(environment, *scan), _run_emulated(environment, *scan)
+        same = [_prediction(song) for song in native] == [_prediction(song) for song in emulated]
         failures += not same
-        verdict = "the same" if same else "DIFFERENT"
-        print(f"{environment}: labels and votes of {len(ours)} songs: {verdict}")
+        verdict = "agree" if same else "DIFFER"
+        print(f"{environment}: labels and votes of {len(native)} songs {verdict}")
     return 1 if failures else 0
 
 
-def _lay_out(models: list[Path]) -> None:
+def _copy_files(models: list[Path]) -> None:
     for name in ("pocketgenre", "library"):
         shutil.rmtree(WORK / name, ignore_errors=True)
-    not_needed = shutil.ignore_patterns("training", "export", "server", "demo", "cluster")
-    shutil.copytree(REPOSITORY / "pocketgenre", WORK / "pocketgenre", ignore=not_needed)
+    unused = shutil.ignore_patterns("training", "export", "server", "demo", "cluster")
+    shutil.copytree(REPOSITORY / "pocketgenre", WORK / "pocketgenre", ignore=unused)
     for model in models:
         for path in (model, card_path(model)):
             shutil.copy(path, WORK / path.name)
     write_synthetic_library(WORK / "library", seconds=7.0)
 
 
-def _here(environment: str, module: str, *arguments: str) -> list[dict[str, Any]]:
+def _run_native(environment: str, module: str, *arguments: str) -> list[dict[str, Any]]:
     python = REPOSITORY / ".venv" / environment / "bin" / "python"
     return _json([str(python), "-m", module, *arguments])
 
 
-def _there(environment: str, module: str, *arguments: str) -> list[dict[str, Any]]:
-    there = [f"/work/{a}" if (WORK / a).exists() else a for a in arguments]
+def _run_emulated(environment: str, module: str, *arguments: str) -> list[dict[str, Any]]:
+    paths = [f"/work/{a}" if (WORK / a).exists() else a for a in arguments]
     script = str(REPOSITORY / "tests" / "arm64" / "run.sh")
-    return _json(["sh", script, environment, module, *there])
+    return _json(["sh", script, environment, module, *paths])
 
 
 def _json(command: list[str]) -> list[dict[str, Any]]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORK)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORK)
+    if result.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stderr}")
+    return json.loads(result.stdout)
 
 
-def _told(song: dict[str, Any]) -> tuple[Any, ...]:
+def _prediction(song: dict[str, Any]) -> tuple[Any, ...]:
     return song["path"], song["genre"], song["votes"], song["segments"]
 
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # run.sh ENVIRONMENT MODULE [ARGUMENT...]: run a module of the project on an emulated arm64.
 #
-# The folder becomes the root, with the /proc of build.sh: LiteRT looks there for the processor
-# and would find this machine's. What is to be read there is in .venv/arm64/root/work.
+# .venv/arm64/root becomes the root folder, with the /proc of build.sh: LiteRT detects the
+# processor there, and would otherwise find that of this machine. Files to read are in
+# .venv/arm64/root/work.
 set -eu
 home=$(cd "$(dirname "$0")/../.." && pwd)/.venv/arm64
 environment=$1

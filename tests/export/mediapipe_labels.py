@@ -1,7 +1,7 @@
-"""Run by the MediaPipe environment's Python: what its AudioClassifier says of audio.
+"""Classify audio with MediaPipe's AudioClassifier, in the MediaPipe environment.
 
-``mediapipe_labels.py MODEL SAMPLES.npz`` prints, for each array of samples at 22,050 Hz, the
-probabilities of each 3 s by genre.
+``mediapipe_labels.py MODEL SAMPLES.npz`` prints the probabilities by genre of each 3 s segment,
+for each array of samples at 22,050 Hz.
 """
 
 import json
@@ -15,15 +15,15 @@ from mediapipe.tasks.python.components import containers
 RATE = 22_050
 
 options = audio.AudioClassifierOptions(base_options=tasks.BaseOptions(model_asset_path=sys.argv[1]))
-answers = {}
+probabilities = {}
 with (
     audio.AudioClassifier.create_from_options(options) as classifier,
     np.load(sys.argv[2]) as songs,
 ):
     for name in songs.files:
         data = containers.AudioData.create_from_array(songs[name], RATE)
-        answers[name] = [
+        probabilities[name] = [
             {c.category_name: c.score for c in result.classifications[0].categories}
             for result in classifier.classify(data)
         ]
-json.dump(answers, sys.stdout)
+json.dump(probabilities, sys.stdout)

@@ -1,4 +1,4 @@
-"""``export-tflite``: files that run anywhere, checked, with a report of what they cost."""
+"""Test ``export-tflite``: the files, their checks and their reports."""
 
 import json
 import shutil
@@ -7,14 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from pocketgenre.classifier import Classifier
-from pocketgenre.export.measurements import require_runtime
+from pocketgenre import GenreClassifier
+from pocketgenre.cli.scan_library import scan_library
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.export.cli import IOOption, export_tflite
 from pocketgenre.export.pipeline import Exporter
-from pocketgenre.export.representative_data import calibration_segments
-from pocketgenre.export.variants import family
+from pocketgenre.export.runtime_results import require_runtime
+from pocketgenre.export.variants import all_variants
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import read_model
+from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import load_dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
@@ -24,21 +29,22 @@ from tests.training.fabricated import fabricate_dataset, fabricate_run
 pytestmark = pytest.mark.slow
 
 EXPORT = "pocketgenre.export.cli"
-SCAN = "pocketgenre.cli.scan_library"
 
 
-def succeed(result) -> None:
-    assert result.returncode == 0, result.stderr
+def as_app(command) -> typer.Typer:
+    app = typer.Typer()
+    app.command()(command)
+    return app
 
 
-def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(workshop: Path) -> None:
-    report = json.loads((workshop / "model.report.json").read_text())
+def test_int8_file_has_float32_io_and_builtin_ops(trained_run: Path) -> None:
+    report = json.loads((trained_run / "model.report.json").read_text())
     assert report["parity_holds"] is True
     assert not [op for op in report["ops"] if op.startswith("Flex") or op == "CUSTOM"]
     assert report["ops"][:3] == ["SUB", "MUL", "QUANTIZE"]
     assert report["ops"][-3:] == ["DEQUANTIZE", "ADD", "SOFTMAX"]
-    assert "float32" in (workshop / "model.report.md").read_text()
-    model, card = read_model(workshop / "model.tflite")
+    assert "float32" in (trained_run / "model.report.md").read_text()
+    model, card = read_model(trained_run / "model.tflite")
     interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
     assert interpreter.get_input_details()[0]["dtype"] is np.float32
     assert interpreter.get_output_details()[0]["dtype"] is np.float32
@@ -49,136 +55,134 @@ def test_the_file_is_int8_inside_and_float32_at_both_ends_with_built_in_ops(work
         if op["op_name"] in {"CONV_2D", "FULLY_CONNECTED"}
     ]
     assert len(layers) == 5
-    for layer in layers:  # what comes in, and the weights
+    for layer in layers:  # activations and weights
         assert {types[index] for index in layer["inputs"][:2]} == {np.int8}
     assert card.accuracy["song_accuracy_tflite"] >= 0.8
 
 
-def test_int8_at_both_ends_leaves_the_standardisation_to_the_caller(
-    workshop: Path, run_command: Command
-) -> None:
-    out = workshop / "int8.tflite"
-    succeed(run_command(EXPORT, workshop / "run", "--out", out, "--io", "int8"))
+def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path) -> None:
+    out = trained_run / "int8.tflite"
+    export_tflite(trained_run / "run", out, io=IOOption.int8)
     model, card = read_model(out)
     interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
     assert interpreter.get_input_details()[0]["dtype"] is np.int8
     assert interpreter.get_output_details()[0]["dtype"] is np.int8
     assert card.standardization is not None
-    song = workshop / "audio" / "bass" / "0.wav"
-    assert Classifier.load(out).label(song).genre == "bass"
+    song = trained_run / "audio" / "bass" / "0.wav"
+    assert GenreClassifier(out).classify(song).genre == "bass"
 
 
-def test_the_same_run_gives_the_same_bytes(workshop: Path, run_command: Command) -> None:
-    again = workshop / "again.tflite"
-    succeed(run_command(EXPORT, workshop / "run", "--out", again, "--representative", 30))
-    assert again.read_bytes() == (workshop / "model.tflite").read_bytes()
+def test_export_is_reproducible(trained_run: Path) -> None:
+    again = trained_run / "again.tflite"
+    export_tflite(trained_run / "run", again, representative=30)
+    assert again.read_bytes() == (trained_run / "model.tflite").read_bytes()
 
 
-def test_a_broken_parity_is_an_error_and_leaves_no_model(
-    workshop: Path, run_command: Command
-) -> None:
-    shutil.copytree(workshop / "run", workshop / "tampered")
-    with np.load(workshop / "tampered" / "heldout.npz") as arrays:
+def test_failed_parity_check_writes_no_model(trained_run: Path) -> None:
+    shutil.copytree(trained_run / "run", trained_run / "tampered")
+    with np.load(trained_run / "tampered" / "heldout.npz") as arrays:
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
-    np.savez(workshop / "tampered" / "heldout.npz", **saved)
-    said = compute_metrics(
-        load_dataset(workshop / "data"), saved["segment"], saved["probabilities"]
+    np.savez(trained_run / "tampered" / "heldout.npz", **saved)
+    metrics = compute_metrics(
+        load_dataset(trained_run / "data"), saved["segment"], saved["probabilities"]
     )
-    (workshop / "tampered" / "metrics.json").write_text(json.dumps(said.to_dict()))
-    out = workshop / "tampered.tflite"
-    result = run_command(EXPORT, workshop / "tampered", "--out", out)
-    assert result.returncode == 1
-    assert "Parity is broken" in result.stderr
+    (trained_run / "tampered" / "metrics.json").write_text(json.dumps(metrics.to_dict()))
+    out = trained_run / "tampered.tflite"
+    with pytest.raises(PocketGenreError, match=r"The parity check failed and tampered\.tflite"):
+        export_tflite(trained_run / "tampered", out)
     assert not out.exists()
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["parity_holds"] is False
     assert {"CONV_2D", "FULLY_CONNECTED"} <= {layer["operation"] for layer in report["layers"]}
-    assert "in int8 steps" in out.with_suffix(".report.md").read_text()
+    assert "in quantization steps" in out.with_suffix(".report.md").read_text()
 
 
-def test_all_forms_are_written_with_one_table(workshop: Path, run_command: Command) -> None:
-    out = workshop / "family"
-    succeed(run_command(EXPORT, workshop / "run", "--all", "--out", out, "--representative", 30))
+def test_all_variants_are_written_with_one_table(trained_run: Path) -> None:
+    out = trained_run / "variants"
+    export_tflite(trained_run / "run", out, all_files=True, representative=30)
     table = json.loads((out / "comparison.json").read_text())
-    assert [row["file"] for row in table["files"]] == [f"cnn_{f.name}.tflite" for f in family()]
+    names = [f"cnn_{variant.name}.tflite" for variant in all_variants()]
+    assert [row["file"] for row in table["files"]] == names
     for row in table["files"]:
         assert row["written"], row
         assert (out / row["file"]).stat().st_size == row["bytes"]
         assert row["segment_agreement"] >= 0.98
         assert row["milliseconds"]
         assert row["arena"] > 0
-        Classifier.load(out / row["file"])
+        TFLiteModel.load(out / row["file"])
     page = (out / "comparison.md").read_text()
     assert all(row["file"] in page for row in table["files"])
 
 
-def test_the_scanner_takes_a_waveform_file_as_well(workshop: Path, run_command: Command) -> None:
-    out = workshop / "waveform.tflite"
-    succeed(run_command(EXPORT, workshop / "run", "--input", "waveform", "--out", out))
+def test_scan_accepts_a_waveform_file(trained_run: Path) -> None:
+    out = trained_run / "waveform.tflite"
+    export_tflite(trained_run / "run", out, input="waveform")
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["features"]["in the graph, all of the data set"]["largest_difference"] < 1e-3
-    by_samples, by_features = (
-        run_command(SCAN, workshop / "audio", "--model", model, "--format", "json").stdout
-        for model in (out, workshop / "model.tflite")
-    )
-    assert len(json.loads(by_samples)) == 18
-    assert [(s["path"], s["genre"]) for s in json.loads(by_samples)] == [
-        (s["path"], s["genre"]) for s in json.loads(by_features)
-    ]
+    scans = []
+    for model in (out, trained_run / "model.tflite"):
+        arguments = [trained_run / "audio", "--model", model, "--format", "json"]
+        result = CliRunner().invoke(as_app(scan_library), [str(a) for a in arguments])
+        assert result.exit_code == 0, result.output
+        scans.append({song["path"]: song["genre"] for song in json.loads(result.stdout)})
+    assert len(scans[0]) == 18
+    assert scans[0] == scans[1]
 
 
-def test_the_report_tells_of_each_runtime(workshop: Path, run_command: Command) -> None:
-    out = workshop / "two.tflite"
-    arguments = ["--out", out, "--other-python", sys.executable]
-    succeed(run_command(EXPORT, workshop / "run", *arguments))
+def test_report_has_results_of_each_runtime(trained_run: Path) -> None:
+    out = trained_run / "two.tflite"
+    export_tflite(trained_run / "run", out, other_python=Path(sys.executable))
     report = json.loads(out.with_suffix(".report.json").read_text())
-    assert [probe["runtime"].split()[0] for probe in report["probes"]] == ["ai-edge-litert"] * 2
+    runtimes = [result["runtime"].split()[0] for result in report["probes"]]
+    assert runtimes == ["ai-edge-litert"] * 2
     assert report["runtimes_agree"] is True
-    for probe in report["probes"]:
-        assert 0 < probe["milliseconds"]["1"] < 1000
+    for result in report["probes"]:
+        assert 0 < result["milliseconds"]["1"] < 1000
     assert "| ai-edge-litert" in out.with_suffix(".report.md").read_text()
 
 
-def test_calibration_segments_are_drawn_evenly_by_genre(workshop: Path) -> None:
-    dataset = load_dataset(workshop / "data")
-    everything = np.arange(len(dataset.segment_songs))
-    drawn = calibration_segments(dataset, everything, 15, seed=1)
-    assert np.bincount(dataset.segment_targets[drawn]).tolist() == [5, 5, 5]
-    assert np.array_equal(drawn, calibration_segments(dataset, everything, 15, seed=1))
-    assert not np.array_equal(drawn, calibration_segments(dataset, everything, 15, seed=2))
-    with pytest.raises(DataError, match="no segments to calibrate"):
-        calibration_segments(dataset, everything[:0], 15, seed=1)
-
-
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (["{folder}/data", "--out", "{folder}/x.tflite"], "not a finished run"),
-        (["{folder}/run", "--out", "{folder}/x.bin"], "must end in .tflite"),
-        (["{folder}/run", "--out", "/no/such/x.tflite"], "not a folder"),
+        (["{folder}/run", "--out", "{folder}/x.bin"], r"must end in \.tflite"),
+        (["{folder}/run", "--out", "/no/such/x.tflite"], "is not a folder"),
         (["{folder}/run", "--all", "--out", "{folder}/model.tflite"], "is not a folder"),
+        (["{folder}/run", "--out", "{folder}/x.tflite", "--input", "log-mel"],
+         "was trained on mfcc, not on log-mel"),
         (["{folder}/run", "--out", "{folder}/x.tflite", "--io", "int8", "--input", "waveform"],
-         "--io int8 goes with"),
+         "--io int8 needs"),
         (["{folder}/run", "--out", "{folder}/x.tflite", "--dataset", "{folder}"],
          "not a finished data set"),
         (["{folder}/run", "--out", "{folder}/x.tflite", "--other-python", "/no/python"],
          "/no/python cannot be started"),
         (["{folder}/run", "--out", "{folder}/x.tflite", "--other-python", "/bin/true"],
-         "/bin/true is no Python that has pocketgenre and a TFLite runtime"),
+         "/bin/true has no pocketgenre with a TFLite runtime"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_answered_in_one_sentence(
-    workshop: Path, run_command: Command, arguments: list[str], sentence: str
-) -> None:
-    result = run_command(EXPORT, *(a.format(folder=workshop) for a in arguments))
+def test_wrong_arguments_are_refused(trained_run: Path, arguments: list[str], message: str) -> None:
+    command = [argument.format(folder=trained_run) for argument in arguments]
+    with pytest.raises(PocketGenreError, match=message):
+        CliRunner().invoke(as_app(export_tflite), command, catch_exceptions=False)
+    assert not (trained_run / "x.tflite").exists()
+
+
+def test_unknown_input_is_a_usage_error(tmp_path: Path) -> None:
+    command = [str(tmp_path), "--out", str(tmp_path / "x.tflite"), "--input", "flac"]
+    result = CliRunner().invoke(as_app(export_tflite), command)
+    assert result.exit_code == 2
+    assert "'flac' is not one of mfcc, log-mel, waveform" in result.output
+
+
+def test_command_fails_with_one_sentence(tmp_path: Path, run_command: Command) -> None:
+    result = run_command(EXPORT, tmp_path, "--out", tmp_path / "x.bin")
     assert result.returncode == 1
-    assert sentence in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (workshop / "x.tflite").exists()
+    assert result.stderr == f"Error: {tmp_path / 'x.bin'} must end in .tflite.\n"
+    assert not result.stdout
 
 
-def test_only_a_python_with_a_runtime_is_asked(tmp_path: Path) -> None:
+def test_python_without_pocketgenre_is_refused(tmp_path: Path) -> None:
     require_runtime(Path(sys.executable))
     bare = tmp_path / "python"
     bare.write_text('#!/bin/sh\necho "No module named pocketgenre" >&2; exit 1\n')
@@ -189,7 +193,7 @@ def test_only_a_python_with_a_runtime_is_asked(tmp_path: Path) -> None:
         require_runtime(bare)
 
 
-def test_another_data_set_of_the_same_genres_is_an_error_before_any_work(tmp_path: Path) -> None:
+def test_other_data_set_is_refused_before_work(tmp_path: Path) -> None:
     genres = {"jazz": [2, 1], "rock": [1, 2]}
     run = fabricate_run(
         tmp_path / "run", fabricate_dataset(tmp_path / "data", genres), [[0.9, 0.1]] * 6
@@ -200,15 +204,11 @@ def test_another_data_set_of_the_same_genres_is_an_error_before_any_work(tmp_pat
             Exporter(run, fabricate_dataset(tmp_path / name, others))
 
 
-def test_a_data_set_of_other_genres_is_an_error(
-    workshop: Path, tmp_path: Path, run_command: Command
-) -> None:
-    shutil.copytree(workshop / "audio", tmp_path / "audio")
-    (tmp_path / "audio" / "bass").rename(tmp_path / "audio" / "tuba")
-    succeed(run_command("pocketgenre.training.cli.prepare_dataset", tmp_path / "audio", "--out",
-                        tmp_path / "data"))  # fmt: skip
-    arguments = ["--dataset", tmp_path / "data", "--out", tmp_path / "x.tflite"]
-    result = run_command(EXPORT, workshop / "run", *arguments)
-    assert result.returncode == 1
-    assert "holds the genres flute, noise, tuba, but the run" in result.stderr
-    assert not (tmp_path / "x.tflite").exists()
+def test_data_set_of_other_genres_is_refused(tmp_path: Path) -> None:
+    data = fabricate_dataset(tmp_path / "data", {"bass": [1], "flute": [1], "noise": [1]})
+    other = fabricate_dataset(tmp_path / "other", {"flute": [1], "noise": [1], "tuba": [1]})
+    run = fabricate_run(tmp_path / "run", data, [[0.8, 0.1, 0.1]] * 3)
+    out = tmp_path / "x.tflite"
+    with pytest.raises(DataError, match="holds the genres flute, noise, tuba, but the run"):
+        export_tflite(run.folder, out, dataset=other.folder)
+    assert not out.exists()

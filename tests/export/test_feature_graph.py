@@ -1,14 +1,18 @@
-"""The front end in the graph gives librosa's MFCC."""
+"""Test that the graphs compute librosa's features."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pocketgenre.errors import ModelError
 from pocketgenre.export.edge_cases import difficult_segments
-from pocketgenre.export.evaluate_files import GraphFeatures
-from pocketgenre.export.feature_graph import front_graph
+from pocketgenre.export.feature_graph import FeatureGraph, input_graph
 from pocketgenre.export.operations import op_names
-from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
-from pocketgenre.training.data.librosa_features import librosa_features, librosa_mfcc
+from pocketgenre.export.variants import all_variants
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig, feature_kind
+from pocketgenre.models.interpreter import create_interpreter
+from pocketgenre.training.data.librosa_features import librosa_mfcc
 
 FEATURE_CONFIGS = {
     "standard": MFCC_CONFIG,
@@ -18,34 +22,48 @@ FEATURE_CONFIGS = {
 }
 
 
-def without_standardisation(feature_config: FeatureConfig) -> bytes:
-    zeros = np.zeros(feature_config.n_coefficients, np.float32)
-    return front_graph("waveform", feature_config, zeros, zeros + 1)
-
-
 @pytest.mark.parametrize("name", FEATURE_CONFIGS)
-def test_it_equals_librosa_on_segments_made_to_be_difficult(name: str) -> None:
-    feature_config = FEATURE_CONFIGS[name]
-    in_graph = GraphFeatures(without_standardisation(feature_config))
-    for what, samples in difficult_segments(feature_config).items():
-        expected = librosa_features(samples, feature_config)
-        np.testing.assert_allclose(in_graph(samples), expected, atol=1e-3, rtol=1e-5, err_msg=what)
+def test_graph_equals_librosa_on_difficult_segments(name: str) -> None:
+    config = FEATURE_CONFIGS[name]
+    kind = feature_kind(config.kind)
+    compute_reference, (rtol, atol) = kind.load_reference(), kind.tolerance
+    assert rtol <= 1e-5
+    assert atol <= 1e-3
+    feature_graph = FeatureGraph(config)
+    for segment, samples in difficult_segments(config).items():
+        expected = compute_reference(samples, config)
+        np.testing.assert_allclose(feature_graph(samples), expected, rtol, atol, err_msg=segment)
 
 
-def test_it_is_of_built_in_operations_and_small() -> None:
-    graph = without_standardisation(MFCC_CONFIG)
+def test_mfcc_graph_is_small_with_builtin_operations() -> None:
+    zeros = np.zeros(13, np.float32)
+    graph = input_graph("waveform", MFCC_CONFIG, zeros, zeros + 1)
     assert "RFFT2D" in op_names(graph)
     assert not {op for op in op_names(graph) if op.startswith("Flex") or op == "CUSTOM"}
     assert len(graph) < 100_000
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "waveform"])
-def test_each_coefficient_is_standardised_on_its_own(kind: str) -> None:
+def test_each_coefficient_is_standardised(kind: str) -> None:
     rng = np.random.default_rng(1)
     mean = np.linspace(-100, 100, 13, dtype=np.float32)
     deviation = np.geomspace(1, 100, 13).astype(np.float32)
     samples = rng.normal(scale=0.1, size=MFCC_CONFIG.segment_samples).astype(np.float32)
     features = librosa_mfcc(samples)
-    given = samples if kind == "waveform" else features
-    standardized = GraphFeatures(front_graph(kind, MFCC_CONFIG, mean, deviation))(given)
+    interpreter = create_interpreter(input_graph(kind, MFCC_CONFIG, mean, deviation))
+    inputs = samples if kind == "waveform" else features
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs[np.newaxis])
+    interpreter.invoke()
+    standardized = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
     np.testing.assert_allclose(standardized, (features - mean) / deviation, atol=1e-3)
+
+
+def test_kind_without_graph_has_no_waveform_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_graph = replace(feature_kind("log-mel"), graph=None)
+    monkeypatch.setattr("pocketgenre.features.log_mel.LOG_MEL", without_graph)
+    feature_kind.cache_clear()
+    assert {variant.input for variant in all_variants("log-mel")} == {"log-mel"}
+    with pytest.raises(ModelError, match="log-mel cannot be computed inside a model"):
+        FeatureGraph(LOG_MEL_CONFIG)
+    monkeypatch.undo()
+    feature_kind.cache_clear()

@@ -1,6 +1,6 @@
-"""What MediaPipe Tasks finds in our files, asked of MediaPipe itself.
+"""Test that MediaPipe Tasks reads the metadata of the pretrained files.
 
-``make test`` sets up an environment of its own for it.
+``make test`` sets up a separate environment with MediaPipe.
 """
 
 import io
@@ -13,61 +13,61 @@ import numpy as np
 import pytest
 
 from pocketgenre.audio.decoding import stream_mono
-from pocketgenre.classifier import Classifier
 from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
+from pocketgenre.models.tflite_model import TFLiteModel
 from tests.conftest import GENRES, REPOSITORY
 
 PYTHON = REPOSITORY / ".venv" / "mediapipe" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("mediapipe_labels.py")
-RATE = 22_050
+SAMPLE_RATE = 22_050
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_labels_are_in_a_zip_archive_behind_the_model() -> None:
+def test_labels_are_in_an_appended_zip_archive() -> None:
     model = PRETRAINED_WAVEFORM["standard"].read_bytes()
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         assert archive.namelist() == ["labels.txt"]
         assert archive.read("labels.txt").decode().split() == list(GENRES)
 
 
-def ask_mediapipe(model: Path, songs: dict[str, np.ndarray], folder: Path) -> dict:
+def classify_with_mediapipe(model: Path, songs: dict[str, np.ndarray], folder: Path) -> dict:
+    """Return the probabilities by genre of each segment of each song."""
     np.savez(folder / "songs.npz", **songs)
     if not PYTHON.exists():
-        pytest.skip("the MediaPipe environment is not set up: make test does it")
+        pytest.skip("the MediaPipe environment is missing; make test creates it")
     output = subprocess.check_output(
         [PYTHON, SCRIPT, model, folder / "songs.npz"], stderr=subprocess.DEVNULL, timeout=250
     )
     return json.loads(output)
 
 
-def compare(songs: list[Path], folder: Path) -> None:
-    """Same labels for every whole segment of every song, and nearly the same probabilities."""
-    classifier = Classifier.load(PRETRAINED_WAVEFORM["standard"])
-    samples = {str(n): np.concatenate(list(stream_mono(p, RATE))) for n, p in enumerate(songs)}
-    answers = ask_mediapipe(PRETRAINED_WAVEFORM["standard"], samples, folder)
+def assert_same_predictions(songs: list[Path], folder: Path) -> None:
+    """Compare labels and probabilities of all whole segments with those of MediaPipe."""
+    model = TFLiteModel.load(PRETRAINED_WAVEFORM["standard"])
+    size = model.card.feature_config.segment_samples
+    samples = {
+        str(n): np.concatenate(list(stream_mono(path, SAMPLE_RATE))) for n, path in enumerate(songs)
+    }
+    mediapipe = classify_with_mediapipe(PRETRAINED_WAVEFORM["standard"], samples, folder)
     for name, song in samples.items():
-        size = classifier.card.feature_config.segment_samples
-        whole = len(song) // size
-        if not whole:
+        count = len(song) // size
+        if not count:
             continue
-        segments = song[: whole * size].reshape(whole, size)
-        ours = classifier.predict(segments)
-        theirs = np.array([[row[g] for g in GENRES] for row in answers[name][:whole]])
-        np.testing.assert_array_equal(ours.argmax(axis=1), theirs.argmax(axis=1))
-        np.testing.assert_allclose(ours, theirs, atol=0.02)
+        predicted = model.predict(song[: count * size].reshape(count, size))
+        expected = np.array([[row[genre] for genre in GENRES] for row in mediapipe[name][:count]])
+        np.testing.assert_array_equal(predicted.argmax(axis=1), expected.argmax(axis=1))
+        np.testing.assert_allclose(predicted, expected, atol=0.02)
 
 
-def test_mediapipe_loads_the_waveform_file_and_gives_our_labels(
-    library: Path, tmp_path: Path
-) -> None:
-    compare(sorted(library.iterdir()), tmp_path)
+def test_mediapipe_predicts_the_same_labels(library: Path, tmp_path: Path) -> None:
+    assert_same_predictions(sorted(library.iterdir()), tmp_path)
 
 
-def test_mediapipe_gives_our_labels_for_real_songs(gtzan: Path, tmp_path: Path) -> None:
+def test_mediapipe_predicts_the_same_for_gtzan(gtzan: Path, tmp_path: Path) -> None:
     songs = [
         song
         for genre in sorted((gtzan / "audio").iterdir())
         for song in sorted(genre.glob("*.ogg"))[:3]
     ]
-    compare(songs, tmp_path)
+    assert_same_predictions(songs, tmp_path)

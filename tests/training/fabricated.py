@@ -1,4 +1,4 @@
-"""Data sets and finished runs made by hand, so that every figure is known beforehand."""
+"""Fabricate data sets and finished runs with known metrics."""
 
 import hashlib
 import json
@@ -8,52 +8,63 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.features.config import MFCC_CONFIG, FeatureConfig
 from pocketgenre.training.data.dataset import Dataset, load_dataset, save_dataset, save_index
 from pocketgenre.training.data.shard_format import Shard, write_manifest
 from pocketgenre.training.data.songs import LabelledSong
 from pocketgenre.training.data.splits import PROTOCOLS
-from pocketgenre.training.data.storage import Folder
+from pocketgenre.training.data.storage import FolderStore
 from pocketgenre.training.evaluation.metrics import compute_metrics
 from pocketgenre.training.runs import Run, TrainingConfig
 
 
 def fabricate_dataset(
-    folder: Path, genres: dict[str, Sequence[int]], difference: float = 0.0
+    folder: Path,
+    genres: dict[str, Sequence[int]],
+    difference: float = 0.0,
+    config: FeatureConfig = MFCC_CONFIG,
 ) -> Dataset:
-    """Songs of so many segments each, named ``genre/0`` and so on.
+    """Write a data set of random features, with songs named ``genre/0`` and so on.
 
-    The features are noise; a coefficient differs from genre to genre by ``difference``.
+    Parameters
+    ----------
+    folder : folder of the data set
+    genres : number of segments of each song, by genre
+    difference : difference of one coefficient's mean between successive genres
+    config : feature parameters
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
-    songs, parts = [], []
+    songs, files = [], []
     for shift, (genre, counts) in enumerate(genres.items()):
         for number, count in enumerate(counts):
-            part = folder / f"{len(parts)}.part.npy"
-            features = rng.normal(size=(count, *MFCC_CONFIG.shape)).astype(np.float32)
+            file = folder / f"{len(files)}.part.npy"
+            features = rng.normal(size=(count, *config.shape)).astype(np.float32)
             features[:, :, 2] += difference * shift
-            np.save(part, features)
-            parts.append(part)
+            np.save(file, features)
+            files.append(file)
             name = f"{genre}/{number}"
             songs.append(LabelledSong(name, Path(f"{name}.wav"), genre, group=len(songs)))
-    return save_dataset(folder, folder / "audio", MFCC_CONFIG, songs, parts)
+    return save_dataset(folder, folder / "audio", config, songs, files)
 
 
-def three_genres(folder: Path, difference: float = 0.7) -> Dataset:
-    """Eight songs each of jazz, metal and pop that a network can tell apart."""
-    return fabricate_dataset(folder, dict.fromkeys(("jazz", "metal", "pop"), [4] * 8), difference)
+def three_genres(
+    folder: Path, difference: float = 0.7, config: FeatureConfig = MFCC_CONFIG
+) -> Dataset:
+    """Write a data set of eight songs each of jazz, metal and pop, which a network can classify."""
+    genres = dict.fromkeys(("jazz", "metal", "pop"), [4] * 8)
+    return fabricate_dataset(folder, genres, difference, config)
 
 
-def in_shards(dataset: Dataset, folder: Path, songs_each: int) -> Dataset:
-    """The same songs in the same order, their features in shards."""
-    store, shards = Folder(folder), []
+def in_shards(dataset: Dataset, folder: Path, songs_per_shard: int) -> Dataset:
+    """Write the same songs in the same order with their features in shards."""
+    store, shards = FolderStore(folder), []
     counts = dataset.segment_counts
-    for first in range(0, len(dataset.songs), songs_each):
-        here = slice(first, first + songs_each)
-        names = tuple(song.name for song in dataset.songs[here])
-        features = dataset.features[counts[:first].sum() : counts[: here.stop].sum()]
-        shard = Shard(f"{first:06d}", names, tuple(counts[here].tolist()), names, (), 0, "")
+    for first in range(0, len(dataset.songs), songs_per_shard):
+        chunk = slice(first, first + songs_per_shard)
+        names = tuple(song.name for song in dataset.songs[chunk])
+        features = dataset.features[counts[:first].sum() : counts[: chunk.stop].sum()]
+        shard = Shard(f"{first:06d}", names, tuple(counts[chunk].tolist()), names, (), 0, "")
         (folder / shard.file).parent.mkdir(parents=True, exist_ok=True)
         np.save(folder / shard.file, features)
         content = (folder / shard.file).read_bytes()
@@ -74,7 +85,17 @@ def fabricate_run(
     validation_curves: bool = False,
     **config: object,
 ) -> Run:
-    """A finished run that said this of every segment; ``fold`` says whose fold said it."""
+    """Write a finished run.
+
+    Parameters
+    ----------
+    folder : folder of the run
+    dataset : data set of the run
+    probabilities : held-out probabilities of all segments
+    fold : number of the fold that each segment was held out in; None for a run without folds
+    validation_curves : True to add validation curves to the history
+    config : fields of :class:`~pocketgenre.training.runs.TrainingConfig`
+    """
     table = np.array(probabilities, dtype=np.float32)
     folds = np.ones(len(table), int) if fold is None else np.array(fold)
     count = 0 if fold is None else len(set(fold))

@@ -1,4 +1,4 @@
-"""Labelled songs are found, and those that belong together are grouped."""
+"""Labelled songs are listed, and related songs are grouped."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def song(name: str, artist: str = "", genre: str = "rock") -> LabelledSong:
     return LabelledSong(name, Path(name), genre, artist)
 
 
-def test_a_folder_is_a_genre(tmp_path: Path) -> None:
+def test_folder_name_is_the_genre(tmp_path: Path) -> None:
     for genre in ("jazz", "rock"):
         (tmp_path / genre / "album").mkdir(parents=True)
         write_tone(tmp_path / genre / "album" / "a.wav", 1.0)
@@ -33,7 +33,7 @@ def test_a_folder_is_a_genre(tmp_path: Path) -> None:
     ]
 
 
-def test_gtzans_corrupt_file_is_left_out_by_name(tmp_path: Path) -> None:
+def test_known_corrupt_file_is_left_out(tmp_path: Path) -> None:
     for name in ("jazz/jazz.00053.wav", "jazz/jazz.00054.wav", "rock/rock.00054.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -41,18 +41,18 @@ def test_gtzans_corrupt_file_is_left_out_by_name(tmp_path: Path) -> None:
     assert names == ["jazz/jazz.00053.wav", "rock/rock.00054.wav"]
 
 
-def test_one_genre_or_an_empty_one_is_an_error(tmp_path: Path) -> None:
+def test_single_or_empty_genre_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rock").mkdir()
-    with pytest.raises(DataError, match="rock holds no song"):
+    with pytest.raises(DataError, match="rock contains no song"):
         songs_from_folders(tmp_path)
     (tmp_path / "rock" / "a.wav").touch()
-    with pytest.raises(DataError, match="1 genres; at least two"):
+    with pytest.raises(DataError, match="contains 1 genre; training needs at least two"):
         songs_from_folders(tmp_path)
     with pytest.raises(DataError, match="is not a folder"):
         songs_from_folders(tmp_path / "nowhere")
 
 
-def test_an_index_names_songs_genres_and_artists(tmp_path: Path) -> None:
+def test_index_names_songs_genres_and_artists(tmp_path: Path) -> None:
     index = tmp_path / "index.csv"
     index.write_text("path,song,genre,artist\na/b.ogg,b,jazz,Nina\nc.ogg,c,rock,\n")
     assert [(s.name, s.genre, s.artist) for s in songs_from_index(index)] == [
@@ -72,14 +72,14 @@ def test_an_index_names_songs_genres_and_artists(tmp_path: Path) -> None:
         "path,song,genre\na.ogg,,rock\nb.ogg,b,jazz\n",
     ],
 )
-def test_an_index_that_cannot_be_used_is_an_error_with_its_name(tmp_path: Path, text: str) -> None:
+def test_invalid_index_is_refused_by_name(tmp_path: Path, text: str) -> None:
     index = tmp_path / "index.csv"
     index.write_text(text)
     with pytest.raises(DataError, match=r"index\.csv"):
         songs_from_index(index)
 
 
-def test_the_index_of_the_real_songs_can_be_read(gtzan: Path) -> None:
+def test_index_of_real_songs_is_read(gtzan: Path) -> None:
     songs = group_songs(
         songs_from_index(gtzan / "index.csv"), read_duplicates(gtzan / "exact_duplicates.txt")
     )
@@ -88,7 +88,7 @@ def test_the_index_of_the_real_songs_can_be_read(gtzan: Path) -> None:
     assert len({s.group for s in songs if s.artist == "Bob Marley"}) == 1
 
 
-def test_artists_and_duplicates_stay_together_and_what_follows_from_both() -> None:
+def test_groups_join_artists_and_duplicates_transitively() -> None:
     songs = [song("a", "X"), song("b", "x"), song("c"), song("d", "Y"), song("e"), song("f")]
     groups = [s.group for s in group_songs(songs, [("b", "c"), ("d", "nowhere")])]
     assert groups[0] == groups[1] == groups[2]
@@ -99,28 +99,28 @@ def groups_of(*songs: LabelledSong, duplicates: tuple = ()) -> list[int]:
     return [one.group for one in group_songs(songs, duplicates)]
 
 
-def test_a_song_in_two_formats_is_one_by_its_name_without_ending() -> None:
+def test_name_without_extension_matches_every_format() -> None:
     names = ("jazz/x.flac", "jazz/x.wav", "jazz/y.wav", "rock/y.wav")
     songs = [song(name) for name in names]
     assert groups_of(*songs, duplicates=(("jazz/x.flac", "jazz/x.wav"),)) == [0, 0, 1, 2]
     assert groups_of(*songs, duplicates=(("jazz/x.wav", "rock/y.wav"),)) == [0, 1, 2, 1]
     assert groups_of(*songs, duplicates=(("jazz/x", "rock/y"),)) == [0, 0, 1, 0]
-    assert groups_of(*songs, duplicates=(("x", "y"),)) == [0, 1, 2, 3]  # it could be any
+    assert groups_of(*songs, duplicates=(("x", "y"),)) == [0, 1, 2, 3]  # ambiguous
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("Björk", "Bjo\u0308rk"),  # composed, and as macOS writes it
+        ("Björk", "Bjo\u0308rk"),  # composed, and decomposed as on macOS
         ("The  Band ", "the band"),
         ("Simon; Garfunkel", "GARFUNKEL"),
     ],
 )
-def test_an_artist_is_the_same_however_written(one: str, other: str) -> None:
+def test_spellings_of_an_artist_are_equal(one: str, other: str) -> None:
     assert groups_of(song("a", one), song("b", other), song("c", "Nobody")) == [0, 0, 1]
 
 
-def test_an_index_of_excel_begins_with_a_mark(tmp_path: Path) -> None:
+def test_byte_order_mark_of_excel_is_skipped(tmp_path: Path) -> None:
     index = tmp_path / "index.csv"
     text = "path,song,genre\na.ogg,a,rock\nb.ogg,b,jazz\n"
     index.write_text(text, encoding="utf-8-sig")
@@ -131,7 +131,7 @@ def test_an_index_of_excel_begins_with_a_mark(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.sampled_from(["", "A", "B", "C"]), min_size=1, max_size=20))
-def test_same_known_artist_same_group_and_no_other(artists: list[str]) -> None:
+def test_songs_share_a_group_by_artist_only(artists: list[str]) -> None:
     songs = group_songs([song(str(i), artist) for i, artist in enumerate(artists)])
     for a in songs:
         for b in songs:
@@ -139,7 +139,7 @@ def test_same_known_artist_same_group_and_no_other(artists: list[str]) -> None:
             assert (a.group == b.group) == together
 
 
-def test_duplicates_are_pairs_with_comments(tmp_path: Path) -> None:
+def test_duplicates_file_has_pairs_and_comments(tmp_path: Path) -> None:
     path = tmp_path / "duplicates.txt"
     path.write_text("# pairs\na.wav b.wav\n\nhiphop.00078.wav hiphop.00076.wav # twice\n")
     assert read_duplicates(path) == [

@@ -1,14 +1,15 @@
-"""The networks are the published ones."""
+"""The published networks have the published layers."""
 
 import numpy as np
 import pytest
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.training.models.networks import NETWORKS, STANDARDIZE, build_network
+from pocketgenre.training.models.trainers import BUILT_IN
 
 MEAN, VARIANCE = np.zeros(13, np.float32), np.ones(13, np.float32)
 
-# Weights counted by hand from the published rows.
+# Weights counted by hand from the published table.
 PARAMETERS = {
     "ann": (130 * 13 + 1) * 512 + 513 * 256 + 257 * 64 + 65 * 10,
     "ann-regularized": (130 * 13 + 1) * 512 + 513 * 256 + 257 * 64 + 65 * 10,
@@ -18,16 +19,27 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_it_has_the_published_size_and_gives_probabilities(name: str) -> None:
+def test_network_has_published_size(name: str) -> None:
     network = build_network(name, (130, 13), 10, MEAN, VARIANCE)
-    standardisation = 2 * 13 if network.layers[0].count_params() else 0
-    assert network.count_params() - standardisation == PARAMETERS[name]
+    standardization = 2 * 13 if network.layers[0].count_params() else 0
+    assert network.count_params() - standardization == PARAMETERS[name]
     probabilities = network.predict(np.zeros((2, 130, 13), np.float32), verbose=0)
     assert probabilities.shape == (2, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_the_standardisation_is_first_and_does_what_it_says() -> None:
+def test_each_published_trainer_has_a_network() -> None:
+    assert [trainer.name for trainer in BUILT_IN if trainer.is_published] == list(NETWORKS)
+
+
+@pytest.mark.parametrize("shape", [(10, 11), (11, 10)])
+def test_cnn_layers_need_eleven_by_eleven(shape: tuple[int, int]) -> None:
+    moments = np.zeros(shape[1], np.float32), np.ones(shape[1], np.float32)
+    with pytest.raises(ValueError, match="negative"):
+        build_network("cnn", shape, 10, *moments)
+
+
+def test_standardization_comes_first() -> None:
     mean = np.arange(13, dtype=np.float32)
     network = build_network("ann", (130, 13), 10, mean, 4 * VARIANCE)
     assert network.layers[0].name == STANDARDIZE
@@ -35,6 +47,6 @@ def test_the_standardisation_is_first_and_does_what_it_says() -> None:
     np.testing.assert_allclose(out, 1.0, atol=1e-5)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_unknown_network_is_refused_with_choices() -> None:
     with pytest.raises(PocketGenreError, match="ann, ann-regularized, cnn, lstm"):
         build_network("resnet", (130, 13), 10, MEAN, VARIANCE)

@@ -1,4 +1,4 @@
-"""``plot-dataset``: pictures of the music."""
+"""``plot-dataset``: figures of songs and class balance."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.training.cli.plot_dataset import plot_dataset
 from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.plots.dataset import plot_class_balance, plot_song
 from tests.conftest import Command, tone, write_tone
 from tests.training.fabricated import fabricate_dataset
@@ -17,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
-    """Two genres, one with a name that no file could have, and the first song of each."""
+    """Write a data set with the first song of each genre; one genre is no valid file name."""
     data = fabricate_dataset(tmp_path / "data", {"R&B/$oul": [1, 1], "rock": [2]})
     for name in ("R&B/$oul/0.wav", "rock/0.wav"):
         (data.audio / name).parent.mkdir(parents=True)
@@ -25,7 +27,7 @@ def data(tmp_path: Path) -> Dataset:
     return data
 
 
-def test_it_draws_a_song_of_each_genre_and_their_balance(
+def test_command_plots_songs_and_class_balance(
     data: Dataset, tmp_path: Path, run_command: Command
 ) -> None:
     out = tmp_path / "out"
@@ -37,17 +39,17 @@ def test_it_draws_a_song_of_each_genre_and_their_balance(
     assert "Warning" not in result.stderr
 
 
-def test_axes_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_axes_have_labels_and_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
     seen = {}
     save = Figure.savefig
 
-    def spy(figure: Figure, *arguments, **options) -> None:
+    def record_axes(figure: Figure, *arguments, **options) -> None:
         seen.update({axes.get_title(): axes for axes in figure.axes})
         save(figure, *arguments, **options)
 
-    monkeypatch.setattr(Figure, "savefig", spy)
+    monkeypatch.setattr(Figure, "savefig", record_axes)
     plot_song(tone(440.0, 6.0)[:, 0], MFCC_CONFIG, "a tone", tmp_path / "tone.png")
     titles = [title for title in seen if title]
     assert [title.partition(" (")[0] for title in titles] == [
@@ -66,9 +68,7 @@ def test_axes_say_what_they_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert seen[titles[0]].get_xlim() == pytest.approx((0.0, 6.0))
 
 
-def test_silence_can_be_drawn_and_the_same_music_gives_the_same_bytes(
-    data: Dataset, tmp_path: Path
-) -> None:
+def test_figures_of_silence_are_reproducible(data: Dataset, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         plot_song(np.zeros(3 * 22_050, np.float32), MFCC_CONFIG, "silence", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -77,19 +77,13 @@ def test_silence_can_be_drawn_and_the_same_music_gives_the_same_bytes(
     assert (tmp_path / "c.png").read_bytes() == (tmp_path / "d.png").read_bytes()
 
 
-def test_audio_that_is_gone_is_an_error_in_one_sentence(
-    data: Dataset, tmp_path: Path, run_command: Command
-) -> None:
+def test_missing_audio_is_refused(data: Dataset, tmp_path: Path) -> None:
     (data.audio / "rock" / "0.wav").unlink()
-    result = run_command(PLOT, data.folder, "--out", tmp_path / "out")
-    assert result.returncode == 1
-    assert "The data set's audio is needed, but" in result.stderr
-    assert "rock/0.wav" in result.stderr
-    assert "Traceback" not in result.stderr
+    with pytest.raises(DataError, match=r"needs the data set's audio, but .*rock/0\.wav"):
+        plot_dataset(data.folder, tmp_path / "out")
 
 
-def test_what_is_no_data_set_is_an_error(tmp_path: Path, run_command: Command) -> None:
-    result = run_command(PLOT, tmp_path, "--out", tmp_path / "out")
-    assert result.returncode == 1
-    assert "not a finished data set" in result.stderr
+def test_folder_without_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a finished data set"):
+        plot_dataset(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -5,25 +5,35 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
+from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
 from pocketgenre.jobs.executors import LocalExecutor
-from pocketgenre.training.data.dataset import load_dataset
-from pocketgenre.training.data.feature_files import find_files, prepare_songs
+from pocketgenre.library.discovery import SongFile
+from pocketgenre.training.data.dataset import load_dataset, save_dataset
+from pocketgenre.training.data.dataset_builder import DatasetBuilder
+from pocketgenre.training.data.feature_files import (
+    FileContent,
+    feature_file_name,
+    find_files,
+    prepare_songs,
+)
 from pocketgenre.training.data.librosa_features import librosa_log_mel, librosa_mfcc, song_segments
-from pocketgenre.training.data.songs import DataError, songs_from_folders
-from pocketgenre.training.data.storage import Folder
-from tests.conftest import Command, tone, write_genres, write_tone
+from pocketgenre.training.data.shard_writer import plan_shards
+from pocketgenre.training.data.songs import DataError, LabelledSong, songs_from_folders
+from pocketgenre.training.data.storage import FolderStore
+from tests.conftest import Command, invoke, tone, write_genres, write_tone
 from tests.training.fabricated import fabricate_dataset
 
 PREPARE = "pocketgenre.training.cli.prepare_dataset"
+TRAIN = "pocketgenre.training.cli.train_model"
 ROUNDING = 1e-4
-"""Matrix products are added up otherwise where they may use several threads."""
+"""Matrix products are summed in another order if they use several threads."""
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +41,53 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_genres(tmp_path_factory.mktemp("audio"), songs=2)
 
 
-def test_it_holds_librosas_features_of_every_segment(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
+@pytest.fixture
+def audio_copy(audio: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(audio, tmp_path / "audio"))
+
+
+@dataclass
+class Report:
+    """Messages and progress of a preparation in this process."""
+
+    messages: list[str] = field(default_factory=list)
+    progress: list[tuple[str, int, int]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.messages)
+
+
+def prepare(
+    audio: Path,
+    out: Path,
+    songs_per_shard: int = 0,
+    feature_config: FeatureConfig = MFCC_CONFIG,
+    report: Report | None = None,
+) -> Report:
+    """Build a data set in this process, without a command line."""
+    report = report or Report()
+    builder = DatasetBuilder(
+        audio,
+        FolderStore(out),
+        feature_config,
+        LocalExecutor(0),
+        report.messages.append,
+        lambda *step: report.progress.append(step),
+    )
+    songs = builder.list_songs()
+    if songs_per_shard:
+        builder.build_shards(songs, songs_per_shard)
+    else:
+        builder.build(songs)
+    return report
+
+
+def test_command_writes_librosa_mfcc(audio: Path, tmp_path: Path, run_command: Command) -> None:
     result = run_command(PREPARE, audio, "--out", tmp_path / "data")
     assert result.returncode == 0, result.stderr
     assert "6 songs, 12 segments" in result.stderr
+    assert "Computing segments of 6 songs" in result.stderr
     data = load_dataset(tmp_path / "data")
     assert data.labels == ("bass", "flute", "noise")
     assert data.feature_config == MFCC_CONFIG
@@ -46,131 +97,231 @@ def test_it_holds_librosas_features_of_every_segment(
     assert not (tmp_path / "data" / "parts").exists()
 
 
-def test_it_holds_log_mel_bands_if_asked_to(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    result = run_command(PREPARE, audio, "--out", tmp_path / "data", "--features", "log-mel")
+def test_option_features_selects_log_mel(audio: Path, tmp_path: Path) -> None:
+    result = invoke(
+        PREPARE, audio, "--out", tmp_path / "data", "--features", "log-mel", "--workers", 1
+    )
     assert result.returncode == 0, result.stderr
     data = load_dataset(tmp_path / "data")
     assert data.feature_config == LOG_MEL_CONFIG
     assert data.features.shape == (12, 188, 96)
     first = song_segments(audio / data.songs[0].path, LOG_MEL_CONFIG)[0]
     np.testing.assert_allclose(data.features[0], librosa_log_mel(first), rtol=0, atol=ROUNDING)
-    arguments = [tmp_path / "data", "--out", tmp_path / "run", "--epochs", 1]
-    refused = run_command("pocketgenre.training.cli.train_model", *arguments)
-    assert refused.returncode == 1
-    assert "another front end (" in refused.stderr
 
 
-def test_unreadable_songs_are_listed_and_left_out(
-    audio: Path, tmp_path: Path, run_command: Command
+def test_networks_for_mfcc_refuse_log_mel(tmp_path: Path) -> None:
+    songs = [
+        LabelledSong(f"{genre}/{i}", Path(f"{genre}/{i}"), genre, group=i + 9 * (genre == "jazz"))
+        for genre in ("jazz", "rock")
+        for i in range(9)
+    ]
+    np.save(tmp_path / "features.npy", np.zeros((1, *LOG_MEL_CONFIG.shape), np.float32))
+    files = [tmp_path / "features.npy"] * len(songs)
+    (tmp_path / "data").mkdir()
+    save_dataset(tmp_path / "data", tmp_path, LOG_MEL_CONFIG, songs, files)
+    options = [tmp_path / "data", "--out", tmp_path / "run", "--epochs", 1]
+    result = invoke(TRAIN, *options)
+    assert result.returncode == 1
+    assert "log-mel" in result.stderr
+    assert "mfcc" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_feature_options_change_the_configuration(audio: Path, tmp_path: Path) -> None:
+    options = ["--segment-seconds", 2, "--sample-rate", 16_000, "--n-mfcc", 20, "--n-mels", 64]
+    result = invoke(PREPARE, audio, "--out", tmp_path / "data", *options, "--workers", 1)
+    assert result.returncode == 0, result.stderr
+    data = load_dataset(tmp_path / "data")
+    expected = FeatureConfig(sample_rate=16_000, segment_samples=32_000, n_mfcc=20, n_mels=64)
+    assert data.feature_config == expected
+    assert data.segment_counts.tolist() == [3] * 6
+    assert data.features.shape == (18, 63, 20)
+    first = song_segments(audio / data.songs[0].path, expected)[0]
+    reference = librosa_mfcc(first, expected)
+    np.testing.assert_allclose(data.features[0], reference, rtol=0, atol=ROUNDING)
+
+
+def test_sample_rate_keeps_the_segment_length(audio: Path, tmp_path: Path) -> None:
+    options = ["--features", "log-mel", "--sample-rate", 8_000, "--n-mels", 40]
+    result = invoke(PREPARE, audio, "--out", tmp_path / "data", *options, "--workers", 1)
+    assert result.returncode == 0, result.stderr
+    config = load_dataset(tmp_path / "data").feature_config
+    assert config.segment_seconds == 3
+    assert (config.kind, config.sample_rate, config.n_mels) == ("log-mel", 8_000, 40)
+    assert (config.n_fft, config.hop_length) == (512, 256)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--sample-rate", 0], "sample_rate is out of range: 0"),
+        (["--sample-rate", -22_050], "sample_rate is out of range: -22050"),
+        (["--sample-rate", 10**400], "sample_rate is out of range"),
+        (["--n-mfcc", 0], "n_mfcc is out of range: 0"),
+        (["--n-mels", -1], "n_mels is out of range: -1"),
+        (["--n-mfcc", 20, "--n-mels", 19], "n_mfcc <= n_mels"),
+        (["--segment-seconds", 0], "--segment-seconds must be positive"),
+        (["--segment-seconds", "nan"], "--segment-seconds must be positive"),
+        (["--segment-seconds", "inf"], "--segment-seconds must be positive"),
+        (["--segment-seconds", 600, "--sample-rate", 44_100], "segment_samples is out of range"),
+        (["--segment-seconds", 1e-9], "segment_samples is out of range: 0"),
+        (["--features", "log-mel", "--n-mfcc", 13], "log-mel has no MFCC"),
+        (["--features", "log-mel", "--spectra"], "require --features mfcc"),
+        (["--shards", 4, "--spectra"], "in one file"),
+        (["--cluster", "tcp://127.0.0.1:9", "--workers", 1], "leave it out with --cluster"),
+    ],
+)
+def test_unusable_options_are_refused(
+    audio: Path, tmp_path: Path, options: list[Any], sentence: str
 ) -> None:
-    mine = tmp_path / "audio"
-    shutil.copytree(audio, mine)
-    (mine / "bass" / "broken.mp3").write_text("no music")
-    result = run_command(PREPARE, mine, "--out", tmp_path / "data")
-    assert result.returncode == 0
-    assert "Left out bass/broken.mp3: not audio" in result.stderr
+    result = invoke(PREPARE, audio, "--out", tmp_path / "data", *options)
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_unknown_features_are_refused_with_a_list(audio: Path, tmp_path: Path) -> None:
+    result = invoke(PREPARE, audio, "--out", tmp_path / "data", "--features", "chroma")
+    assert result.returncode == 2
+    assert "mfcc, log-mel" in result.stderr
+    assert "chroma" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_builder_reports_messages_and_progress(audio: Path, tmp_path: Path) -> None:
+    report = prepare(audio, tmp_path / "data")
+    assert report.progress == [("Computing segments of 6 songs", done, 6) for done in range(7)]
+    assert report.messages == [
+        f"{tmp_path / 'data'}: 6 songs, 12 segments, 6 groups of songs that splits keep together,"
+        " 3 genres: bass, flute, noise."
+    ]
+
+
+def test_unreadable_songs_are_listed(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "bass" / "broken.mp3").write_text("no music")
+    report = prepare(audio_copy, tmp_path / "data")
+    assert "Left out bass/broken.mp3: not audio" in report.text
     assert len(load_dataset(tmp_path / "data").songs) == 6
 
 
-def test_a_genre_without_a_readable_song_is_an_error(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    mine = tmp_path / "audio"
-    shutil.copytree(audio, mine)
-    (mine / "polka").mkdir()
-    (mine / "polka" / "empty.mp3").touch()
-    result = run_command(PREPARE, mine, "--out", tmp_path / "data")
-    assert result.returncode == 1
-    assert "No song of polka could be read" in result.stderr
+def test_genre_without_readable_song_is_an_error(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "polka").mkdir()
+    (audio_copy / "polka" / "empty.mp3").touch()
+    report = Report()
+    with pytest.raises(DataError, match="No song of polka could be read"):
+        prepare(audio_copy, tmp_path / "data", report=report)
+    assert "Left out polka/empty.mp3" in report.text
     with pytest.raises(DataError, match="not a finished data set"):
         load_dataset(tmp_path / "data")
 
 
-def test_an_interrupted_preparation_goes_on_where_it_stopped(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    mine = tmp_path / "audio"
-    shutil.copytree(audio, mine)
-    (mine / "polka").mkdir()
-    (mine / "polka" / "empty.mp3").touch()
-    run_command(PREPARE, mine, "--out", tmp_path / "data")  # stops at the end, parts stay
-    parts = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "data" / "parts").iterdir()}
-    assert len(parts) == 6
-    shutil.rmtree(mine / "polka")
-    first = mine / "bass" / "0.wav"
+def test_interrupted_preparation_continues(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "polka").mkdir()
+    (audio_copy / "polka" / "empty.mp3").touch()
+    with pytest.raises(DataError):  # fails at the end and keeps the feature files
+        prepare(audio_copy, tmp_path / "data")
+    parts = tmp_path / "data" / "parts"
+    before = {file: file.stat().st_mtime_ns for file in parts.iterdir()}
+    assert len(before) == 6
+    shutil.rmtree(audio_copy / "polka")
+    first = audio_copy / "bass" / "0.wav"
     first.unlink()
-    write_tone(first, 7.0)  # changed meanwhile: done again
-    result = run_command(PREPARE, mine, "--out", tmp_path / "data")
-    assert result.returncode == 0
+    write_tone(first, 7.0)  # changed: computed again
+    builder = DatasetBuilder(audio_copy, FolderStore(parts.parent), MFCC_CONFIG, LocalExecutor(0))
+    files = find_files(builder.list_songs(), audio_copy, builder.executor)
+    list(prepare_songs(files, builder.store, MFCC_CONFIG, builder.executor))
+    assert len(list(parts.iterdir())) == 7
+    assert all(file.stat().st_mtime_ns == time for file, time in before.items())
+    prepare(audio_copy, tmp_path / "data")
     data = load_dataset(tmp_path / "data")
     assert data.segment_counts.tolist() == [2] * 6
     expected = librosa_mfcc(song_segments(first)[0])
     np.testing.assert_allclose(data.features[0], expected, rtol=0, atol=ROUNDING)
+    assert not parts.exists()
 
 
-def test_copies_of_a_recording_stay_together(
-    audio: Path, tmp_path: Path, run_command: Command
+@pytest.mark.parametrize(
+    ("feature_config", "content", "digest"),
+    [
+        (MFCC_CONFIG, "segments", "5b6f48ef8b5fc7c08a1f330450c54cd4"),
+        (MFCC_CONFIG, "spectra", "8cd067da8f7070beb8c35465c0c3d18c"),
+        (LOG_MEL_CONFIG, "segments", "c73c4b2ef20175abcbb8d6723315a5c1"),
+    ],
+)
+def test_feature_file_names_are_stable(
+    feature_config: FeatureConfig, content: FileContent, digest: str
 ) -> None:
-    mine = tmp_path / "audio"
-    shutil.copytree(audio, mine)
-    shutil.copy(mine / "bass" / "0.wav", mine / "bass" / "the same.wav")
-    (mine / "exact_duplicates.txt").write_text("flute/0.wav flute/1.wav\n")
-    run_command(PREPARE, mine, "--out", tmp_path / "data")
+    file = SongFile("/music/jazz/\udce9 it's.wav", 123456, 1700000000123456789)
+    name = feature_file_name(file, feature_config, content)
+    assert name.startswith(f"parts/{digest}")
+    assert len(name) == len("parts/.npy") + 64
+
+
+def test_shard_names_are_stable() -> None:
+    file = SongFile("/music/jazz/\udce9 it's.wav", 123456, 1700000000123456789)
+    song = LabelledSong("jazz/a", Path("jazz/a.wav"), "jazz")
+    (plan,) = plan_shards({song: file}, MFCC_CONFIG, 4)
+    assert plan.name == "000000-371ae798e2f2bfeb"
+
+
+def test_copies_of_a_recording_share_a_group(audio_copy: Path, tmp_path: Path) -> None:
+    shutil.copy(audio_copy / "bass" / "0.wav", audio_copy / "bass" / "the same.wav")
+    (audio_copy / "exact_duplicates.txt").write_text("flute/0.wav flute/1.wav\n")
+    prepare(audio_copy, tmp_path / "data")
     group = {song.name: song.group for song in load_dataset(tmp_path / "data").songs}
     assert group["bass/0.wav"] == group["bass/the same.wav"] != group["bass/1.wav"]
     assert group["flute/0.wav"] == group["flute/1.wav"]
 
 
-def test_a_clip_shorter_than_a_segment_is_repeated_to_fill_it(tmp_path: Path) -> None:
+def test_short_clip_is_repeated_to_a_segment(tmp_path: Path) -> None:
     (segment,) = song_segments(write_tone(tmp_path / "clip.wav", 2.0))
     clip = tone(440.0, 2.0)[:, 0]
     np.testing.assert_allclose(segment, np.resize(clip, 66_150), atol=1e-4)
 
 
-def test_features_that_are_not_numbers_are_named(audio: Path, tmp_path: Path, run_command) -> None:
-    run_command(PREPARE, audio, "--out", tmp_path / "data")
+def test_non_finite_features_are_named(audio: Path, tmp_path: Path) -> None:
+    prepare(audio, tmp_path / "data")
     features = np.load(tmp_path / "data" / "features.npy")
     features[3, 5, 2] = np.nan
     np.save(tmp_path / "data" / "features.npy", features)
-    with pytest.raises(DataError, match=r"bass/1\.wav are not all numbers"):
+    with pytest.raises(DataError, match=r"bass/1\.wav contain non-finite values"):
         load_dataset(tmp_path / "data").check()
 
 
 @dataclass(frozen=True)
-class Mortal:
-    """Computes songs, but for one that ends its process."""
+class CrashingSetup:
+    """Set up a worker that exits at some songs and does nothing for the others."""
 
-    def __call__(self) -> Callable[[object], None]:
-        def answer(job) -> None:
+    def __call__(self) -> Callable[[Any], None]:
+        def run(job: Any) -> None:
             if "1.wav" in job.path:
                 os._exit(3)
 
-        return answer
+        return run
 
 
-def test_a_song_that_kills_its_worker_costs_itself(
+def test_crashed_worker_loses_only_its_song(
     audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     songs = songs_from_folders(audio)
-    monkeypatch.setattr("pocketgenre.training.data.feature_files._Computing", lambda *_: Mortal())
-    engine = LocalExecutor(2)
-    files = find_files(songs, audio, engine)
-    prepared = list(prepare_songs(files, Folder(tmp_path), MFCC_CONFIG, engine))
-    left_out = {item.song.name: item.error for item in prepared if item.error}
-    reason = "it crashes its decoder (exit status 3)"
-    assert left_out == {f"{genre}/1.wav": reason for genre in ("bass", "flute", "noise")}
+    setup = "pocketgenre.training.data.feature_files._FeatureSetup"
+    monkeypatch.setattr(setup, lambda *_: CrashingSetup())
+    executor = LocalExecutor(2)
+    files = find_files(songs, audio, executor)
+    prepared = list(prepare_songs(files, FolderStore(tmp_path), MFCC_CONFIG, executor))
+    failed = [item for item in prepared if item.error]
+    assert {item.song.name for item in failed} == {f"{g}/1.wav" for g in ("bass", "flute", "noise")}
+    assert all("(exit status 3)" in (item.error or "") for item in failed)
+    assert not any(item.is_transient for item in failed)
     assert len(prepared) == 6
 
 
-def test_in_shards_it_is_the_same_features_with_checksums_and_counts(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    for out, options in (("one", []), ("shards", ["--shards", 4])):
-        result = run_command(PREPARE, audio, "--out", tmp_path / out, *options)
-        assert result.returncode == 0, result.stderr
-        assert "6 songs, 12 segments" in result.stderr
+def test_shards_contain_the_same_features(audio: Path, tmp_path: Path) -> None:
+    for out, songs_per_shard in (("one", 0), ("shards", 4)):
+        report = prepare(audio, tmp_path / out, songs_per_shard)
+        assert "6 songs, 12 segments" in report.text
     one, shards = load_dataset(tmp_path / "one"), load_dataset(tmp_path / "shards")
     assert one.shards == ()
     manifest = json.loads((tmp_path / "shards" / "manifest.json").read_text())
@@ -179,18 +330,39 @@ def test_in_shards_it_is_the_same_features_with_checksums_and_counts(
         content = (tmp_path / "shards" / "shards" / f"{shard['name']}.npy").read_bytes()
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
         assert len(content) == shard["size"]
-    place = {song.name: number for number, song in enumerate(one.songs)}
+    position = {song.name: number for number, song in enumerate(one.songs)}
     for number, song in enumerate(shards.songs):
-        mine = shards.features[shards.segment_songs == number]
-        theirs = one.features[one.segment_songs == place[song.name]]
-        np.testing.assert_array_equal(mine, theirs)
+        sharded = shards.features[shards.segment_songs == number]
+        whole = one.features[one.segment_songs == position[song.name]]
+        np.testing.assert_array_equal(sharded, whole)
     assert not (tmp_path / "shards" / "parts").exists()
 
 
-def test_sharded_features_answer_as_an_array_does(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    run_command(PREPARE, audio, "--out", tmp_path, "--shards", 2)
+def test_option_shards_writes_shards(audio: Path, tmp_path: Path) -> None:
+    result = invoke(PREPARE, audio, "--out", tmp_path, "--shards", 4, "--workers", 1)
+    assert result.returncode == 0, result.stderr
+    assert "6 songs, 12 segments" in result.stderr
+    assert [len(shard.songs) for shard in load_dataset(tmp_path).shards] == [4, 2]
+
+
+def test_left_out_songs_keep_their_stored_keys(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "bass" / "broken.mp3").write_text("no music")
+    prepare(audio_copy, tmp_path / "data", songs_per_shard=8)
+    (shard,) = json.loads((tmp_path / "data" / "manifest.json").read_text())["shards"]
+    assert list(shard) == ["name", "songs", "counts", "digests", "left_out", "size", "sha256"]
+    (left_out,) = shard["left_out"]
+    assert list(left_out) == ["song", "reason", "passing"]
+    assert left_out["song"] == "bass/broken.mp3"
+    assert left_out["passing"] is False
+    (loaded,) = load_dataset(tmp_path / "data").shards
+    assert loaded.to_dict() == {
+        **shard, "songs": tuple(shard["songs"]), "counts": tuple(shard["counts"]),
+        "digests": tuple(shard["digests"]),
+    }  # fmt: skip
+
+
+def test_sharded_features_index_like_an_array(audio: Path, tmp_path: Path) -> None:
+    prepare(audio, tmp_path, songs_per_shard=2)
     features = load_dataset(tmp_path).features
     whole = np.asarray(features)
     assert features.shape == whole.shape == (12, 130, 13)
@@ -202,14 +374,11 @@ def test_sharded_features_answer_as_an_array_does(
         features[np.array([12])]
 
 
-def test_a_damaged_shard_is_named_and_only_it_is_made_anew(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    command = [PREPARE, audio, "--out", tmp_path, "--shards", 1]
-    run_command(*command)
+def test_only_damaged_shards_are_replaced(audio: Path, tmp_path: Path) -> None:
+    prepare(audio, tmp_path, songs_per_shard=1)
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in tmp_path.rglob("*.npy")}
     assert len(before) == 6
-    flipped, cut, lost, *sound = sorted(before)
+    flipped, cut, lost, *intact = sorted(before)
     content = bytearray(before[flipped][1])
     content[-1] ^= 1
     flipped.write_bytes(content)
@@ -217,40 +386,45 @@ def test_a_damaged_shard_is_named_and_only_it_is_made_anew(
         load_dataset(tmp_path).check()
     cut.write_bytes(before[cut][1][:-1])
     lost.unlink()
-    result = run_command(*command)
-    assert "3 of 6 shards are there as they were written" in result.stderr
-    assert "Computing segments of 3 songs" in result.stderr
+    report = prepare(audio, tmp_path, songs_per_shard=1)
+    assert "Found 3 intact shards of 6." in report.messages
+    assert report.progress[-1] == ("Computing segments of 3 songs", 3, 3)
     load_dataset(tmp_path).check()
     assert {p: p.read_bytes() for p in before} == {p: c for p, (_, c) in before.items()}
-    assert all(path.stat().st_mtime_ns == before[path][0] for path in sound)
+    assert all(path.stat().st_mtime_ns == before[path][0] for path in intact)
 
 
-def test_a_song_that_has_changed_makes_its_shard_anew_and_the_old_one_goes(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    shutil.copytree(audio, tmp_path / "audio")
-    command = [PREPARE, tmp_path / "audio", "--out", tmp_path / "data", "--shards", 1]
-    run_command(*command)
+def test_changed_song_replaces_its_shard(audio_copy: Path, tmp_path: Path) -> None:
+    prepare(audio_copy, tmp_path / "data", songs_per_shard=1)
     before = {path.name for path in (tmp_path / "data" / "shards").iterdir()}
-    write_tone(tmp_path / "audio" / "bass" / "0.wav", 7.0)
-    assert "5 of 6 shards are there" in run_command(*command).stderr
+    write_tone(audio_copy / "bass" / "0.wav", 7.0)
+    report = prepare(audio_copy, tmp_path / "data", songs_per_shard=1)
+    assert "Found 5 intact shards of 6." in report.messages
     after = {path.name for path in (tmp_path / "data" / "shards").iterdir()}
     assert len(after) == len(before) == 12
     assert len(after - before) == 2
 
 
 @pytest.mark.parametrize("content", ["{", '{"shards": [{}]}', '{"shards": [{"name": "../x"}]}'])
-def test_a_damaged_manifest_is_an_error(
-    audio: Path, tmp_path: Path, run_command: Command, content: str
-) -> None:
-    run_command(PREPARE, audio, "--out", tmp_path, "--shards", 4)
+def test_damaged_manifest_is_an_error(audio: Path, tmp_path: Path, content: str) -> None:
+    prepare(audio, tmp_path, songs_per_shard=4)
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(DataError, match=r"manifest\.json cannot be used"):
         load_dataset(tmp_path)
 
 
-def test_a_damaged_data_set_is_an_error(audio: Path, tmp_path: Path, run_command: Command) -> None:
-    run_command(PREPARE, audio, "--out", tmp_path / "data")
+def test_shard_name_must_not_leave_its_folder(audio: Path, tmp_path: Path) -> None:
+    prepare(audio, tmp_path, songs_per_shard=4)
+    manifest = tmp_path / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["shards"][0]["name"] = "../x"
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="its name is not alphanumeric"):
+        load_dataset(tmp_path)
+
+
+def test_damaged_data_set_is_an_error(audio: Path, tmp_path: Path) -> None:
+    prepare(audio, tmp_path / "data")
     np.save(tmp_path / "data" / "features.npy", np.zeros((1, 130, 13), np.float32))
     with pytest.raises(DataError, match="prepare the data set again"):
         _ = load_dataset(tmp_path / "data").features

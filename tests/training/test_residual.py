@@ -1,4 +1,4 @@
-"""``train-model --model residual``: what it learns from, and what it becomes."""
+"""The residual network: its augmented training data, training and the joined network."""
 
 import shutil
 import signal
@@ -23,12 +23,23 @@ from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs, read_mfcc_songs
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import Split
-from pocketgenre.training.models.residual.augmentation import Excerpt, decibels_to_mfcc, mix_up
-from pocketgenre.training.models.residual.network import STRIDE, training_network, whole_network
+from pocketgenre.training.models.residual.augmentation import (
+    Excerpt,
+    decibels_to_mfcc,
+    mask_frames,
+    mix_up,
+)
+from pocketgenre.training.models.residual.network import (
+    STRIDE,
+    build_ensemble,
+    build_member,
+    frames_per_view,
+)
 from pocketgenre.training.models.residual.segment_sampler import SegmentSampler
-from tests.conftest import REPOSITORY, Command, tone, until, write_genres
+from pocketgenre.training.models.trainers import find_trainer
+from tests.conftest import REPOSITORY, tone, until, write_genres
+from tests.training.commands import PREPARE, TRAIN, refuse, succeed
 
-PREPARE, TRAIN = "pocketgenre.training.cli.prepare_dataset", "pocketgenre.training.cli.train_model"
 THIRD = ("--validation", 0.34)
 NO_MEAN = np.zeros(13, np.float32)
 
@@ -41,8 +52,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("data") / "data"
-    command = [sys.executable, "-m", PREPARE, audio, "--out", folder, "--spectra"]
-    subprocess.run(command, check=True)
+    succeed(PREPARE, audio, "--out", folder, "--spectra")
     return load_dataset(folder)
 
 
@@ -59,13 +69,13 @@ def write_mfcc_songs(path: Path, songs: list[tuple[str, str, str]]) -> Path:
     return path
 
 
-def test_the_whole_network_averages_the_logits_of_three_views_and_all_members() -> None:
+def test_ensemble_averages_logits_of_views_and_members() -> None:
     rng = np.random.default_rng(1)
     mean, variance = np.full(13, 0.5, np.float32), np.full(13, 4.0, np.float32)
     members = []
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
-        members.append(training_network(44, 10, mean, variance))
+        members.append(build_member(44, 10, mean, variance))
     segments = rng.normal(size=(4, 130, 13)).astype(np.float32)
     filled = np.concatenate([segments, np.broadcast_to(mean, (4, 2, 13))], axis=1)
     logs = [
@@ -73,47 +83,59 @@ def test_the_whole_network_averages_the_logits_of_three_views_and_all_members() 
     ]
     expected = np.exp(np.mean(logs, axis=0))
     expected /= expected.sum(axis=1, keepdims=True)
-    whole = whole_network(members, 130)
-    np.testing.assert_allclose(whole(segments, training=False), expected, atol=1e-5)
+    ensemble = build_ensemble(members, 130)
+    np.testing.assert_allclose(ensemble(segments, training=False), expected, atol=1e-5)
 
 
-def test_the_mfcc_of_a_spectrum_are_those_of_the_device() -> None:
+def test_ensemble_takes_smallest_segments() -> None:
+    frames, coefficients = find_trainer("residual").min_shape
+    moments = np.zeros(coefficients, np.float32), np.ones(coefficients, np.float32)
+    member = build_member(frames_per_view(frames), 3, *moments)
+    segments = np.ones((2, frames, coefficients), np.float32)
+    assert build_ensemble([member], frames)(segments).shape == (2, 3)
+    rng = np.random.default_rng(1)
+    mask_frames(segments[:, ::STRIDE], moments[0], rng)
+
+
+def test_mfcc_of_spectrum_equal_library_features() -> None:
     samples = tone(440.0, 3.0)[: MFCC_CONFIG.segment_samples, 0]
     decibels = spectrum_of(samples).astype(np.float32)
-    assert decibels.min() < decibels.max() - MFCC_CONFIG.top_db  # the dynamic range is limited too
+    assert decibels.min() < decibels.max() - MFCC_CONFIG.top_db  # so that the limit matters
     mfcc = decibels_to_mfcc(decibels[np.newaxis], MFCC_CONFIG)[0]
     np.testing.assert_allclose(mfcc, compute_features(samples), atol=0.3)  # float16 decibels
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_record_played_at_another_speed_moves_a_tone_by_no_more_than_a_tenth(seed: int) -> None:
-    stretch = Excerpt(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
-    cut = stretch.cut(MFCC_CONFIG, np.random.default_rng(seed))
-    assert cut.shape == (44, 128)
+def test_speed_change_shifts_tone_by_a_tenth(seed: int) -> None:
+    excerpt = Excerpt(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
+    view = excerpt.sample_view(MFCC_CONFIG, np.random.default_rng(seed))
+    assert view.shape == (44, 128)
     centres = librosa.mel_frequencies(130, fmax=11_025)[1:-1]
-    heard = centres[cut.mean(axis=0).argmax()]
-    assert 850 < heard < 1_150
+    frequency = centres[view.mean(axis=0).argmax()]
+    assert 850 < frequency < 1_150
 
 
 @given(
     arrays(np.float32, (5, 4, 13), elements=st.floats(-100, 100, width=32)),
     st.integers(0, 2**32 - 1),
 )
-def test_mixed_targets_are_shares_of_one(features: np.ndarray, seed: int) -> None:
+def test_mixed_targets_sum_to_one(features: np.ndarray, seed: int) -> None:
     targets = np.eye(5, dtype=np.float32)
     mixed, shares = mix_up(features, targets, np.random.default_rng(seed))
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
-    assert (shares[np.arange(5), np.arange(5)] >= 0.5 - 1e-6).all()  # its own genre leads
+    assert (shares[np.arange(5), np.arange(5)] >= 0.5 - 1e-6).all()
     assert mixed.min() >= features.min() - 1e-3
     assert mixed.max() <= features.max() + 1e-3
 
 
-def test_the_batches_of_an_epoch_depend_on_seed_and_number_alone(dataset: Dataset) -> None:
+def test_batches_depend_only_on_seed_and_epoch(dataset: Dataset) -> None:
     everything = np.arange(len(dataset.segment_songs))
-    lessons = SegmentSampler.of(dataset, Split(everything, everything[:0], everything[:0]), NO_MEAN)
+    sampler = SegmentSampler.from_split(
+        dataset, Split(everything, everything[:0], everything[:0]), NO_MEAN
+    )
 
     def batches(first_epoch: int) -> list[np.ndarray]:
-        found = lessons.batches(8, 2, (7,), first_epoch).take(4)
+        found = sampler.batches(8, 2, (7,), first_epoch).take(4)
         return [features.numpy() for features, _ in found]
 
     whole, later = batches(0), batches(1)
@@ -121,68 +143,62 @@ def test_the_batches_of_an_epoch_depend_on_seed_and_number_alone(dataset: Datase
     assert not np.array_equal(whole[0], whole[2])
 
 
-def test_only_what_is_to_be_learned_from_is_cut(dataset: Dataset) -> None:
+def test_excerpts_cover_only_training_segments(dataset: Dataset) -> None:
     first_of_each = np.flatnonzero(np.diff(dataset.segment_songs, prepend=-1))
     rest = np.setdiff1d(np.arange(len(dataset.segment_songs)), first_of_each)
-    lessons = SegmentSampler.of(dataset, Split(rest, first_of_each, rest[:0]), NO_MEAN)
-    for stretches, spectrum in zip(lessons.stretches, load_spectra(dataset), strict=True):
-        (stretch,) = stretches
-        assert len(stretch.decibels) == len(spectrum) - 130  # the second segment begins at 129.2
-        np.testing.assert_array_equal(stretch.decibels, spectrum[130:])
+    sampler = SegmentSampler.from_split(dataset, Split(rest, first_of_each, rest[:0]), NO_MEAN)
+    for excerpts, spectrum in zip(sampler.excerpts, load_spectra(dataset), strict=True):
+        (excerpt,) = excerpts
+        assert len(excerpt.decibels) == len(spectrum) - 130  # the second segment starts at 129.2
+        np.testing.assert_array_equal(excerpt.decibels, spectrum[130:])
 
 
-def test_songs_known_by_their_mfcc_are_left_out_where_kin_is_judged(
-    audio: Path, dataset: Dataset, tmp_path: Path, run_command: Command
+def test_mfcc_songs_related_to_test_songs_are_excluded(
+    audio: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     index = tmp_path / "index.csv"
     lines = [
         f"{s.path},{s.path.stem}-{s.genre},{s.genre},Band {i}" for i, s in enumerate(dataset.songs)
     ]
     index.write_text("\n".join(["path,song,genre,artist", *lines]) + "\n")
-    mine = [line.split(",")[1] for line in lines]
+    names = [line.split(",")[1] for line in lines]
     songs = [
-        (mine[0], "bass", ""),  # the same song
-        ("other", "bass", "BAND 1"),  # an artist in common
+        (names[0], "bass", ""),  # the same song
+        ("other", "bass", "BAND 1"),  # the same artist
         ("stranger", "noise", "Nobody"),
     ]
     file = write_mfcc_songs(tmp_path / "more.npz", songs)
     options = ["--index", index, "--spectra", "--mfcc-songs", file]
-    result = run_command(PREPARE, audio, "--out", tmp_path / "data", *options)
-    assert result.returncode == 0, result.stderr
+    succeed(PREPARE, audio, "--out", tmp_path / "data", *options)
     data = load_dataset(tmp_path / "data")
     more = MfccSongs.load(data.folder)
     assert more is not None
     groups = {song.artist: song.group for song in data.songs}
-    assert more.strangers(np.array([groups["Band 0"]])).tolist() == [1, 2]
-    assert more.strangers(np.array([groups["Band 1"]])).tolist() == [0, 2]
-    judged = np.flatnonzero(data.song_groups[data.segment_songs] == groups["Band 1"])
-    rest = np.setdiff1d(np.arange(len(data.segment_songs)), judged)
-    lessons = SegmentSampler.of(data, Split(rest, judged, judged), NO_MEAN)
-    assert lessons.mfcc_targets.tolist() == [data.labels.index("bass"), data.labels.index("noise")]
+    assert more.unrelated_to(np.array([groups["Band 0"]])).tolist() == [1, 2]
+    assert more.unrelated_to(np.array([groups["Band 1"]])).tolist() == [0, 2]
+    test = np.flatnonzero(data.song_groups[data.segment_songs] == groups["Band 1"])
+    rest = np.setdiff1d(np.arange(len(data.segment_songs)), test)
+    sampler = SegmentSampler.from_split(data, Split(rest, test, test), NO_MEAN)
+    assert sampler.mfcc_targets.tolist() == [data.labels.index("bass"), data.labels.index("noise")]
 
-    again = run_command(PREPARE, audio, "--out", tmp_path / "data")
-    assert again.returncode == 0, again.stderr
-    assert MfccSongs.load(tmp_path / "data") is None  # the groups may be others now
+    succeed(PREPARE, audio, "--out", tmp_path / "data")
+    assert MfccSongs.load(tmp_path / "data") is None  # since the groups may have changed
 
 
-def test_of_two_songs_of_one_name_both_are_kin_with_the_one_known_by_its_mfcc(
-    dataset: Dataset, tmp_path: Path
-) -> None:
-    names = ("mine/rock/01.wav", "mine/jazz/01.wav", "mine/jazz/02.wav")
+def test_mfcc_song_is_related_to_all_namesakes(dataset: Dataset, tmp_path: Path) -> None:
+    names = ("own/rock/01.wav", "own/jazz/01.wav", "own/jazz/02.wav")
     songs = [
         replace(one, name=name, artist="", group=group)
         for group, (one, name) in enumerate(zip(dataset.songs[:3], names, strict=True))
     ]
     file = write_mfcc_songs(tmp_path / "more.npz", [("rock/01", "bass", ""), ("03", "bass", "")])
     few = replace(dataset, songs=(*songs, *dataset.songs[3:]))
-    assert read_mfcc_songs(file, few, []).kin.tolist() == [[0, 0], [0, 1]]
-    duplicates = [("mine/jazz/02.wav", "03.mp3")]
-    assert read_mfcc_songs(file, few, duplicates).kin.tolist() == [[0, 0], [0, 1], [1, 2]]
+    assert read_mfcc_songs(file, few, []).related.tolist() == [[0, 0], [0, 1]]
+    duplicates = [("own/jazz/02.wav", "03.mp3")]
+    assert read_mfcc_songs(file, few, duplicates).related.tolist() == [[0, 0], [0, 1], [1, 2]]
 
 
-def test_mfcc_of_songs_that_do_not_fit_together_are_an_error(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_inconsistent_mfcc_songs_are_refused(dataset: Dataset, tmp_path: Path) -> None:
     file = tmp_path / "more.npz"
     fields = {"song": ["a", "b"], "genre": ["bass", "bass"], "artist": ["", ""]}
     np.savez(file, mfcc=np.zeros((3, 60, 13), np.float32), **fields)
@@ -192,57 +208,48 @@ def test_mfcc_of_songs_that_do_not_fit_together_are_an_error(
     read_mfcc_songs(file, dataset, []).save(tmp_path)
     everything = np.arange(len(dataset.segment_songs))
     with pytest.raises(DataError, match="5 frames"):
-        SegmentSampler.of(
+        SegmentSampler.from_split(
             replace(dataset, folder=tmp_path),
             Split(everything, everything[:0], everything[:0]),
             NO_MEAN,
         )
 
 
-def test_a_data_set_is_finished_when_all_that_was_asked_for_stands_beside_it(
-    audio: Path, dataset: Dataset, tmp_path: Path, run_command: Command
+def test_failed_mfcc_songs_leave_dataset_unfinished(
+    audio: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     out = tmp_path / "data"
-    shutil.copytree(dataset.folder, out)  # finished, and made anew with more beside it
-    strangers = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
-    result = run_command(PREPARE, audio, "--out", out, "--spectra", "--mfcc-songs", strangers)
-    assert result.returncode == 1
-    assert "knows genres that the data set doesn't: polka" in result.stderr
-    assert "Traceback" not in result.stderr
+    shutil.copytree(
+        dataset.folder, out
+    )  # a finished data set, which is prepared again with more songs
+    more_songs = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
+    message = refuse(PREPARE, audio, "--out", out, "--spectra", "--mfcc-songs", more_songs)
+    assert "has genres that the data set lacks: polka" in message
     with pytest.raises(DataError, match="not a finished data set"):
         load_dataset(out)
 
 
-def test_a_clip_shorter_than_a_segment_is_repeated_in_its_spectrum(
-    tmp_path: Path, run_command: Command
-) -> None:
+def test_short_clip_is_repeated_in_spectrum(tmp_path: Path) -> None:
     audio = write_genres(tmp_path / "audio", songs=1, seconds=2.2)
-    result = run_command(PREPARE, audio, "--out", tmp_path / "data", "--spectra")
-    assert result.returncode == 0, result.stderr
+    succeed(PREPARE, audio, "--out", tmp_path / "data", "--spectra")
     data = load_dataset(tmp_path / "data")
     filled = song_segments(audio / data.songs[0].path)[0]
     np.testing.assert_array_equal(load_spectra(data)[0], spectrum_of(filled))
 
 
-def test_without_spectra_it_says_how_to_get_them(
-    audio: Path, tmp_path: Path, run_command: Command
-) -> None:
-    run_command(PREPARE, audio, "--out", tmp_path / "data")
-    result = run_command(
-        TRAIN, tmp_path / "data", "--model", "residual", *THIRD, "--out", tmp_path / "run"
+def test_dataset_without_spectra_is_refused(audio: Path, tmp_path: Path) -> None:
+    succeed(PREPARE, audio, "--out", tmp_path / "data")
+    options = ["--model", "residual", *THIRD, "--out", tmp_path / "run"]
+    assert "has no spectra; prepare it again with --spectra" in refuse(
+        TRAIN, tmp_path / "data", *options
     )
-    assert result.returncode == 1
-    assert "has no spectra; prepare it again with --spectra" in result.stderr
 
 
 @pytest.mark.long
-def test_killed_it_goes_on_and_ends_with_the_same_network(
-    dataset: Dataset, tmp_path: Path, run_command: Command
-) -> None:
+def test_killed_training_resumes_to_same_network(dataset: Dataset, tmp_path: Path) -> None:
     options = [dataset.folder, "--model", "residual", "--epochs", 2, "--members", 2]
     options += ["--batch-size", 8, *THIRD]
-    whole = run_command(TRAIN, *options, "--out", tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
+    succeed(TRAIN, *options, "--out", tmp_path / "whole")
 
     command = [sys.executable, "-m", TRAIN, *map(str, options), "--out", str(tmp_path / "killed")]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
@@ -250,8 +257,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_network(
     until(lambda: second.exists() or process.poll() is not None, 120)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    result = run_command(TRAIN, *options, "--out", tmp_path / "killed")
-    assert result.returncode == 0, result.stderr
+    succeed(TRAIN, *options, "--out", tmp_path / "killed")
     one, two = (
         keras.models.load_model(tmp_path / run / "model.keras") for run in ("whole", "killed")
     )

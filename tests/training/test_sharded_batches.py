@@ -1,4 +1,4 @@
-"""Batches from shards: every segment once an epoch, each host its own, the same when resumed."""
+"""Batches from shards cover each epoch, differ by host, and can be resumed."""
 
 from itertools import chain, islice
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.sharded_batches import epoch_steps, shard_batches
+from pocketgenre.training.data.sharded_batches import epoch_steps, sharded_training_batches
 from pocketgenre.training.data.songs import DataError
 from tests.training.fabricated import fabricate_dataset, in_shards
 
@@ -20,10 +20,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return in_shards(whole, folder / "shards", 2)
 
 
-def drawn(data: Dataset, segments, first_epoch=0, host=0, hosts=1, steps=None) -> list[list[int]]:
-    """Positions of the segments of each batch; their features and targets are checked."""
+def read_batches(
+    data: Dataset, segments, first_epoch=0, host=0, hosts=1, steps=None
+) -> list[list[int]]:
+    """Return the positions of each batch's segments after checking features and targets."""
     count = epoch_steps(len(segments), BATCH, hosts) // hosts if steps is None else steps
-    batches = shard_batches(data, segments, BATCH, 3, first_epoch, host, hosts)
+    batches = sharded_training_batches(data, segments, BATCH, 3, first_epoch, host, hosts)
     whole = np.asarray(data.features)
     positions = []
     for x, y in islice(batches.as_numpy_iterator(), count):
@@ -33,22 +35,24 @@ def drawn(data: Dataset, segments, first_epoch=0, host=0, hosts=1, steps=None) -
     return positions
 
 
-def all_of(batches: list[list[int]]) -> list[int]:
+def flatten(batches: list[list[int]]) -> list[int]:
     return list(chain.from_iterable(batches))
 
 
-def test_an_epoch_of_one_host_is_every_segment_that_is_learned_from(data: Dataset) -> None:
+def test_epoch_of_one_host_has_every_segment(data: Dataset) -> None:
     segments = np.array([0, 1, 2, 5, 7, 8, 13, 14, 20, 21, 25, 28])
-    batches = drawn(data, segments)
-    assert sorted(all_of(batches)) == segments.tolist()
-    assert all_of(batches) != segments.tolist()  # in an order of its own
-    assert batches != drawn(data, segments, first_epoch=1)
-    assert batches == drawn(data, segments)
+    batches = read_batches(data, segments)
+    assert sorted(flatten(batches)) == segments.tolist()
+    assert flatten(batches) != segments.tolist()  # shuffled
+    assert batches != read_batches(data, segments, first_epoch=1)
+    assert batches == read_batches(data, segments)
 
 
-def test_each_host_reads_shards_of_its_own(data: Dataset) -> None:
+def test_hosts_read_different_shards(data: Dataset) -> None:
     segments = np.arange(len(data.features))
-    shares = [set(all_of(drawn(data, segments, host=h, hosts=2, steps=10))) for h in range(2)]
+    shares = [
+        set(flatten(read_batches(data, segments, host=h, hosts=2, steps=10))) for h in range(2)
+    ]
     assert not shares[0] & shares[1]
     assert shares[0] | shares[1] == set(segments.tolist())
     for share in shares:  # whole shards
@@ -57,19 +61,19 @@ def test_each_host_reads_shards_of_its_own(data: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("host", "hosts"), [(0, 1), (1, 2)])
-def test_a_resumed_training_sees_what_it_would_have_seen(
+def test_resumed_training_continues_with_the_same_batches(
     data: Dataset, host: int, hosts: int
 ) -> None:
     segments = np.arange(3, 29)
     each = epoch_steps(len(segments), BATCH, hosts) // hosts
-    whole = drawn(data, segments, host=host, hosts=hosts, steps=3 * each)
-    resumed = drawn(data, segments, first_epoch=2, host=host, hosts=hosts, steps=each)
+    whole = read_batches(data, segments, host=host, hosts=hosts, steps=3 * each)
+    resumed = read_batches(data, segments, first_epoch=2, host=host, hosts=hosts, steps=each)
     assert resumed == whole[2 * each :]
 
 
 def test_more_hosts_than_shards_are_refused(data: Dataset) -> None:
-    with pytest.raises(DataError, match="There are 1 shards to learn from, too few for 2 hosts"):
-        drawn(data, np.array([0, 1]), hosts=2)
+    with pytest.raises(DataError, match="has 1 shard to train on, too few for 2 hosts"):
+        read_batches(data, np.array([0, 1]), hosts=2)
 
 
 def test_hosts_take_the_same_number_of_steps() -> None:

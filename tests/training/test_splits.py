@@ -1,4 +1,4 @@
-"""No figure from a split that shares songs, artists or duplicates."""
+"""Splits keep songs, artists and duplicates together."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from pocketgenre.training.data.groups import group_songs
 from pocketgenre.training.data.songs import DataError, LabelledSong
 from pocketgenre.training.data.splits import (
     Split,
+    hold_out_folds,
     hold_out_validation,
     leave_out_songs,
     require_all_genres,
     split_segments,
-    without_parts,
 )
 from pocketgenre.training.evaluation.metrics import compute_metrics
 
 
 def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
-    """Genres with their songs' artists; features are not needed."""
+    """Make a data set without features from the artists of each genre's songs."""
     songs = [
         LabelledSong(f"{genre}.{i}", Path(f"{genre}.{i}"), genre, artist)
         for genre, names in artists.items()
@@ -38,7 +38,7 @@ artists = st.lists(st.sampled_from(["", "A", "B", "C", "D"]), min_size=8, max_si
 
 @settings(max_examples=60, deadline=None)
 @given(jazz=artists, rock=artists, folds=st.integers(2, 4), seed=st.integers(0, 100))
-def test_songs_protocol_never_parts_a_group_and_judges_all_once(jazz, rock, folds, seed) -> None:
+def test_songs_protocol_keeps_groups_and_tests_all_once(jazz, rock, folds, seed) -> None:
     data = dataset({"jazz": jazz, "rock": rock})
     try:
         splits = split_segments(data, "songs", folds, seed)
@@ -49,11 +49,11 @@ def test_songs_protocol_never_parts_a_group_and_judges_all_once(jazz, rock, fold
         assert not set(groups[split.train]) & set(groups[split.test])
         assert not set(data.segment_songs[split.train]) & set(data.segment_songs[split.test])
         assert len(split.train) + len(split.test) == len(data.segment_songs)
-    judged = np.sort(np.concatenate([split.test for split in splits]))
-    np.testing.assert_array_equal(judged, np.arange(len(data.segment_songs)))
+    tested = np.sort(np.concatenate([split.test for split in splits]))
+    np.testing.assert_array_equal(tested, np.arange(len(data.segment_songs)))
 
 
-def test_the_published_protocol_leaks_songs_as_it_says() -> None:
+def test_published_protocol_leaks_songs() -> None:
     data = dataset({"jazz": [""] * 20, "rock": [""] * 20}, segments=10)
     split = split_segments(data, "segments", 5, seed=1)[0]
     songs = data.segment_songs
@@ -61,26 +61,26 @@ def test_the_published_protocol_leaks_songs_as_it_says() -> None:
     assert len(set(songs[split.train]) & set(songs[split.test])) > 30
 
 
-def test_the_same_seed_splits_alike_and_another_otherwise() -> None:
+def test_split_depends_on_the_seed_only() -> None:
     data = dataset({"jazz": [""] * 20, "rock": [""] * 20})
     one, again, other = (split_segments(data, "songs", 5, seed)[0].test for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
 
-def test_a_genre_of_one_artist_cannot_be_judged() -> None:
+def test_genre_of_one_artist_is_refused() -> None:
     data = dataset({"jazz": ["Nina"] * 10, "rock": [""] * 10})
-    with pytest.raises(DataError, match="jazz has only 1 group"):
+    with pytest.raises(DataError, match="jazz has only 1 group of songs"):
         split_segments(data, "songs", 2, seed=1)
 
 
-def test_more_folds_than_groups_is_an_error() -> None:
+def test_more_folds_than_groups_are_refused() -> None:
     data = dataset({"jazz": ["", ""], "rock": ["", ""]})
-    with pytest.raises(DataError, match="too few songs, or groups of songs, for 5 parts"):
+    with pytest.raises(DataError, match="too few songs, or groups of songs, for 5 folds"):
         split_segments(data, "songs", 5, seed=1)
 
 
-def test_songs_left_out_are_judged_but_not_learned_from_and_nothing_else_changes() -> None:
+def test_left_out_songs_leave_the_train_set_only() -> None:
     data = dataset({"jazz": [""] * 10, "rock": [""] * 10})
     names = ["jazz.3", "rock.0", "rock.9"]
     left_out = [i for i, song in enumerate(data.songs) if song.name in names]
@@ -92,7 +92,7 @@ def test_songs_left_out_are_judged_but_not_learned_from_and_nothing_else_changes
         np.testing.assert_array_equal(gone, expected)
 
 
-def test_unknown_songs_and_a_whole_genre_cannot_be_left_out() -> None:
+def test_unknown_songs_and_whole_genres_are_refused() -> None:
     data = dataset({"jazz": ["", "", ""], "rock": ["", "", ""]})
     split = split_segments(data, "songs", 3, seed=1)[0]
     with pytest.raises(DataError, match="a, b, c and 1 more"):
@@ -101,21 +101,21 @@ def test_unknown_songs_and_a_whole_genre_cannot_be_left_out() -> None:
         leave_out_songs(data, split, ["jazz.0", "jazz.1", "jazz.2"])
 
 
-def test_metrics_count_segments_and_votes() -> None:
+def test_metrics_count_segments_and_song_votes() -> None:
     data = dataset({"jazz": ["", ""], "rock": ["", ""]}, segments=3)
     truth = data.segment_targets
     probabilities = np.eye(2)[truth].astype(np.float32)
-    probabilities[0] = [0.0, 1.0]  # one segment of the first song: the vote stands
-    probabilities[3:5] = [0.0, 1.0]  # two of the second: the vote falls
+    probabilities[0] = [0.0, 1.0]  # one segment of the first song: the majority is correct
+    probabilities[3:5] = [0.0, 1.0]  # two segments of the second: the majority is wrong
     metrics = compute_metrics(data, np.arange(12), probabilities)
     assert metrics.segment_accuracy == pytest.approx(9 / 12)
     assert metrics.song_accuracy == pytest.approx(3 / 4)
     assert metrics.song_mean_recall == pytest.approx((1 / 2 + 1) / 2)
 
 
-def test_a_share_of_two_fifths_is_judged_by_what_the_other_three_teach() -> None:
+def test_first_folds_can_be_held_out_together() -> None:
     data = dataset({"jazz": [""] * 20, "rock": [""] * 20})
-    split = without_parts(split_segments(data, "songs", 5, seed=1), 2)
+    split = hold_out_folds(split_segments(data, "songs", 5, seed=1), 2)
     assert len(split.test) == 2 / 5 * len(data.segment_songs)
     both = np.sort(np.concatenate([split.train, split.test]))
     np.testing.assert_array_equal(both, np.arange(len(data.segment_songs)))
@@ -123,7 +123,7 @@ def test_a_share_of_two_fifths_is_judged_by_what_the_other_three_teach() -> None
 
 @settings(max_examples=40, deadline=None)
 @given(rare=st.lists(st.sampled_from("AB"), min_size=2, max_size=6), seed=st.integers(0, 50))
-def test_what_is_held_back_is_never_all_of_a_genre(rare: list[str], seed: int) -> None:
+def test_validation_never_holds_out_a_whole_genre(rare: list[str], seed: int) -> None:
     data = dataset({"jazz": [""] * 20, "rare": rare, "rock": [""] * 20})
     everything = np.arange(len(data.segment_songs))
     try:
@@ -137,9 +137,9 @@ def test_what_is_held_back_is_never_all_of_a_genre(rare: list[str], seed: int) -
     assert not set(split.train) & set(split.validation)
 
 
-def test_a_split_that_teaches_nothing_of_a_genre_is_an_error() -> None:
+def test_train_set_without_a_genre_is_refused() -> None:
     data = dataset({"jazz": ["A", "B"], "rock": [""] * 4})
     jazz, rock = (np.flatnonzero(data.segment_targets == target) for target in (0, 1))
-    with pytest.raises(DataError, match="fold-1 would learn nothing of jazz"):
+    with pytest.raises(DataError, match="fold-1 has no training songs of jazz"):
         require_all_genres(data, Split(rock, jazz, jazz), "fold-1")
     require_all_genres(data, Split(np.concatenate([jazz, rock[:3]]), rock[3:], rock[3:]), "fold-1")

@@ -1,4 +1,4 @@
-"""``plot-dataset``: how the music of a data set looks."""
+"""``plot-dataset``: plot a song of each genre, and the class balance of a data set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,31 +8,32 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from pocketgenre.cli.console import Debug, print_status, printable, progress, run
+from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import AudioError
+from pocketgenre.text import count_of, printable
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.songs import DataError, LabelledSong
 
 EXCERPT_SECONDS = 30
-"""No more of a song is drawn: GTZAN's clips have this length, and more would be a blur."""
+"""Length of the plotted excerpt: that of GTZAN's clips; details of longer ones are not visible."""
 
 
 def plot_dataset(
     dataset: Annotated[
         Path, typer.Argument(help="Data set that prepare-dataset made.", metavar="DATASET")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Folder for the figures.", metavar="DIR")],
     debug: Debug = False,
 ) -> None:
-    """Draw a song of each genre, and how much music of each there is.
+    """Plot a song of each genre, and the number of songs and segments of each genre.
 
-    Writes class-balance.png and a song-GENRE.png for each genre into DIR, over earlier ones:
-    waveform, spectrogram, mel spectrogram and MFCC of the genre's first song. The data set's
-    audio must be where it was when it was prepared.
+    Writes class-balance.png and a song-GENRE.png for each genre into DIR, and replaces existing
+    ones. A song's figure shows waveform, spectrogram, mel spectrogram and MFCC of the genre's
+    first song. The data set's audio must not have moved since it was prepared.
 
     Example:
 
-      plot-dataset data/gtzan --out pictures
+      plot-dataset data/gtzan --out figures
     """
     data = load_dataset(dataset)
     from pocketgenre.training.plots.dataset import plot_class_balance, plot_song
@@ -40,22 +41,21 @@ def plot_dataset(
     out.mkdir(parents=True, exist_ok=True)
     plot_class_balance(data, out / "class-balance.png")
     with progress() as bar:
-        task = bar.add_task("Drawing songs", total=len(data.labels))
+        task = bar.add_task("Plotting songs", total=len(data.labels))
         for genre in data.labels:
             song = next(song for song in data.songs if song.genre == genre)
             plot_song(
-                _excerpt(data, song),
+                _load_excerpt(data, song),
                 data.feature_config,
                 printable(f"{genre}: {song.name}"),
                 out / f"song-{quote(genre, safe='')}.png",
             )
             bar.advance(task)
-    print_status(
-        f"{out}: class-balance.png and a picture of a song of each of {len(data.labels)} genres."
-    )
+    songs = count_of(len(data.labels), "figure")
+    print_status(f"{out}: class-balance.png and {songs} of songs, one for each genre.")
 
 
-def _excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
+def _load_excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
     from pocketgenre.training.data.librosa_features import song_segments
 
     path = data.audio / song.path
@@ -63,7 +63,7 @@ def _excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
         segments = song_segments(path, data.feature_config)
     except AudioError as error:
         raise DataError(
-            f"The data set's audio is needed, but {printable(str(path))}: {error}."
+            f"plot-dataset needs the data set's audio, but {printable(str(path))}: {error}."
         ) from error
     return segments.reshape(-1)[: EXCERPT_SECONDS * data.feature_config.sample_rate]
 

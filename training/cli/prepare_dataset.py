@@ -1,36 +1,41 @@
-"""``prepare-dataset``: labelled music to features on disk."""
+"""``prepare-dataset``: compute the features of labelled music."""
 
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
-from pocketgenre.cli.console import Debug, run
+from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.cli.options import Cluster
-from pocketgenre.features.config import feature_kind
+from pocketgenre.errors import ModelError
+from pocketgenre.features.config import FeatureConfig, feature_kind
 from pocketgenre.jobs.executors import open_executor
 from pocketgenre.library.discovery import is_address, local_path
 from pocketgenre.training.data.dataset_builder import DatasetBuilder
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.storage import open_store
 
-_SONGS_A_SHARD = 256
+_SONGS_PER_SHARD = 256
+_MAX_SEGMENT_SECONDS = 600
+_PARAMETERS = "Feature parameters"
 
 
-class Features(StrEnum):
-    """Kinds of features."""
-
-    mfcc = "mfcc"
-    log_mel = "log-mel"
+def _known_kind(name: str) -> str:
+    try:
+        return feature_kind(name).name
+    except ModelError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def prepare_dataset(
     audio: Annotated[
         Path,
         typer.Argument(
-            help="Folder with a folder for each genre, or the index's folder. With --cluster also"
-            " an address, such as s3://bucket/music."
+            help="Folder that contains a folder for each genre, or the folder of the index. With"
+            " --cluster also an address, such as s3://bucket/music."
         ),
     ],
     out: Annotated[
@@ -47,23 +52,63 @@ def prepare_dataset(
         ),
     ] = None,
     features: Annotated[
-        Features,
-        typer.Option(help="What networks will be trained on; log-mel is what musicnn takes."),
-    ] = Features.mfcc,
+        str,
+        typer.Option(
+            help="Kind of features: mfcc, log-mel (for musicnn), or the name of an installed kind.",
+            metavar="KIND",
+            callback=_known_kind,
+        ),
+    ] = "mfcc",
+    segment_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Length of a segment in seconds; by default 3.",
+            metavar="X",
+            rich_help_panel=_PARAMETERS,
+        ),
+    ] = None,
+    sample_rate: Annotated[
+        int | None,
+        typer.Option(
+            help="Sample rate in Hz; by default 22,050 for mfcc and 16,000 for log-mel.",
+            metavar="N",
+            rich_help_panel=_PARAMETERS,
+        ),
+    ] = None,
+    n_mfcc: Annotated[
+        int | None,
+        typer.Option(
+            "--n-mfcc",
+            help="Number of MFCC of a frame; by default 13.",
+            metavar="N",
+            rich_help_panel=_PARAMETERS,
+        ),
+    ] = None,
+    n_mels: Annotated[
+        int | None,
+        typer.Option(
+            "--n-mels",
+            help="Number of mel bands; by default 128 for mfcc and 96 for log-mel.",
+            metavar="N",
+            rich_help_panel=_PARAMETERS,
+        ),
+    ] = None,
     spectra: Annotated[
         bool,
         typer.Option(
-            "--spectra", help="Keep the mel spectra of whole songs too; residual learns from them."
+            "--spectra",
+            help="Keep the mel spectra of whole songs too, for train-model --model residual.",
         ),
     ] = False,
     mfcc_songs: Annotated[
         Path | None,
         typer.Option(
-            help="More songs for residual, known by their MFCC alone (.npz).", metavar="FILE"
+            help="Additional songs for residual, given by their MFCC (.npz).", metavar="FILE"
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; all cores by default.", metavar="N")
+        int | None,
+        typer.Option(min=1, help="Number of processes; by default all cores.", metavar="N"),
     ] = None,
     cluster: Cluster = None,
     shards: Annotated[
@@ -71,46 +116,96 @@ def prepare_dataset(
         typer.Option(
             min=1,
             max=512,
-            help="Write files of so many songs each, for a training on several hosts; with"
-            f" --cluster they are {_SONGS_A_SHARD} unless told otherwise.",
+            help="Write files of this many songs each, for a training on several hosts; with"
+            f" --cluster the default is {_SONGS_PER_SHARD}.",
             metavar="SONGS",
         ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Compute the features of every 3 s segment of the songs in AUDIO.
+    """Compute the features of every segment of the songs in AUDIO.
 
-    Without --index, each folder in AUDIO is a genre. With it, artists can be told apart, and
-    songs of one artist will stay together when the data set is split. A file
-    exact_duplicates.txt in AUDIO names pairs of repeated recordings, which stay together too.
+    Without --index, each folder in AUDIO is a genre. An index also names the artists, and splits
+    keep the songs of an artist together. The file exact_duplicates.txt in AUDIO lists pairs of
+    repeated recordings, which splits keep together too.
 
-    It can be interrupted: the same command goes on where it stopped. Songs that cannot be
-    read are listed and left out.
+    After an interruption, the same command continues where it stopped. Songs that cannot be read
+    are listed and left out.
 
     For example:
 
     - `prepare-dataset gtzan --index gtzan/index.csv --out data/gtzan`
 
+    - `prepare-dataset gtzan --segment-seconds 5 --n-mfcc 20 --out data/gtzan-20`
+
     - `prepare-dataset s3://bucket/music --out s3://bucket/data --cluster tcp://scheduler:8786`
     """
-    feature_config = feature_kind(features.value).default
-    if (spectra or mfcc_songs) and features is not Features.mfcc:
-        raise DataError("--spectra and --mfcc-songs are for the features mfcc.")
+    feature_config = _feature_config(features, segment_seconds, sample_rate, n_mfcc, n_mels)
+    sharded = shards is not None or cluster is not None
+    audio, out = local_path(audio), local_path(out)
+    if (spectra or mfcc_songs) and features != "mfcc":
+        raise DataError("--spectra and --mfcc-songs require --features mfcc.")
     if cluster and workers is not None:
         raise DataError("--workers is for this machine; leave it out with --cluster.")
-    audio, out = local_path(audio), local_path(out)
-    in_shards = shards is not None or cluster is not None
-    if in_shards and (spectra or mfcc_songs):
-        raise DataError("--spectra and --mfcc-songs need a data set in one piece, without shards.")
-    if is_address(out) and not in_shards:
-        raise DataError(f"{out} is an address; with --cluster a data set is written to it.")
-    with open_executor(cluster, workers) as engine:
-        making = DatasetBuilder(audio, open_store(out), feature_config, engine)
-        songs = making.songs(index)
-        if in_shards:
-            making.in_shards(songs, shards or _SONGS_A_SHARD)
+    if sharded and (spectra or mfcc_songs):
+        raise DataError(
+            "--spectra and --mfcc-songs require a data set in one file; leave out --shards and"
+            " --cluster."
+        )
+    if is_address(out) and not sharded:
+        raise DataError(f"{out} is an address; writing to it requires --cluster.")
+    with open_executor(cluster, workers) as executor, progress() as bar:
+        builder = DatasetBuilder(
+            audio, open_store(out), feature_config, executor, print_status, _progress_tasks(bar)
+        )
+        songs = builder.list_songs(index)
+        if sharded:
+            builder.build_shards(songs, shards or _SONGS_PER_SHARD)
         else:
-            making.in_one_piece(songs, mfcc_songs, spectra=spectra)
+            builder.build(songs, mfcc_songs, spectra=spectra)
+
+
+def _feature_config(
+    kind: str,
+    segment_seconds: float | None,
+    sample_rate: int | None,
+    n_mfcc: int | None,
+    n_mels: int | None,
+) -> FeatureConfig:
+    """Replace parameters of the kind's default configuration; None keeps the default.
+
+    Raises
+    ------
+    PocketGenreError
+        if a parameter is out of range, or the kind does not have it.
+    """
+    default = feature_kind(kind).default
+    if n_mfcc is not None and "n_mfcc" not in feature_kind(kind).parameters:
+        raise DataError(f"--n-mfcc requires --features mfcc; {kind} has no MFCC.")
+    config = replace(
+        default,
+        sample_rate=default.sample_rate if sample_rate is None else sample_rate,
+        n_mfcc=default.n_mfcc if n_mfcc is None else n_mfcc,
+        n_mels=default.n_mels if n_mels is None else n_mels,
+    )
+    seconds = default.segment_seconds if segment_seconds is None else segment_seconds
+    if not 0 < seconds <= _MAX_SEGMENT_SECONDS:
+        raise DataError(
+            f"--segment-seconds must be positive and at most {_MAX_SEGMENT_SECONDS}, not {seconds}."
+        )
+    return replace(config, segment_samples=round(seconds * config.sample_rate))
+
+
+def _progress_tasks(bar: Progress) -> Callable[[str, int, int], None]:
+    """Return a function that shows each task as a line of the progress bar."""
+    tasks: dict[str, TaskID] = {}
+
+    def show(description: str, done: int, total: int) -> None:
+        if description not in tasks:
+            tasks[description] = bar.add_task(description, total=total)
+        bar.update(tasks[description], completed=done)
+
+    return show
 
 
 def main() -> None:

@@ -1,85 +1,101 @@
-"""``train-model``: a prepared data set to a judged network."""
+"""Command ``train-model``: train a network on a prepared data set and evaluate it."""
 
 import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pocketgenre.cli.console import Debug, print_status, progress, run, stderr
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.songs import read_song_names
-from pocketgenre.training.runs import Run, TrainingConfig
+from pocketgenre.training.models.trainers import (
+    BUILT_IN,
+    Trainer,
+    find_trainer,
+    list_trainers,
+    trainer_names,
+)
+from pocketgenre.training.runs import History, Run, TrainingConfig
 
 if TYPE_CHECKING:
     from pocketgenre.training.models.strategy import Placement
 
 DEFAULT = TrainingConfig()
-USUAL = {"residual": TrainingConfig(batch_size=100, learning_rate=2e-3)}
-"""Where a network is trained otherwise than the published ones."""
-NOT_OF = {
-    "musicnn": (
-        *("epochs", "batch_size", "learning_rate", "early_stopping", "balance_genres", "members"),
-        *("tensorboard", "strategy"),
-    ),
-    "residual": ("early_stopping", "balance_genres", "pretrained", "tensorboard", "strategy"),
-}
-"""Options that a network has no use for; to take them without a word would look as if it had."""
-NOT_OF_THE_PUBLISHED = ("members", "pretrained")
 ALL = "all"
+PUBLISHED = [trainer for trainer in BUILT_IN if trainer.is_published]
+
+
+def _shown_default(option: str) -> str | bool:
+    """Return the text for a default in the help if trainers differ in it, else True."""
+    usual = getattr(DEFAULT, option)
+    values = {trainer.name: getattr(trainer.defaults, option) for trainer in BUILT_IN}
+    others = [f"; {name}: {value}" for name, value in values.items() if value != usual]
+    return f"{usual}{''.join(others)}" if others else True
 
 
 def train_model(
     context: typer.Context,
     dataset: Annotated[
-        Path | None, typer.Argument(help="Data set that prepare-dataset made.")
+        Path | None, typer.Argument(help="Data set that prepare-dataset created.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the run; must not exist.", metavar="RUN")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to create.", metavar="RUN")] = None,
     list_networks: Annotated[
-        bool, typer.Option("--list", help="Show the networks and leave.")
+        bool, typer.Option("--list", help="List the networks and exit.")
     ] = False,
     model: Annotated[
-        str, typer.Option(help="Network, or 'all': each of them, by both protocols.")
+        str,
+        typer.Option(help="Network to train, or 'all': each published one, by both protocols."),
     ] = DEFAULT.model,
     protocol: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="songs: artists and duplicates stay together. segments: as published;"
-            " parts of a song are on both sides, so its figures say little.",
-            show_default="songs",
+            help="songs: artists and duplicates stay together. segments: the published split, which"
+            " puts parts of a song on both sides, so that its figures are too good."
         ),
-    ] = None,
+    ] = DEFAULT.protocol,
     folds: Annotated[
         int,
-        typer.Option(min=0, help="Cross-validate; the network kept is trained on all songs."),
+        typer.Option(
+            min=0, help="Folds of a cross-validation; the final network is trained on all songs."
+        ),
     ] = DEFAULT.folds,
     validation: Annotated[
-        float, typer.Option(min=0.05, max=0.5, help="Share to judge on, without --folds.")
+        float,
+        typer.Option(min=0.05, max=0.5, help="Share of the songs to evaluate on, without --folds."),
     ] = DEFAULT.validation,
-    epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
-    batch_size: Annotated[int | None, typer.Option(min=1, show_default="32; residual: 100")] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Number of epochs.", show_default=_shown_default("epochs"))
+    ] = DEFAULT.epochs,
+    batch_size: Annotated[
+        int,
+        typer.Option(min=1, help="Segments in a batch.", show_default=_shown_default("batch_size")),
+    ] = DEFAULT.batch_size,
     learning_rate: Annotated[
-        float | None,
-        typer.Option(min=1e-9, help="Of Adam.", show_default="1e-4; residual: 2e-3"),
-    ] = None,
+        float,
+        typer.Option(
+            min=1e-9, help="Learning rate of Adam.", show_default=_shown_default("learning_rate")
+        ),
+    ] = DEFAULT.learning_rate,
     early_stopping: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Epochs without progress after which to stop, by an eighth of the training"
-            " songs that is held back for it; 0: never.",
+            help="Epochs without a lower loss after which to stop, on an eighth of the training"
+            " songs that is held out for it; 0 trains all epochs.",
         ),
     ] = DEFAULT.early_stopping,
-    seed: Annotated[int, typer.Option(min=0)] = DEFAULT.seed,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of weights, order, dropout and split.")
+    ] = DEFAULT.seed,
     balance_genres: Annotated[
-        bool, typer.Option(help="Weight each genre alike, however much music it has.")
+        bool, typer.Option(help="Weight genres equally, whatever their number of segments.")
     ] = DEFAULT.balance_genres,
     pretrained: Annotated[
         Path,
@@ -88,28 +104,33 @@ def train_model(
         ),
     ] = Path(DEFAULT.pretrained),
     members: Annotated[
-        int, typer.Option(min=1, max=8, help="Networks to train and keep as one; of residual.")
+        int,
+        typer.Option(min=1, max=8, help="Networks to train and average, for --model residual."),
     ] = DEFAULT.members,
     leave_out: Annotated[
         Path | None,
         typer.Option(
-            help="Songs to judge, but not to learn from: a CSV file with a column song, as"
-            " find-mislabelled writes it, or a name a line.",
+            help="Songs to evaluate on, but not to train on: a CSV file with a column song, such as"
+            " the output of find-mislabelled, or one name per line.",
             metavar="FILE",
         ),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/logs.")
+        bool, typer.Option("--tensorboard", help="Write TensorBoard logs to RUN/logs.")
     ] = False,
     strategy: Annotated[
         str,
-        typer.Option(help="default; mirrored: all GPUs here; multi-worker: hosts of TF_CONFIG."),
+        typer.Option(
+            help="default: one device. mirrored: all GPUs of this host. multi-worker: the hosts in"
+            " TF_CONFIG."
+        ),
     ] = "default",
     debug: Debug = False,
 ) -> None:
-    """Train a network on DATASET and judge it on songs that it has not heard.
+    """Train a network on DATASET and evaluate it on held-out songs.
 
-    Interrupted, the same command goes on from the last epoch and ends with the same network.
+    To resume an interrupted training, run the same command again. It continues after the last
+    complete epoch and ends with the same network.
 
     For example:
 
@@ -117,75 +138,104 @@ def train_model(
 
     - `train-model data/gtzan --model all --out runs/all`
     """
-    print_status("Starting TensorFlow.")
-    with suppress_stderr():
-        from pocketgenre.training.data.splits import PROTOCOLS
-        from pocketgenre.training.models.networks import MUSICNN, NETWORKS, RESIDUAL
-        from pocketgenre.training.models.strategy import place
-
-        placement = place(strategy)
-
     if list_networks:
-        for name, network in NETWORKS.items():
-            print(f"{name:16} {(network.__doc__ or '').splitlines()[0]}")
-        print(f"{MUSICNN:16} A linear classifier on what the pre-trained musicnn hears.")
-        print(f"{RESIDUAL:16} Residual convolutions over time, on augmented music.")
+        for trainer in list_trainers():
+            print(f"{trainer.name:16} {trainer.description}")
         return
     if dataset is None or out is None:
         raise PocketGenreError("Name the data set, and with --out a folder for the run.")
-    for value, choices, name in (
-        (model, [*NETWORKS, MUSICNN, RESIDUAL, ALL], "--model"),
-        (protocol or DEFAULT.protocol, PROTOCOLS, "--protocol"),
-    ):
-        if value not in choices:
-            raise PocketGenreError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    trainers = _find_trainers(context, model)
+    protocols = _find_protocols(context, model, protocol)
     if folds == 1:
-        raise PocketGenreError("--folds 1 leaves nothing to learn from; take 2 or more, or none.")
-    _refuse_useless(context, model)
-    usual = USUAL.get(model, DEFAULT)
-    config = TrainingConfig(
-        model=model,
-        protocol=protocol or DEFAULT.protocol,
-        folds=folds,
-        validation=validation,
-        epochs=epochs,
-        batch_size=usual.batch_size if batch_size is None else batch_size,
-        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
-        early_stopping=early_stopping,
-        seed=seed,
-        balance_genres=balance_genres,
-        pretrained=str(pretrained),
-        members=members,
-        leave_out=tuple(sorted(set(read_song_names(leave_out)))) if leave_out else (),
-    )
+        raise PocketGenreError("--folds 1 leaves nothing to train on; use 2 or more, or 0.")
+    left_out = tuple(sorted(set(read_song_names(leave_out)))) if leave_out else ()
+    options: dict[str, Any] = {
+        "folds": folds,
+        "validation": validation,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "early_stopping": early_stopping,
+        "seed": seed,
+        "balance_genres": balance_genres,
+        "pretrained": str(pretrained),
+        "members": members,
+        "leave_out": left_out,
+    }
+    given = {name: value for name, value in options.items() if _is_given(context, name)}
     data = load_dataset(dataset)
-    if model != ALL:
-        _train(config, data, out, placement, tensorboard)
-        return
+    for trainer in trainers:
+        trainer.check_features(data)
+    configs = [
+        replace(trainer.defaults, model=trainer.name, protocol=each, **given)
+        for each in protocols
+        for trainer in trainers
+    ]
+    placement = _start_tensorflow(strategy)
+    if model == ALL:
+        _train_all(configs, data, out, placement, tensorboard)
+    else:
+        _train(configs[0], data, out, placement, tensorboard)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _find_trainers(context: typer.Context, model: str) -> list[Trainer]:
+    """Return the trainers to run; raise if an option was given that one of them doesn't use."""
+    if model != ALL and model not in trainer_names():
+        choices = ", ".join([*trainer_names(), ALL])
+        raise PocketGenreError(f"--model must be one of {choices}, not {model!r}.")
+    trainers = PUBLISHED if model == ALL else [find_trainer(model)]
+    for option in dict.fromkeys(name for trainer in trainers for name in trainer.unused_options):
+        if _is_given(context, option):
+            flag = "--" + option.replace("_", "-")
+            raise PocketGenreError(f"{model} takes no {flag}; leave it out.")
+    return trainers
+
+
+def _find_protocols(context: typer.Context, model: str, protocol: str) -> list[str]:
+    """Return the protocols to train by: all of them for ``--model all`` without ``--protocol``."""
+    from pocketgenre.training.data.splits import PROTOCOLS
+
+    if protocol not in PROTOCOLS:
+        choices = ", ".join(PROTOCOLS)
+        raise PocketGenreError(f"--protocol must be one of {choices}, not {protocol!r}.")
+    return list(PROTOCOLS) if model == ALL and not _is_given(context, "protocol") else [protocol]
+
+
+def _start_tensorflow(strategy: str) -> "Placement":
+    print_status("Starting TensorFlow.")
+    with suppress_stderr():
+        from pocketgenre.training.models.strategy import place
+
+        return place(strategy)
+
+
+def _train_all(
+    configs: list[TrainingConfig],
+    data: Dataset,
+    out: Path,
+    placement: "Placement",
+    tensorboard: bool,
+) -> None:
+    """Train a run for each configuration, unless it is finished already."""
     runs = []
-    for each_protocol in [protocol] if protocol else PROTOCOLS:
-        for name in NETWORKS:
-            folder = out / f"{name}-{each_protocol}"
-            one = replace(config, model=name, protocol=each_protocol)
-            if not folder.exists():
-                _train(one, data, folder, placement, tensorboard)
-            elif not _is_this_one(Run.load(folder), one, data):
-                raise PocketGenreError(
-                    f"{folder} is a run of another configuration or data set; name another --out."
-                )
-            runs.append(folder)
+    for config in configs:
+        folder = out / f"{config.model}-{config.protocol}"
+        if not folder.exists():
+            _train(config, data, folder, placement, tensorboard)
+        elif not _is_same_run(Run.load(folder), config, data):
+            raise PocketGenreError(
+                f"{folder} is a run of another configuration or data set; name another --out."
+            )
+        runs.append(folder)
     print_status(f"Compare them: compare-runs {' '.join(map(str, runs))} --out {out}")
 
 
-def _refuse_useless(context: typer.Context, model: str) -> None:
-    for option in NOT_OF.get(model, NOT_OF_THE_PUBLISHED):
-        source = context.get_parameter_source(option)
-        if source is not None and source.name == "COMMANDLINE":
-            flag = "--" + option.replace("_", "-")
-            raise PocketGenreError(f"{model} takes no {flag}; leave it out.")
-
-
-def _is_this_one(run: Run, config: TrainingConfig, data: Dataset) -> bool:
+def _is_same_run(run: Run, config: TrainingConfig, data: Dataset) -> bool:
     return run.config == config and run.is_of(data)
 
 
@@ -212,33 +262,34 @@ def _train(
         bar.update(task, completed=config.epochs * config.members * networks)
     if finished is None:
         return
-    figures = finished.metrics()
+    metrics = finished.metrics()
     print_status(
-        f"{out}: {figures['song_accuracy']:.1%} of {figures['songs']} songs right by vote,"
-        f" mean recall {figures['song_mean_recall']:.1%},"
-        f" {figures['segment_accuracy']:.1%} of {figures['segments']} segments"
+        f"{out}: {metrics['song_accuracy']:.1%} of {count_of(metrics['songs'], 'song')} correct by"
+        f" majority vote, mean recall {metrics['song_mean_recall']:.1%},"
+        f" {metrics['segment_accuracy']:.1%} of {count_of(metrics['segments'], 'segment')} correct"
         f" ({PROTOCOLS[config.protocol]})."
     )
-    if rest := figures.get("without_left_out"):
+    if rest := metrics.get("without_left_out"):
         print_status(
             f"Without the songs left out of the training: {rest['song_accuracy']:.1%} of"
-            f" {rest['songs']}, mean recall {rest['song_mean_recall']:.1%}."
+            f" {count_of(rest['songs'], 'song')} correct,"
+            f" mean recall {rest['song_mean_recall']:.1%}."
         )
 
 
 def _epoch_reporter(
     config: TrainingConfig, update: Callable[[str, int], None]
-) -> Callable[[str, dict[str, list[float]]], None]:
-    """Move the progress bar; off a terminal, where it can't be seen, print a line now and then."""
+) -> Callable[[str, History], None]:
+    """Return a callback that moves the progress bar, or prints a few epochs off a terminal."""
     epochs = config.epochs * config.members
 
-    def report(name: str, history: dict[str, list[float]]) -> None:
+    def report(name: str, history: History) -> None:
         number = int(name.removeprefix("fold-")) - 1 if name.startswith("fold-") else config.folds
         epoch = len(history["loss"])
-        figures = f"loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.1%}"
-        update(f"{config.model} {name}: {figures}", number * epochs + epoch)
+        metrics = f"loss {history['loss'][-1]:.3f}, accuracy {history['accuracy'][-1]:.1%}"
+        update(f"{config.model} {name}: {metrics}", number * epochs + epoch)
         if not stderr.is_terminal and epoch % max(1, epochs // 5) == 0:
-            print_status(f"{config.model} {name}: epoch {epoch} of {epochs}, {figures}")
+            print_status(f"{config.model} {name}: epoch {epoch} of {epochs}, {metrics}")
 
     return report
 

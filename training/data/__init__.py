@@ -1,1 +1,1 @@
-"""Read labelled songs, and prepare and split data sets."""
+"""Read labelled songs, and prepare, store, split and batch data sets."""

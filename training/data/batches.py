@@ -1,7 +1,7 @@
-"""Batches from disk: features are mapped, shuffled by position, and read a batch at a time.
+"""Read batches from a memory-mapped feature file.
 
-Memory does not grow with the data set: what is held is the positions, 8 bytes a segment, and
-a few batches; the rest is the system's page cache.
+Memory does not grow with the data set: only the segments' positions (8 bytes each) and a few
+batches are held, and the system's page cache does the rest.
 """
 
 from collections.abc import Iterator
@@ -14,25 +14,25 @@ from pocketgenre.training.data.dataset import Dataset
 
 IntArray = NDArray[np.int64]
 
-_BATCHES_AHEAD = 4
-_JUDGED_TOGETHER = 32  # segments; a wide network on 256 would take 8 GB
+_PREFETCHED_BATCHES = 4
+_EVALUATION_BATCH = 32  # segments; a wide network would need 8 GB for 256
 
 
 def training_batches(
     dataset: Dataset, segments: IntArray, batch_size: int, seed: int, first_epoch: int = 0
 ) -> tf.data.Dataset:
-    """Endless batches of (features, targets), each epoch in an order of its own.
+    """Generate endless batches of (features, targets), shuffled in each epoch.
 
-    The order of an epoch depends on the seed and its number alone, so that a training that
-    is resumed sees what it would have seen.
+    The order of an epoch depends only on the seed and the epoch's number, so that a resumed
+    training continues with the same batches.
 
     Parameters
     ----------
-    dataset : the features
-    segments : int64 [shape=(n,)], positions of those to learn from
-    batch_size : segments in a batch; the last of an epoch may be smaller
-    seed : of the orders
-    first_epoch : number of the epoch to begin with
+    dataset : data set
+    segments : int64 [shape=(n,)], positions of the segments to train on
+    batch_size : number of segments in a batch; the last batch of an epoch may be smaller
+    seed : seed of the orders
+    first_epoch : number of the first epoch
     """
 
     def positions() -> Iterator[IntArray]:
@@ -44,17 +44,16 @@ def training_batches(
             epoch += 1
 
     spec = tf.TensorSpec((None,), tf.int64)
-    return _with_features(tf.data.Dataset.from_generator(positions, output_signature=spec), dataset)
+    return _load(tf.data.Dataset.from_generator(positions, output_signature=spec), dataset)
 
 
-def judging_batches(dataset: Dataset, segments: IntArray) -> tf.data.Dataset:
-    """Batches of (features, targets) in the order given, once."""
-    return _with_features(
-        tf.data.Dataset.from_tensor_slices(segments).batch(_JUDGED_TOGETHER), dataset
-    )
+def evaluation_batches(dataset: Dataset, segments: IntArray) -> tf.data.Dataset:
+    """Generate batches of (features, targets) once, in the order of ``segments``."""
+    return _load(tf.data.Dataset.from_tensor_slices(segments).batch(_EVALUATION_BATCH), dataset)
 
 
-def _with_features(batches: tf.data.Dataset, dataset: Dataset) -> tf.data.Dataset:
+def _load(batches: tf.data.Dataset, dataset: Dataset) -> tf.data.Dataset:
+    """Replace batches of positions by batches of (features, targets)."""
     features, targets = dataset.features, dataset.segment_targets
 
     def gather(positions: IntArray) -> tuple[NDArray[np.float32], IntArray]:
@@ -69,4 +68,4 @@ def _with_features(batches: tf.data.Dataset, dataset: Dataset) -> tf.data.Datase
     options = tf.data.Options()
     # A generator has no files to divide: each worker draws all and takes its share of a batch.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return batches.map(load).prefetch(_BATCHES_AHEAD).with_options(options)
+    return batches.map(load).prefetch(_PREFETCHED_BATCHES).with_options(options)

@@ -1,14 +1,15 @@
-"""A prepared data set on disk.
+"""Read and write a prepared data set.
 
 ::
 
     DATASET/
-        dataset.json    front end, labels, where the audio is; written last
-        songs.csv       one row a song, in the order of its segments
+        dataset.json    feature configuration, labels, audio folder; written last
+        songs.csv       one row for each song, in the order of the segments
         features.npy    float32 (segments of all songs, frames, coefficients)
-        parts/          one file a song, while it is being prepared
+        parts/          one file for each song, during preparation only
 
-or, in place of ``features.npy``, shards and a manifest, see :mod:`pocketgenre.training.data.shard_format`.
+Large data sets have shards and a manifest in place of ``features.npy``, see
+:mod:`pocketgenre.training.data.shard_format`.
 """
 
 import csv
@@ -30,16 +31,17 @@ from pocketgenre.library.discovery import is_address
 from pocketgenre.training.data.shard_format import MANIFEST, Shard, find_fault, read_manifest
 from pocketgenre.training.data.sharded_array import ShardedFeatures
 from pocketgenre.training.data.songs import DataError, LabelledSong
-from pocketgenre.training.data.storage import Folder, Store, sha256_of
+from pocketgenre.training.data.storage import FolderStore, Store, sha256_of
 
 DATASET_FORMAT = 1
-HEAD = "dataset.json"
+DATASET_FILE = "dataset.json"
 INDEX_FILE = "songs.csv"
 FEATURES_FILE = "features.npy"
 SPECTRA_ARRAY = "spectra.npy"
 MFCC_SONGS_FILE = "mfcc_songs.npz"
-_LEARNED_FROM = (INDEX_FILE, FEATURES_FILE, MANIFEST, SPECTRA_ARRAY, MFCC_SONGS_FILE)
+_HASHED_FILES = (INDEX_FILE, FEATURES_FILE, MANIFEST, SPECTRA_ARRAY, MFCC_SONGS_FILE)
 _COLUMNS = ["name", "path", "genre", "artist", "group", "segments"]
+_BLOCK = 4096  # segments checked at a time
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,12 @@ class Dataset:
 
     Attributes
     ----------
-    folder : where it stands
+    folder : folder of the data set
     audio : folder that the songs' paths are relative to
-    feature_config : what the features were computed with
-    songs : in order
-    segment_counts : int [shape=(songs,)], segments of each song
-    shards : that the features are in; none where they are in one file
+    feature_config : parameters that the features were computed with
+    songs : songs in the order of their segments
+    segment_counts : int64 [shape=(songs,)], number of segments of each song
+    shards : shards with the features; empty if the features are in one file
     """
 
     folder: Path
@@ -65,7 +67,7 @@ class Dataset:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The genres, sorted: the order of the network's outputs."""
+        """Sorted genres, which is the order of the network's outputs."""
         return tuple(sorted({song.genre for song in self.songs}))
 
     @cached_property
@@ -81,82 +83,83 @@ class Dataset:
 
     @cached_property
     def segment_songs(self) -> NDArray[np.int64]:
-        """Position of the song that each segment is from, int64 [shape=(segments,)]."""
+        """Position of each segment's song, int64 [shape=(segments,)]."""
         return np.repeat(np.arange(len(self.songs)), self.segment_counts)
 
     @cached_property
     def segment_targets(self) -> NDArray[np.int64]:
-        """Index of each segment's genre, int64 [shape=(segments,)]."""
+        """Index of each segment's genre in :attr:`labels`, int64 [shape=(segments,)]."""
         return self.song_targets[self.segment_songs]
 
     @cached_property
     def features(self) -> NDArray[np.float32] | ShardedFeatures:
-        """All segments, float32 [shape=(segments, frames, coefficients)], mapped from disk.
+        """All segments, float32 [shape=(segments, frames, coefficients)], memory-mapped.
 
         Raises
         ------
         DataError
-            they are damaged, or not as many as the songs have.
+            if the file is damaged, or its shape does not match the songs.
         """
         if self.shards:
             return ShardedFeatures(self.folder, self.shards, self.feature_config)
+        path = self.folder / FEATURES_FILE
         try:
-            array: NDArray[np.float32] = np.lib.format.open_memmap(
-                self.folder / FEATURES_FILE, mode="r"
-            )
+            array: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="r")
         except (OSError, ValueError, TypeError, OverflowError, TokenError) as error:
             raise DataError(
-                f"{self.folder}/features.npy cannot be read: {error}; prepare the data set again."
+                f"{path} cannot be read: {error}; prepare the data set again."
             ) from error
         expected = (int(self.segment_counts.sum()), *self.feature_config.shape)
         if array.shape != expected or array.dtype != np.float32:
             raise DataError(
-                f"{self.folder}/features.npy holds {array.dtype} {array.shape}, but songs.csv and"
-                f" dataset.json say float32 {expected}; prepare the data set again."
+                f"{path} contains {array.dtype} {array.shape}, but {INDEX_FILE} and {DATASET_FILE}"
+                f" require float32 {expected}; prepare the data set again."
             )
         return array
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that can be learned from it, wherever that is, in hexadecimal.
+        """SHA-256 of all training data, independent of the folder, in hexadecimal.
 
-        Of shards the manifest stands for their content, which :meth:`check` compares with it.
+        For shards, the manifest with their checksums is hashed; :meth:`check` compares the
+        shards with it.
         """
-        whole = hashlib.sha256()
-        for name in _LEARNED_FROM:
+        digest = hashlib.sha256()
+        for name in _HASHED_FILES:
             if (self.folder / name).exists():
                 with open(self.folder / name, "rb") as file:
-                    whole.update(f"{name} {sha256_of(file)}\n".encode())
-        return whole.hexdigest()
+                    digest.update(f"{name} {sha256_of(file)}\n".encode())
+        return digest.hexdigest()
 
     @property
     def index_file(self) -> Path:
-        """The list of songs."""
+        """File with the list of songs."""
         return self.folder / INDEX_FILE
 
     def check(self) -> None:
-        """Read all features, and look for what is not as it was written, or not a number.
+        """Read all features to find damaged shards and non-finite values.
 
         Raises
         ------
         DataError
-            names the first shard or song that is damaged.
+            if a shard or a song's features are damaged; the message names the first one.
         """
-        for shard in self.shards:  # they were looked through before they got their checksum
-            if fault := find_fault(shard, Folder(self.folder)):
+        for shard in self.shards:  # their values were checked before the checksum was computed
+            if fault := find_fault(shard, FolderStore(self.folder)):
                 raise DataError(
-                    f"{self.folder / shard.file} is damaged: {fault}; the same prepare-dataset"
-                    " makes it anew."
+                    f"{self.folder / shard.file} is damaged: {fault}; run the same"
+                    " prepare-dataset command again to replace it."
                 )
         if self.shards:
             return
-        for start in range(0, len(self.features), 4096):
-            block = self.features[start : start + 4096]
+        for start in range(0, len(self.features), _BLOCK):
+            block = self.features[start : start + _BLOCK]
             broken = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2)))
             if len(broken):
                 song = self.songs[self.segment_songs[start + broken[0]]]
                 raise DataError(
-                    f"The features of {song.name} are not all numbers; prepare it again."
+                    f"The features of {song.name} contain non-finite values; prepare the data set"
+                    " again."
                 )
 
 
@@ -166,12 +169,12 @@ def load_dataset(folder: Path) -> Dataset:
     Raises
     ------
     DataError
-        it is not one, or is damaged.
+        if the folder is not a data set, or the data set is damaged.
     """
     if is_address(folder):
         raise DataError(f"{folder} is an address; mount it as a folder, or copy it to one.")
     try:
-        head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
+        head = json.loads((folder / DATASET_FILE).read_text(encoding="utf-8"))
         if head["format"] != DATASET_FORMAT:
             raise DataError(f"{folder} has format {head['format']}, not {DATASET_FORMAT}.")
         with open(
@@ -185,18 +188,20 @@ def load_dataset(folder: Path) -> Dataset:
         counts = np.array([int(r["segments"]) for r in rows], dtype=np.int64)
         feature_config = FeatureConfig.from_dict(head["front_end"])
         audio = Path(head["audio"])
-        shards = read_manifest(Folder(folder)) if head.get("shards") else ()
+        shards = read_manifest(FolderStore(folder)) if head.get("shards") else ()
     except FileNotFoundError as error:
         raise DataError(
-            f"{folder} is not a finished data set (there is no {Path(error.filename).name});"
-            " prepare-dataset makes one."
+            f"{folder} is not a finished data set: {Path(error.filename).name} is missing; create"
+            " it with prepare-dataset."
         ) from error
     except (OSError, ValueError, KeyError, TypeError, ModelError) as error:
         raise DataError(f"The data set {folder} is damaged: {error}; prepare it again.") from error
     if len({song.genre for song in songs}) < 2:
-        raise DataError(f"The data set {folder} holds fewer than two genres.")
+        raise DataError(f"The data set {folder} contains fewer than two genres.")
     if shards and sum(shard.segments for shard in shards) != counts.sum():
-        raise DataError(f"The shards of {folder} are not those of its songs; prepare it again.")
+        raise DataError(
+            f"The shards of {folder} do not match its list of songs; prepare the data set again."
+        )
     return Dataset(folder, audio, feature_config, songs, counts, shards)
 
 
@@ -205,37 +210,42 @@ def save_dataset(
     audio: Path,
     feature_config: FeatureConfig,
     songs: Sequence[LabelledSong],
-    parts: Sequence[Path],
-    write_beside: Callable[[Dataset], None] = lambda _: None,
+    feature_files: Sequence[Path],
+    write_extras: Callable[[Dataset], None] = lambda _: None,
 ) -> Dataset:
-    """Join the songs' features to a data set.
+    """Concatenate the songs' features to a data set.
 
-    Its head is written last, so that it doesn't look whole before it is.
+    ``dataset.json`` is written last, so that an unfinished data set is not taken for a finished
+    one.
 
     Parameters
     ----------
-    folder : where the data set goes
+    folder : folder of the data set
     audio : folder that the songs' paths are relative to
-    feature_config : what the features were computed with
-    songs : the songs
-    parts : a ``.npy`` file of each song's features, in the same order
-    write_beside : writes what belongs to the data set besides, before the head
+    feature_config : parameters that the features were computed with
+    songs : songs of the data set
+    feature_files : ``.npy`` file of each song's features, in the same order
+    write_extras : function that writes further files of the data set before ``dataset.json``
+
+    Returns
+    -------
+    the finished data set.
     """
-    store = Folder(folder)
-    store.remove([HEAD])
-    counts = [len(np.load(part, mmap_mode="r")) for part in parts]
+    store = FolderStore(folder)
+    store.remove([DATASET_FILE])
+    counts = [len(np.load(file, mmap_mode="r")) for file in feature_files]
     temporary = folder / "features.part"
-    joined = np.lib.format.open_memmap(
+    features = np.lib.format.open_memmap(
         temporary, mode="w+", dtype=np.float32, shape=(sum(counts), *feature_config.shape)
     )
     start = 0
-    for part, count in zip(parts, counts, strict=True):
-        joined[start : start + count] = np.load(part)
+    for file, count in zip(feature_files, counts, strict=True):
+        features[start : start + count] = np.load(file)
         start += count
-    joined.flush()
-    del joined
+    features.flush()
+    del features
     temporary.replace(folder / FEATURES_FILE)
-    write_beside(Dataset(folder, audio, feature_config, tuple(songs), np.array(counts, np.int64)))
+    write_extras(Dataset(folder, audio, feature_config, tuple(songs), np.array(counts, np.int64)))
     save_index(store, audio, feature_config, songs, counts)
     return load_dataset(folder)
 
@@ -248,21 +258,21 @@ def save_index(
     counts: Sequence[int],
     shards: int = 0,
 ) -> None:
-    """Write the list of songs and the head, for features that are there.
+    """Write ``songs.csv`` and ``dataset.json`` after the features have been written.
 
     Parameters
     ----------
-    store : of the data set
+    store : store of the data set
     audio : folder or address that the songs' paths are relative to
-    feature_config : what the features were computed with
-    songs : in the order of their segments
-    counts : segments of each
-    shards : that they are in; 0 for one file
+    feature_config : parameters that the features were computed with
+    songs : songs in the order of their segments
+    counts : number of segments of each song
+    shards : number of shards; 0 if the features are in one file
 
     Raises
     ------
     OSError
-        something can't be written.
+        if a file cannot be written.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -282,5 +292,5 @@ def save_index(
     }
     if shards:
         head["shards"] = shards
-    with store.create(HEAD) as file:
+    with store.create(DATASET_FILE) as file:
         file.write((json.dumps(head, indent=2) + "\n").encode())

@@ -1,16 +1,16 @@
-"""A data set in the making as a person sees it: how far it is, and what was left out."""
+"""Build a data set from labelled songs, in one file or in shards."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketgenre.cli.console import print_status, printable, progress
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.jobs.executors import Executor
 from pocketgenre.library.discovery import is_address
+from pocketgenre.text import count_of, printable
 from pocketgenre.training.data.dataset import (
+    DATASET_FILE,
     FEATURES_FILE,
-    HEAD,
     MFCC_SONGS_FILE,
     SPECTRA_ARRAY,
     Dataset,
@@ -18,23 +18,23 @@ from pocketgenre.training.data.dataset import (
     save_index,
 )
 from pocketgenre.training.data.feature_files import (
+    FileContent,
     PreparedSong,
-    Wanted,
-    clear_parts,
-    duplicates_by_content,
+    find_duplicates,
     find_files,
+    pairs_of_equal_digests,
     prepare_songs,
-    same,
+    remove_feature_files,
 )
 from pocketgenre.training.data.groups import group_songs
 from pocketgenre.training.data.mel_spectra import SPECTRA_FILE, save_spectra
 from pocketgenre.training.data.mfcc_songs import read_mfcc_songs
-from pocketgenre.training.data.shard_format import Shard, write_manifest
+from pocketgenre.training.data.shard_format import write_manifest
 from pocketgenre.training.data.shard_writer import (
-    clear_shards,
-    make_shards,
+    find_intact_shards,
     plan_shards,
-    sound_shards,
+    remove_other_shards,
+    write_shards,
 )
 from pocketgenre.training.data.songs import (
     DUPLICATES_FILE,
@@ -47,155 +47,182 @@ from pocketgenre.training.data.songs import (
 )
 from pocketgenre.training.data.storage import Store
 
-_ONE_PIECE = (FEATURES_FILE, SPECTRA_ARRAY, SPECTRA_FILE, MFCC_SONGS_FILE)
+_SINGLE_FILES = (FEATURES_FILE, SPECTRA_ARRAY, SPECTRA_FILE, MFCC_SONGS_FILE)
 
 Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class DatasetBuilder:
-    """From songs to a data set.
+    """Build a data set from labelled songs.
 
     Attributes
     ----------
-    audio : where the songs are
-    store : where the data set goes
-    feature_config : of the features
-    engine : that computes them
+    audio : folder or address of the songs
+    store : store of the data set
+    feature_config : parameters of the features
+    executor : executor that computes the features
+    on_message : function called with each message, one sentence
+    on_progress : function called with a task's description, the number of songs done, and their
+        total: at the start of the task and after each song
     """
 
     audio: Path
     store: Store
     feature_config: FeatureConfig
-    engine: Executor
+    executor: Executor
+    on_message: Callable[[str], None] = lambda _: None
+    on_progress: Callable[[str, int, int], None] = lambda *_: None
 
-    def songs(self, index: Path | None) -> list[LabelledSong]:
-        """The songs that an index names, or of a folder a genre.
+    def list_songs(self, index: Path | None = None) -> list[LabelledSong]:
+        """List the songs of an index file, or else of the genre folders in the audio folder.
 
         Raises
         ------
         PocketGenreError
-            there are none.
+            if no songs of two genres are found.
         """
         if index:
             return songs_from_index(index)
         if is_address(self.audio):
-            return songs_from_listing(self.engine.list_songs(self.audio))
+            return songs_from_listing(self.executor.list_songs(self.audio))
         return songs_from_folders(self.audio)
 
-    def in_one_piece(
-        self, songs: Sequence[LabelledSong], mfcc_songs: Path | None, *, spectra: bool
-    ) -> None:
-        """A data set whose features are one file.
+    def build(
+        self,
+        songs: Sequence[LabelledSong],
+        mfcc_songs: Path | None = None,
+        *,
+        spectra: bool = False,
+    ) -> Dataset:
+        """Build a data set whose features are in one file.
 
         Parameters
         ----------
-        songs : to be computed
-        mfcc_songs : file of more, known by their MFCC
-        spectra : whether their whole spectra are kept as well
+        songs : labelled songs
+        mfcc_songs : file of additional songs, as
+            :func:`~pocketgenre.training.data.mfcc_songs.read_mfcc_songs` reads it
+        spectra : True to keep the mel spectra of whole songs too
+
+        Returns
+        -------
+        the finished data set.
 
         Raises
         ------
         PocketGenreError
-            a genre has no song that can be read, or something can't be written.
+            if no song of a genre can be read, or a file cannot be written.
         """
-        out = self.store.place
-        prepared = self._computed(songs, "segments")
-        _list_left_out((item.song, item.error) for item in prepared if item.error)
-        pairs = duplicates_by_content(prepared, self.store) + self._named_duplicates()
-        kept = _grouped(songs, [item.song for item in prepared if item.part], pairs)
-        # What is beside the features is of the songs as they were, and their groups.
-        self.store.remove([HEAD, SPECTRA_FILE, MFCC_SONGS_FILE])
-        parts = [out / item.part for item in prepared if item.part]
+        folder = self.store.location
+        prepared = self._prepare(songs, "segments")
+        self._report_left_out((item.song, item.error) for item in prepared if item.error)
+        pairs = find_duplicates(prepared, self.store) + self._listed_duplicates()
+        kept = _group_readable(songs, [item.song for item in prepared if item.file], pairs)
+        # Spectra and MFCC songs refer to the songs and groups of the previous data set.
+        self.store.remove([DATASET_FILE, SPECTRA_FILE, MFCC_SONGS_FILE])
+        feature_files = [folder / item.file for item in prepared if item.file]
 
-        def write_beside(dataset: Dataset) -> None:
+        def write_extras(dataset: Dataset) -> None:
             if spectra:
-                whole = self._computed(dataset.songs, "spectra")
-                save_spectra(dataset, [out / item.part for item in whole if item.part])
+                items = self._prepare(dataset.songs, "spectra")
+                save_spectra(dataset, [folder / item.file for item in items if item.file])
             if mfcc_songs:
-                more = read_mfcc_songs(mfcc_songs, dataset, pairs)
-                more.save(out)
-                print_status(f"{mfcc_songs}: {len(more.targets)} songs known by their MFCC.")
+                additional = read_mfcc_songs(mfcc_songs, dataset, pairs)
+                additional.save(folder)
+                count = count_of(len(additional.targets), "additional song")
+                self.on_message(f"{mfcc_songs}: {count} given by their MFCC.")
 
-        dataset = save_dataset(out, self.audio, self.feature_config, kept, parts, write_beside)
-        self._tidy(())
+        dataset = save_dataset(
+            folder, self.audio, self.feature_config, kept, feature_files, write_extras
+        )
+        remove_feature_files(self.store)
+        remove_other_shards(self.store, ())
         self._summarise(kept, len(dataset.segment_songs))
+        return dataset
 
-    def in_shards(self, songs: Sequence[LabelledSong], songs_each: int) -> None:
-        """A data set whose features are shards; those that are there and sound stay.
+    def build_shards(self, songs: Sequence[LabelledSong], songs_per_shard: int) -> None:
+        """Build a data set whose features are in shards; existing intact shards are kept.
+
+        Parameters
+        ----------
+        songs : labelled songs
+        songs_per_shard : number of songs in a shard; the last shard may have fewer
 
         Raises
         ------
         PocketGenreError
-            as :meth:`in_one_piece`.
+            as :meth:`build`.
         """
-        plans = plan_shards(
-            find_files(songs, self.audio, self.engine), self.feature_config, songs_each
-        )
-        made = sound_shards(plans, self.store, self.engine)
-        if made:
-            print_status(f"{len(made)} of {len(plans)} shards are there as they were written.")
-        todo = [plan for plan in plans if plan.name not in made]
-        with progress() as bar:
-            total = sum(len(plan.files) for plan in todo)
-            task = bar.add_task(f"Computing segments of {total} songs", total=total)
-            made |= {
-                shard.name: shard
-                for shard in make_shards(
-                    todo, self.store, self.feature_config, self.engine, lambda _: bar.advance(task)
-                )
-            }
-        shards = [made[plan.name] for plan in plans]
+        files = find_files(songs, self.audio, self.executor)
+        plans = plan_shards(files, self.feature_config, songs_per_shard)
+        written = find_intact_shards(plans, self.store, self.executor)
+        if written:
+            self.on_message(f"Found {count_of(len(written), 'intact shard')} of {len(plans)}.")
+        missing = [plan for plan in plans if plan.name not in written]
+        advance = self._start_task("segments", sum(len(plan.files) for plan in missing))
+        for shard in write_shards(
+            missing, self.store, self.feature_config, self.executor, lambda _: advance()
+        ):
+            written[shard.name] = shard
+        shards = [written[plan.name] for plan in plans]
         by_name = {song.name: song for song in songs}
-        _list_left_out((by_name[one.song], one.reason) for s in shards for one in s.left_out)
+        self._report_left_out((by_name[one.song], one.reason) for s in shards for one in s.left_out)
         counts = {n: c for s in shards for n, c in zip(s.songs, s.counts, strict=True)}
         digests = {n: d for s in shards for n, d in zip(s.songs, s.digests, strict=True)}
-        pairs = same(digests) + self._named_duplicates()
-        kept = _grouped(songs, [by_name[name] for name in counts], pairs)
-        self.store.remove([HEAD])
+        pairs = pairs_of_equal_digests(digests) + self._listed_duplicates()
+        kept = _group_readable(songs, [by_name[name] for name in counts], pairs)
+        self.store.remove([DATASET_FILE])
         write_manifest(shards, self.store)
         segments = list(counts.values())
         save_index(self.store, self.audio, self.feature_config, kept, segments, len(shards))
-        self.store.remove(_ONE_PIECE)
-        self._tidy(shards)
+        self.store.remove(_SINGLE_FILES)
+        remove_feature_files(self.store)
+        remove_other_shards(self.store, shards)
         self._summarise(kept, sum(segments))
 
-    def _computed(self, songs: Sequence[LabelledSong], wanted: Wanted) -> list[PreparedSong]:
-        with progress() as bar:
-            task = bar.add_task(f"Computing {wanted} of {len(songs)} songs", total=len(songs))
-            files = find_files(songs, self.audio, self.engine)
-            prepared = []
-            for item in prepare_songs(files, self.store, self.feature_config, self.engine, wanted):
-                prepared.append(item)
-                bar.advance(task)
+    def _prepare(self, songs: Sequence[LabelledSong], content: FileContent) -> list[PreparedSong]:
+        advance = self._start_task(content, len(songs))
+        files = find_files(songs, self.audio, self.executor)
+        prepared = []
+        for item in prepare_songs(files, self.store, self.feature_config, self.executor, content):
+            prepared.append(item)
+            advance()
         return sorted(prepared, key=lambda item: item.song.name)
 
-    def _named_duplicates(self) -> Pairs:
+    def _start_task(self, content: FileContent, total: int) -> Callable[[], None]:
+        """Report the start of a task; return the function to call after each song."""
+        description, done = f"Computing {content} of {count_of(total, 'song')}", 0
+        self.on_progress(description, done, total)
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            self.on_progress(description, done, total)
+
+        return advance
+
+    def _listed_duplicates(self) -> Pairs:
         file = self.audio / DUPLICATES_FILE
         return read_duplicates(file) if file.exists() else []
 
-    def _tidy(self, shards: Collection[Shard]) -> None:
-        """Remove what this data set doesn't need, of this preparation and of others before."""
-        clear_parts(self.store)
-        clear_shards(self.store, shards)
+    def _report_left_out(self, left_out: Iterable[tuple[LabelledSong, str]]) -> None:
+        for song, reason in left_out:
+            self.on_message(f"Left out {printable(str(song.path))}: {reason}.")
 
     def _summarise(self, songs: Sequence[LabelledSong], segments: int) -> None:
         genres = sorted({song.genre for song in songs})
-        print_status(
-            f"{self.store.place}: {len(songs)} songs, {segments} segments,"
-            f" {len({song.group for song in songs})} groups of songs that stay together,"
-            f" {len(genres)} genres: {', '.join(genres)}."
+        groups = count_of(len({song.group for song in songs}), "group")
+        self.on_message(
+            f"{self.store.location}: {count_of(len(songs), 'song')},"
+            f" {count_of(segments, 'segment')}, {groups} of songs that splits keep together,"
+            f" {count_of(len(genres), 'genre')}: {', '.join(genres)}."
         )
 
 
-def _list_left_out(left_out: Iterable[tuple[LabelledSong, str]]) -> None:
-    for song, reason in left_out:
-        print_status(f"Left out {printable(str(song.path))}: {reason}.")
-
-
-def _grouped(
+def _group_readable(
     songs: Sequence[LabelledSong], readable: Sequence[LabelledSong], pairs: Pairs
 ) -> list[LabelledSong]:
+    """Group the readable songs; refuse if a genre has none."""
     empty = {song.genre for song in songs} - {song.genre for song in readable}
     if empty:
         raise DataError(f"No song of {', '.join(sorted(empty))} could be read.")

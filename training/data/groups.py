@@ -1,6 +1,7 @@
-"""Which songs never part in a split: those of an artist, and copies of a recording.
+"""Group songs by artist and duplicates so that splits keep them together.
 
-A network that has heard one of them would be praised for recognising a voice or a recording.
+A network evaluated on an artist or a recording from its training set would be rewarded for
+recognising the voice or the recording.
 """
 
 import unicodedata
@@ -13,38 +14,46 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pocketgenre.training.data.songs import LabelledSong, plain_name, without_suffix
+from pocketgenre.training.data.songs import LabelledSong, stem, without_suffix
 
 IntArray = NDArray[np.int64]
 
 Edge = tuple[int, int]
-"""Positions of two songs that belong together."""
+"""Positions of two songs that belong to the same group."""
 
 
 def group_songs(
     songs: Sequence[LabelledSong], duplicates: Iterable[tuple[str, str]] = ()
 ) -> list[LabelledSong]:
-    """Number the groups: an artist in common (where known) or duplicates, and what follows.
+    """Put songs that share an artist or are duplicates in one group, directly or indirectly.
 
     Parameters
     ----------
-    songs : the songs to number, in any order
-    duplicates : pairs of song names, as :meth:`Names.find` takes them
+    songs : songs in any order
+    duplicates : pairs of song names, as :meth:`SongNames.find` takes them
+
+    Returns
+    -------
+    the same songs with their ``group`` set.
     """
-    groups = join(len(songs), [*by_artist(songs), *by_name(Names(songs), duplicates)])
+    edges = [*artist_edges(songs), *duplicate_edges(SongNames(songs), duplicates)]
+    groups = connected_groups(len(songs), edges)
     return [replace(song, group=int(group)) for song, group in zip(songs, groups, strict=True)]
 
 
-def join(count: int, edges: Sequence[Edge]) -> IntArray:
-    """Number of each song's group, where some songs are joined, int64 [shape=(count,)]."""
+def connected_groups(count: int, edges: Sequence[Edge]) -> IntArray:
+    """Return the connected component of each of ``count`` songs, int64 [shape=(count,)]."""
     rows, columns = zip(*edges, strict=True) if edges else ((), ())
     graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(count, count))
     groups: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
 
 
-def by_artist(songs: Sequence[LabelledSong]) -> Iterator[Edge]:
-    """Each song and the first of each of its artists, however they are written."""
+def artist_edges(songs: Sequence[LabelledSong]) -> Iterator[Edge]:
+    """Connect each song with the first song of each of its artists.
+
+    Artists are compared without regard to case, spaces and the form of accents.
+    """
     first: dict[str, int] = {}
     for i, song in enumerate(songs):
         for artist in song.artist.split(";"):
@@ -53,37 +62,42 @@ def by_artist(songs: Sequence[LabelledSong]) -> Iterator[Edge]:
                 yield i, first.setdefault(name, i)
 
 
-def by_name(names: "Names", pairs: Iterable[tuple[str, str]]) -> Iterator[Edge]:
-    """The songs that the pairs name; a name of none is passed over."""
+def duplicate_edges(names: "SongNames", pairs: Iterable[tuple[str, str]]) -> Iterator[Edge]:
+    """Connect the songs that the pairs name; unknown names are ignored."""
     for one, other in pairs:
         for a in names.find(one):
             yield from ((a, b) for b in names.find(other))
 
 
-class Names:
-    """Songs by their names."""
+class SongNames:
+    """Positions of songs by their names.
+
+    Parameters
+    ----------
+    songs : songs in the order that positions refer to
+    """
 
     def __init__(self, songs: Sequence[LabelledSong]) -> None:
-        self._whole = _positions([song.name for song in songs])
-        self._without_suffix = _positions([without_suffix(song.name) for song in songs])
-        self._plain = _positions([plain_name(song.name) for song in songs])
+        self._by_name = _positions([song.name for song in songs])
+        self._by_name_without_suffix = _positions([without_suffix(song.name) for song in songs])
+        self._by_stem = _positions([stem(song.name) for song in songs])
 
     def find(self, name: str) -> list[int]:
-        """Positions of the songs that a name may mean.
+        """Return the positions of the songs that a name refers to.
 
-        It may lack the ending (then it means a song in each format) and the folder, where no
-        song of another folder has the same name.
+        The name may lack the extension; it then refers to the song in every format. It may lack
+        the folder if no other folder has a song of the same name.
         """
         short = without_suffix(name)
-        found = self._whole.get(name) or self._without_suffix.get(short)
+        found = self._by_name.get(name) or self._by_name_without_suffix.get(short)
         if found:
             return found
-        alike = self._plain.get(short, [])
-        return alike if len(alike) == 1 else []
+        candidates = self._by_stem.get(short, [])
+        return candidates if len(candidates) == 1 else []
 
-    def alike(self, name: str) -> list[int]:
-        """Positions of all songs of that name, whatever their folder and ending."""
-        return self._plain.get(plain_name(name), [])
+    def find_by_stem(self, name: str) -> list[int]:
+        """Return the positions of all songs of a name, in any folder and any format."""
+        return self._by_stem.get(stem(name), [])
 
 
 def _positions(names: Sequence[str]) -> dict[str, list[int]]:

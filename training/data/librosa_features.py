@@ -1,4 +1,8 @@
-"""The features that networks are trained on: librosa's, segment by segment."""
+"""Compute the features that networks are trained on, with librosa.
+
+:func:`librosa_mfcc` and :func:`librosa_log_mel` are the references of the built-in feature kinds;
+a :class:`~pocketgenre.features.config.FeatureKind` names its reference function.
+"""
 
 from pathlib import Path
 
@@ -9,44 +13,49 @@ from numpy.typing import NDArray
 from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
 from pocketgenre.audio.segments import TooShortError
 from pocketgenre.constants import MIN_SONG_SECONDS
-from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
+from pocketgenre.features.config import (
+    LOG_MEL_CONFIG,
+    MFCC_CONFIG,
+    FeatureConfig,
+    feature_kind,
+)
 
 FloatArray = NDArray[np.float32]
 
 
 def librosa_mfcc(samples: FloatArray, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """``librosa.feature.mfcc`` with the front end's parameters, (frames, coefficients).
+    """Compute MFCC with ``librosa.feature.mfcc``.
 
     Parameters
     ----------
     samples : float32 [shape=(n,)]
-    feature_config : the parameters
+    feature_config : feature parameters
 
     Returns
     -------
     float32 [shape=(1 + n // hop_length, n_mfcc)]
     """
-    power = _librosa_mel(samples, feature_config)
-    decibel = librosa.power_to_db(power, amin=feature_config.amin, top_db=feature_config.top_db)
-    coefficients: FloatArray = librosa.feature.mfcc(S=decibel, n_mfcc=feature_config.n_mfcc)
+    power = _mel_power(samples, feature_config)
+    decibels = librosa.power_to_db(power, amin=feature_config.amin, top_db=feature_config.top_db)
+    coefficients: FloatArray = librosa.feature.mfcc(S=decibels, n_mfcc=feature_config.n_mfcc)
     return np.ascontiguousarray(coefficients.T, dtype=np.float32)
 
 
 def librosa_log_mel(
     samples: FloatArray, feature_config: FeatureConfig = LOG_MEL_CONFIG
 ) -> FloatArray:
-    """Mel bands by librosa, brought to one level, (frames, bands).
+    """Compute the logarithm of mel bands that are scaled to a common level, with librosa.
 
     Parameters
     ----------
     samples : float32 [shape=(n,)]
-    feature_config : the parameters
+    feature_config : feature parameters
 
     Returns
     -------
     float32 [shape=(1 + n // hop_length, n_mels)]
     """
-    power = _librosa_mel(samples, feature_config)
+    power = _mel_power(samples, feature_config)
     gain = feature_config.level / max(float(power.mean()), feature_config.amin)
     return np.ascontiguousarray(np.log10(1 + gain * power.T), dtype=np.float32)
 
@@ -54,15 +63,43 @@ def librosa_log_mel(
 def librosa_features(
     samples: FloatArray, feature_config: FeatureConfig = MFCC_CONFIG
 ) -> FloatArray:
-    """The features that the front end names, by librosa, (frames, coefficients)."""
-    compute = librosa_mfcc if feature_config.kind == "mfcc" else librosa_log_mel
-    return compute(samples, feature_config)
+    """Compute the features of the configured kind with the kind's reference function.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(n,)]
+    feature_config : feature parameters
+
+    Returns
+    -------
+    float32 [shape=(1 + n // hop_length, coefficients)]
+    """
+    return feature_kind(feature_config.kind).load_reference()(samples, feature_config)
+
+
+def song_features(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
+    """Decode a song and compute the features of its segments.
+
+    Returns
+    -------
+    float32 [shape=(segments, frames, coefficients)]
+
+    Raises
+    ------
+    AudioError
+        if the song cannot be decoded, or is shorter than one second.
+    """
+    compute = feature_kind(feature_config.kind).load_reference()
+    return np.stack(
+        [compute(segment, feature_config) for segment in song_segments(path, feature_config)]
+    )
 
 
 def song_spectra(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> NDArray[np.float16]:
-    """Mel power of a whole song in decibels, nothing cut off below.
+    """Decode a song and compute the mel spectrum of its whole length in decibels.
 
-    A clip shorter than a segment is repeated, as in :func:`song_segments`.
+    The dynamic range is not limited. A song shorter than a segment is repeated to fill it, as in
+    :func:`song_segments`.
 
     Returns
     -------
@@ -71,10 +108,10 @@ def song_spectra(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> NDA
     Raises
     ------
     AudioError
-        as :func:`song_segments`.
+        if the song cannot be decoded, or is shorter than one second.
     """
     samples = song_samples(path, feature_config)
-    power = _librosa_mel(
+    power = _mel_power(
         np.resize(samples, max(len(samples), feature_config.segment_samples)), feature_config
     )
     decibels = librosa.power_to_db(power, amin=feature_config.amin, top_db=None)
@@ -82,7 +119,7 @@ def song_spectra(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> NDA
 
 
 def song_segments(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """A song's consecutive segments for training, as :func:`cut_for_training` cuts them.
+    """Decode a song and split it, as :func:`split_into_segments` does.
 
     Returns
     -------
@@ -91,18 +128,22 @@ def song_segments(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Fl
     Raises
     ------
     AudioError
-        as :func:`song_samples`.
+        if the song cannot be decoded, or is shorter than one second.
     """
-    return cut_for_training(song_samples(path, feature_config), feature_config)
+    return split_into_segments(song_samples(path, feature_config), feature_config)
 
 
 def song_samples(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """All of a song that can be decoded, float32 [shape=(n,)] at the front end's rate.
+    """Decode a song; of a damaged file, the part before the damage.
+
+    Returns
+    -------
+    float32 [shape=(n,)], mono at the configured sample rate
 
     Raises
     ------
     AudioError
-        it can't be decoded, or is shorter than one second.
+        if the song cannot be decoded, or is shorter than one second.
     """
     blocks: list[FloatArray] = []
     try:
@@ -118,45 +159,29 @@ def song_samples(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Flo
     return samples
 
 
-def cut_for_training(
+def split_into_segments(
     samples: FloatArray, feature_config: FeatureConfig = MFCC_CONFIG
 ) -> FloatArray:
-    """Consecutive segments, float32 [shape=(segments, segment_samples)].
+    """Split samples into consecutive segments, as the device does.
 
-    As the device cuts them: a clip shorter than a segment is repeated to fill it, not padded
-    with silence. GTZAN's genres differ in how often such clips occur, and a network would learn
-    the silence instead of the music.
+    A song shorter than a segment is repeated to fill it. It is not padded with silence: GTZAN's
+    genres differ in their number of short clips, and a network would learn the silence in place
+    of the music.
 
     Parameters
     ----------
     samples : float32 [shape=(n,)], n >= 1
-    feature_config : the length of a segment
+    feature_config : feature parameters
+
+    Returns
+    -------
+    float32 [shape=(segments, segment_samples)]
     """
     count = max(1, len(samples) // feature_config.segment_samples)
     return np.resize(samples, (count, feature_config.segment_samples))
 
 
-def song_features(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """Segments of a song as librosa's features.
-
-    Returns
-    -------
-    float32 [shape=(segments, frames, coefficients)]
-
-    Raises
-    ------
-    AudioError
-        as :func:`song_segments`.
-    """
-    return np.stack(
-        [
-            librosa_features(segment, feature_config)
-            for segment in song_segments(path, feature_config)
-        ]
-    )
-
-
-def _librosa_mel(samples: FloatArray, feature_config: FeatureConfig) -> FloatArray:
+def _mel_power(samples: FloatArray, feature_config: FeatureConfig) -> FloatArray:
     power: FloatArray = librosa.feature.melspectrogram(
         y=samples,
         sr=feature_config.sample_rate,

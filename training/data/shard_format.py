@@ -1,14 +1,14 @@
-"""Features in shards: files of so many songs each, that many workers write and many hosts read.
+"""Read and write shards: feature files of several songs each, for many workers and hosts.
 
 ::
 
     DATASET/
-        manifest.json       the shards in the order of their songs, once all are there
+        manifest.json       all shards in the order of their songs; written after them
         shards/NAME.npy     float32 (segments of its songs, frames, coefficients)
-        shards/NAME.json    what is in it: songs, counts, checksums; written after it
+        shards/NAME.json    songs, counts and checksums of the shard; written after NAME.npy
 
-A ``.npy`` file is a header and then segments of one length: NumPy maps it, and ``tf.data`` reads
-it as records without passing through Python.
+A ``.npy`` file is a header followed by segments of equal size: NumPy maps it, and ``tf.data``
+reads it as fixed-length records without passing through Python.
 """
 
 import hashlib
@@ -17,77 +17,89 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
+from pocketgenre.text import count_of
 from pocketgenre.training.data.songs import DataError
-from pocketgenre.training.data.storage import BLOCK, Store, sha256_of
+from pocketgenre.training.data.storage import BLOCK_SIZE, Store, sha256_of
 
 SHARDS = "shards"
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A song without features, and why; ``passing`` if another try may be worth while."""
+class LeftOutSong:
+    """A song without features.
+
+    Attributes
+    ----------
+    song : name of the song
+    reason : reason of the failure, without a full stop
+    is_transient : True if another attempt may succeed
+    """
 
     song: str
     reason: str
-    passing: bool
+    is_transient: bool
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What a shard holds.
+    """Contents and checksums of a shard.
 
     Attributes
     ----------
-    name : of its files, without an ending; made of what its songs' files were
-    songs : names, in the order of their segments
-    counts : segments of each
-    digests : SHA-256 of each one's features, in hexadecimal
-    left_out : songs that belong here, but could not be computed
-    size : of the file in bytes; 0 where there is none, since it would be empty
-    sha256 : of the file, in hexadecimal
+    name : name of the shard's files without extension; it depends on its songs' files
+    songs : song names in the order of their segments
+    counts : number of segments of each song
+    digests : SHA-256 of each song's features, in hexadecimal
+    left_out : songs of the shard without features
+    size : size of the feature file in bytes; 0 if there is no file because it would be empty
+    sha256 : SHA-256 of the feature file, in hexadecimal
     """
 
     name: str
     songs: tuple[str, ...]
     counts: tuple[int, ...]
     digests: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[LeftOutSong, ...]
     size: int
     sha256: str
 
     @property
     def file(self) -> str:
-        """Name of its features in the data set's store."""
+        """Name of the feature file in the data set's store."""
         return f"{SHARDS}/{self.name}.npy"
 
     @property
-    def entry(self) -> str:
-        """Name of the file that says what is in it."""
+    def description_file(self) -> str:
+        """Name of the JSON file in the data set's store."""
         return f"{SHARDS}/{self.name}.json"
 
     @property
     def segments(self) -> int:
-        """How many there are."""
+        """Number of segments."""
         return sum(self.counts)
 
     @property
     def is_final(self) -> bool:
-        """Whether another try would be of no use."""
-        return not any(song.passing for song in self.left_out)
+        """True if no song was left out for a transient reason."""
+        return not any(song.is_transient for song in self.left_out)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """Return the shard as JSON types."""
+        left_out = [
+            {"song": one.song, "reason": one.reason, "passing": one.is_transient}
+            for one in self.left_out
+        ]
+        return asdict(self) | {"left_out": left_out}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Shard":
-        """From JSON.
+        """Read the result of :meth:`to_dict`.
 
         Raises
         ------
         ValueError
-            it is none.
+            if a value is missing or invalid.
         """
         try:
             shard = cls(
@@ -95,20 +107,29 @@ class Shard:
                 songs=tuple(map(str, values["songs"])),
                 counts=tuple(map(int, values["counts"])),
                 digests=tuple(map(str, values["digests"])),
-                left_out=tuple(LeftOut(**song) for song in values["left_out"]),
+                left_out=tuple(
+                    LeftOutSong(song["song"], song["reason"], is_transient=song["passing"])
+                    for song in values["left_out"]
+                ),
                 size=int(values["size"]),
                 sha256=str(values["sha256"]),
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"no shard: {error}") from error
-        whole = len(shard.songs) == len(shard.counts) == len(shard.digests)
-        if not whole or not shard.name.replace("-", "").isalnum():  # which is a path's part
-            raise ValueError("no shard: its lists don't fit")
+            raise ValueError(f"invalid shard: {error}") from error
+        if not len(shard.songs) == len(shard.counts) == len(shard.digests):
+            raise ValueError("invalid shard: its lists differ in length")
+        if not shard.name.replace("-", "").isalnum():  # the name becomes part of a path
+            raise ValueError("invalid shard: its name is not alphanumeric")
         return shard
 
 
 def find_fault(shard: Shard, store: Store) -> str | None:
-    """What is wrong with a shard's file, by its size and checksum; None where nothing is."""
+    """Compare a shard's file with its size and checksum.
+
+    Returns
+    -------
+    the fault as a clause without a full stop; None if the file is intact.
+    """
     if not shard.songs:
         return None
     try:
@@ -116,16 +137,16 @@ def find_fault(shard: Shard, store: Store) -> str | None:
             digest = sha256_of(file)
             size = file.tell()
     except FileNotFoundError:
-        return "it is not there"
+        return "it is missing"
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
     if size != shard.size:
-        return f"it has {size} bytes, not {shard.size}"
+        return f"it has {count_of(size, 'byte')}, not {shard.size:,}"
     return None if digest == shard.sha256 else "its checksum is wrong"
 
 
-def read_entry(name: str, store: Store) -> Shard | None:
-    """What a shard of that name holds, or None if it was not finished."""
+def read_shard(name: str, store: Store) -> Shard | None:
+    """Read the description of a shard; None if it is missing or invalid."""
     try:
         with store.open(f"{SHARDS}/{name}.json") as file:
             return Shard.from_dict(json.load(file))
@@ -139,7 +160,7 @@ def write_manifest(shards: list[Shard], store: Store) -> None:
     Raises
     ------
     OSError
-        it can't be written.
+        if the file cannot be written.
     """
     content = {
         "segments": sum(shard.segments for shard in shards),
@@ -151,24 +172,34 @@ def write_manifest(shards: list[Shard], store: Store) -> None:
 
 
 def read_manifest(store: Store) -> tuple[Shard, ...]:
-    """The shards of a data set.
+    """Read the list of a data set's shards.
 
     Raises
     ------
     DataError
-        the manifest is missing or damaged.
+        if the manifest is missing or damaged.
     """
     try:
         with store.open(MANIFEST) as file:
             return tuple(Shard.from_dict(values) for values in json.load(file)["shards"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{store.place / MANIFEST} cannot be used ({error}); prepare the data set again."
+            f"{store.location / MANIFEST} cannot be used ({error}); prepare the data set again."
         ) from error
 
 
-class Hashing:
-    """A file that is written, and hashed on the way."""
+class HashingWriter:
+    """Write to a file while computing its size and SHA-256.
+
+    Parameters
+    ----------
+    file : file to write to
+
+    Attributes
+    ----------
+    size : number of bytes written
+    sha256 : hash of the bytes written
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self.size = 0
@@ -176,15 +207,15 @@ class Hashing:
         self._file = file
 
     def write(self, data: bytes) -> int:
-        """Write some bytes."""
+        """Write bytes."""
         self.size += len(data)
         self.sha256.update(data)
         return self._file.write(data)
 
     def copy(self, source: BinaryIO) -> str:
-        """Write the rest of another file; the SHA-256 of that, in hexadecimal."""
+        """Copy the rest of another file; return the SHA-256 of the copied bytes."""
         digest = hashlib.sha256()
-        while block := source.read(BLOCK):
+        while block := source.read(BLOCK_SIZE):
             digest.update(block)
             self.write(block)
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The shards of a data set as one array."""
+"""Read the shards of a data set as one array."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.features.config import FeatureConfig
+from pocketgenre.text import count_of
 from pocketgenre.training.data.shard_format import Shard
 from pocketgenre.training.data.songs import DataError
 
 
 class ShardedFeatures:
-    """Segments by their position, as of one array, read from the shards that they are in.
+    """Array-like view of all segments, float32 [shape=(segments, frames, coefficients)].
 
     Parameters
     ----------
-    folder : of the data set
-    shards : in the order of the songs
-    feature_config : of the features
+    folder : folder of the data set
+    shards : shards in the order of the songs
+    feature_config : parameters of the features
     """
 
     dtype = np.dtype(np.float32)
@@ -30,12 +31,12 @@ class ShardedFeatures:
     ) -> None:
         self._folder = folder
         self._shards = [shard for shard in shards if shard.segments]
-        self._inner = feature_config.shape
-        self._maps: dict[int, NDArray[np.float32]] = {}
+        self._segment_shape = feature_config.shape
+        self._arrays: dict[int, NDArray[np.float32]] = {}
 
     @property
     def files(self) -> list[Path]:
-        """Of the shards, in order."""
+        """Feature files of the shards, in order."""
         return [self._folder / shard.file for shard in self._shards]
 
     @cached_property
@@ -47,7 +48,7 @@ class ShardedFeatures:
     @property
     def shape(self) -> tuple[int, ...]:
         """(segments, frames, coefficients)."""
-        return (int(self.starts[-1]), *self._inner)
+        return (int(self.starts[-1]), *self._segment_shape)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -55,44 +56,47 @@ class ShardedFeatures:
     def __getitem__(self, positions: int | slice | NDArray[Any]) -> NDArray[np.float32]:
         if isinstance(positions, slice):
             positions = np.arange(*positions.indices(len(self)))
-        wanted = np.asarray(positions)
-        if wanted.dtype == bool:
-            wanted = np.flatnonzero(wanted)
-        if wanted.ndim == 0:
-            one: NDArray[np.float32] = self[wanted[np.newaxis]][0]
-            return one
-        wanted = np.where(wanted < 0, wanted + len(self), wanted)
-        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
-            raise IndexError(f"there are {len(self)} segments")
-        out = np.empty((len(wanted), *self._inner), np.float32)
-        owners = np.searchsorted(self.starts, wanted, side="right") - 1
+        index = np.asarray(positions)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        if index.ndim == 0:
+            segment: NDArray[np.float32] = self[index[np.newaxis]][0]
+            return segment
+        index = np.where(index < 0, index + len(self), index)
+        if len(index) and not 0 <= index.min() <= index.max() < len(self):
+            raise IndexError(f"index out of range for {count_of(len(self), 'segment')}")
+        out = np.empty((len(index), *self._segment_shape), np.float32)
+        owners = np.searchsorted(self.starts, index, side="right") - 1
         for owner in np.unique(owners):
-            here = owners == owner
-            out[here] = self.shard(int(owner))[wanted[here] - self.starts[owner]]
+            rows = owners == owner
+            out[rows] = self.shard(int(owner))[index[rows] - self.starts[owner]]
         return out
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        del copy  # it always is one
+        del copy  # indexing always copies
         return self[:].astype(dtype or np.float32, copy=False)
 
     def shard(self, number: int) -> NDArray[np.float32]:
-        """One shard, mapped from disk.
+        """Return one shard, memory-mapped.
 
         Raises
         ------
         DataError
-            it is not what the manifest says.
+            if the file cannot be read, or does not match the manifest.
         """
-        if number not in self._maps:
-            path, expected = self.files[number], (self._shards[number].segments, *self._inner)
+        if number not in self._arrays:
+            path = self.files[number]
+            expected = (self._shards[number].segments, *self._segment_shape)
             try:
                 array = np.load(path, mmap_mode="r")
             except (OSError, ValueError) as error:
-                raise DataError(f"{path} cannot be read ({error}); prepare it again.") from error
+                raise DataError(
+                    f"{path} cannot be read ({error}); prepare the data set again."
+                ) from error
             if array.shape != expected or array.dtype != np.float32:
                 raise DataError(
-                    f"{path} holds {array.dtype} {array.shape}, but the manifest says float32"
-                    f" {expected}; prepare the data set again."
+                    f"{path} contains {array.dtype} {array.shape}, but the manifest requires"
+                    f" float32 {expected}; prepare the data set again."
                 )
-            self._maps[number] = array
-        return self._maps[number]
+            self._arrays[number] = array
+        return self._arrays[number]

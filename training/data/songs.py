@@ -1,4 +1,4 @@
-"""Labelled songs: a folder a genre, or an index file."""
+"""Read labelled songs from a folder for each genre, or from an index file."""
 
 import csv
 from dataclasses import dataclass
@@ -7,29 +7,30 @@ from pathlib import Path
 from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import FolderListing
+from pocketgenre.text import count_of
 
 KNOWN_CORRUPT = frozenset({"jazz.00054"})
-"""GTZAN files known to be unreadable, by name without ending."""
+"""GTZAN files known to be unreadable, by name without extension."""
 
 DUPLICATES_FILE = "exact_duplicates.txt"
-"""Looked for in the folder of the audio: pairs of repeated recordings, two names a line."""
+"""Optional file in the audio folder: pairs of repeated recordings, two names a line."""
 
 
 class DataError(PocketGenreError):
-    """A data set or what it is made from cannot be used."""
+    """Raised if a data set, or a file that it is made from, cannot be used."""
 
 
 @dataclass(frozen=True)
 class LabelledSong:
-    """A song whose genre is known.
+    """A song with a known genre.
 
     Attributes
     ----------
-    name : unique within the data set, such as ``blues.00000``
-    path : the audio file, relative to the audio folder
-    genre : its label
-    artist : empty where unknown; several are separated by semicolons
-    group : songs with the same number never part in a split
+    name : name that is unique within the data set, such as ``blues.00000``
+    path : audio file, relative to the audio folder
+    genre : true label
+    artist : artists separated by semicolons; empty if unknown
+    group : number of the group that splits keep together; -1 before grouping
     """
 
     name: str
@@ -40,56 +41,56 @@ class LabelledSong:
 
 
 def songs_from_folders(audio: Path) -> list[LabelledSong]:
-    """Songs of a folder that holds a folder for each genre.
+    """List the songs of a folder that contains a folder for each genre.
 
     Raises
     ------
     DataError
-        there is no such folder, or a genre's folder holds no song.
+        if the folder does not exist, or a genre's folder contains no song.
     """
     if not audio.is_dir():
-        raise DataError(f"{audio} is not a folder; it should hold a folder for each genre.")
+        raise DataError(f"{audio} is not a folder; it must contain a folder for each genre.")
     songs = []
     for folder in sorted(p for p in audio.iterdir() if p.is_dir() and p.name[0] != "."):
         files = sorted(
             p for p in folder.rglob("*") if p.suffix.lower() in SONG_SUFFIXES and p.name[0] != "."
         )
         if not files:
-            raise DataError(f"The genre folder {folder} holds no song.")
+            raise DataError(f"The genre folder {folder} contains no song; add songs or remove it.")
         songs += [
             LabelledSong(
                 name=p.relative_to(audio).as_posix(), path=p.relative_to(audio), genre=folder.name
             )
             for p in files
         ]
-    return _usable(songs, audio)
+    return _validated(songs, audio)
 
 
 def songs_from_listing(listing: FolderListing) -> list[LabelledSong]:
-    """Songs of an address below which there is a folder for each genre.
+    """List the songs of an address that contains a folder for each genre.
 
     Raises
     ------
     DataError
-        there are no such folders.
+        if the listing has fewer than two genre folders.
     """
     paths = [Path(file.path).relative_to(listing.folder) for file in listing.files]
     songs = [LabelledSong(p.as_posix(), p, p.parts[0]) for p in paths if len(p.parts) > 1]
-    return _usable(songs, listing.folder)
+    return _validated(songs, listing.folder)
 
 
 def songs_from_index(index: Path) -> list[LabelledSong]:
-    """Songs of a CSV file with the columns path, song, genre and (optional) artist.
+    """Read songs from a CSV file with the columns path, song, genre and (optional) artist.
 
-    Paths are relative to the folder of the audio and must stay in it.
+    Paths are relative to the audio folder and must stay inside it.
 
     Raises
     ------
     DataError
-        the file can't be read as such an index.
+        if the file cannot be read as an index.
     """
     try:
-        with open(index, encoding="utf-8-sig", newline="") as file:  # as Excel writes it
+        with open(index, encoding="utf-8-sig", newline="") as file:  # Excel writes a BOM
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The index {index} cannot be read: {error}.") from error
@@ -101,19 +102,22 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
         path = Path(row["path"] or "")
         outside = not path.parts or path.is_absolute() or ".." in path.parts
         if not row["song"] or not row["genre"] or outside:
-            raise DataError(f"{index}, line {number}: needs a song, a genre and a path below it.")
+            raise DataError(
+                f"{index}, line {number}: a song name, a genre and a path inside the audio folder"
+                " are required."
+            )
         artist = (row.get("artist") or "").strip()
         songs.append(LabelledSong(row["song"], path, row["genre"], artist))
-    return _usable(songs, index)
+    return _validated(songs, index)
 
 
 def read_duplicates(path: Path) -> list[tuple[str, str]]:
-    """Pairs of song names: two a line, a tab between them if there is one, else a space.
+    """Read pairs of song names, two a line, separated by a tab or else by spaces.
 
     Raises
     ------
     DataError
-        it can't be read, or a line is not a pair.
+        if the file cannot be read, or a line is not a pair.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -124,19 +128,19 @@ def read_duplicates(path: Path) -> list[tuple[str, str]]:
         text = line.partition("#")[0].strip()
         names = [name.strip() for name in text.split("\t")] if "\t" in text else text.split()
         if names and len(names) != 2:
-            raise DataError(f"{path}: expected two names in the line {line!r}, a tab between them.")
+            raise DataError(f"{path}: the line {line!r} must contain two names separated by a tab.")
         if names:
             pairs.append((names[0], names[1]))
     return pairs
 
 
 def read_song_names(file: Path) -> list[str]:
-    """Names of songs: the column ``song`` of a CSV file, or else a name a line.
+    """Read song names from the column ``song`` of a CSV file, or else one name a line.
 
     Raises
     ------
     DataError
-        the file can't be read, or names no song.
+        if the file cannot be read, or contains no name.
     """
     try:
         with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
@@ -153,24 +157,27 @@ def read_song_names(file: Path) -> list[str]:
     return names
 
 
-def _usable(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
-    songs = [song for song in songs if plain_name(song.name) not in KNOWN_CORRUPT]
+def stem(name: str) -> str:
+    """Return a song's name without folder and extension."""
+    return Path(without_suffix(name)).name
+
+
+def without_suffix(name: str) -> str:
+    """Return a song's name without its audio extension; other names are unchanged."""
+    path = Path(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in SONG_SUFFIXES | {".au"} else name
+
+
+def _validated(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
+    """Drop known corrupt files, and check that names, files and genres are usable."""
+    songs = [song for song in songs if stem(song.name) not in KNOWN_CORRUPT]
     if len({song.name for song in songs}) < len(songs):
         raise DataError(f"{source} names a song twice.")
     if len({song.path for song in songs}) < len(songs):
         raise DataError(f"{source} names a file twice.")
     genres = {song.genre for song in songs}
     if len(genres) < 2:
-        raise DataError(f"{source} holds {len(genres)} genres; at least two are needed to learn.")
+        raise DataError(
+            f"{source} contains {count_of(len(genres), 'genre')}; training needs at least two."
+        )
     return songs
-
-
-def plain_name(name: str) -> str:
-    """A song's name without folder and ending, as lists of recordings have it."""
-    return Path(without_suffix(name)).name
-
-
-def without_suffix(name: str) -> str:
-    """A song's name without its ending."""
-    path = Path(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in SONG_SUFFIXES | {".au"} else name

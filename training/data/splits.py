@@ -1,8 +1,8 @@
-"""Which segments are learned from and which are judged on.
+"""Split the segments of a data set into train, test and validation sets.
 
-``songs`` (the default): songs of one group (artist, duplicates) stay together, genres are
-spread evenly. ``segments``: the published protocol, a random split of segments, which puts
-parts of nearly every song on both sides. Its figures measure memory, not judgement.
+``songs`` (the default): songs of one group (artist, duplicates) stay together, and genres are
+stratified. ``segments``: the published protocol, a random split of segments, which puts segments
+of nearly every song on both sides. Its figures measure memorisation, not generalisation.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from pocketgenre.cli.console import printable
+from pocketgenre.text import count_of, printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
 
@@ -26,7 +26,8 @@ PROTOCOLS: dict[str, str] = {
 
 IntArray = NDArray[np.int64]
 
-_HELD_BACK = 8
+_VALIDATION_FOLDS = 8
+"""One of this many folds of the train set is held out for early stopping."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Split:
 
     Attributes
     ----------
-    train : learned from
-    test : evaluated on; may be empty
-    validation : loss computed after each epoch; may be empty
+    train : segments to train on
+    test : segments to evaluate on; may be empty
+    validation : segments whose loss is computed after each epoch; may be empty
     """
 
     train: IntArray
@@ -45,62 +46,76 @@ class Split:
     validation: IntArray
 
 
-def split_segments(dataset: Dataset, protocol: str, parts: int, seed: int) -> list[Split]:
-    """Cut a data set into ``parts``; each is judged once by what the others teach.
+def split_segments(dataset: Dataset, protocol: str, folds: int, seed: int) -> list[Split]:
+    """Split a data set into folds; each fold is the test set of one split.
+
+    Parameters
+    ----------
+    dataset : data set to split
+    protocol : key of :data:`PROTOCOLS`
+    folds : number of folds
+    seed : seed of the random assignment
 
     Raises
     ------
     DataError
-        a genre has too few songs, groups or segments for so many parts.
+        if a genre has too few songs, groups or segments for the number of folds.
     """
     if protocol == "segments":
-        _require(dataset, dataset.segment_targets, np.arange(len(dataset.segment_targets)), parts)
-        kfold = StratifiedKFold(parts, shuffle=True, random_state=seed)
+        positions = np.arange(len(dataset.segment_targets))
+        _require_enough_groups(dataset, dataset.segment_targets, positions, folds)
+        kfold = StratifiedKFold(folds, shuffle=True, random_state=seed)
         pairs = kfold.split(dataset.segment_targets, dataset.segment_targets)
         return [Split(train, test, validation=test) for train, test in pairs]
-    _require(dataset, dataset.song_targets, dataset.song_groups, parts)
-    grouped = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    _require_enough_groups(dataset, dataset.song_targets, dataset.song_groups, folds)
+    grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     pairs = grouped.split(dataset.song_targets, dataset.song_targets, dataset.song_groups)
     songs = [(_segments_of(dataset, train), _segments_of(dataset, test)) for train, test in pairs]
     return [Split(train, test, validation=test) for train, test in songs]
 
 
-def without_parts(splits: Sequence[Split], count: int) -> Split:
-    """Judge on the first ``count`` parts, and learn from the others."""
+def hold_out_folds(splits: Sequence[Split], count: int) -> Split:
+    """Test on the first ``count`` folds and train on the others."""
     test = np.sort(np.concatenate([split.test for split in splits[:count]]))
     train = np.setdiff1d(splits[0].train, test)
     return Split(train, test, validation=test)
 
 
 def require_all_genres(dataset: Dataset, split: Split, name: str) -> None:
-    """Refuse a split that teaches nothing of a genre.
+    """Refuse a split whose train set lacks a genre.
+
+    Parameters
+    ----------
+    dataset : data set that is split
+    split : split to check
+    name : name of the split in the error message
 
     Raises
     ------
     DataError
-        there is one: where artists cross genres they may all be judged.
+        if the train set lacks a genre. Artists with songs of several genres can cause this.
     """
-    lost = _genres_lost(dataset, split.train)
-    if len(lost):
+    missing = _missing_genres(dataset, split.train)
+    if len(missing):
         raise DataError(
-            f"{name} would learn nothing of {dataset.labels[lost[0]]}: all of its songs, or of"
-            " its artists', are judged; take another --seed, or fewer parts."
+            f"{name} has no training songs of {dataset.labels[missing[0]]}: all of them, or all"
+            " songs of their artists, are in its test set; take another --seed, or fewer folds."
         )
 
 
 def leave_out_songs(dataset: Dataset, split: Split, names: Sequence[str]) -> Split:
-    """Learn nothing from some songs, and judge them as before.
+    """Remove songs from the train set; test and validation set stay the same.
 
     Parameters
     ----------
-    dataset : where the segments are from
-    split : of all songs, so that it is the same as without leaving any out
-    names : of the songs to leave out
+    dataset : data set that is split
+    split : split of all songs, so that it does not depend on the songs left out
+    names : names of the songs to leave out
 
     Raises
     ------
     DataError
-        there is no such song, or all of a genre's are left out.
+        if a song is unknown, or no song of a genre is left to train on.
     """
     position = {song.name: i for i, song in enumerate(dataset.songs)}
     unknown = [name for name in names if name not in position]
@@ -116,57 +131,58 @@ def leave_out_songs(dataset: Dataset, split: Split, names: Sequence[str]) -> Spl
     if len(lost):
         raise DataError(
             f"Without the songs that --leave-out names, no {dataset.labels[lost[0]]} is left to"
-            " learn from."
+            " train on."
         )
     return Split(kept, split.test, split.validation)
 
 
 def hold_out_validation(dataset: Dataset, split: Split, protocol: str, seed: int) -> Split:
-    """Take an eighth of what is learned from, to decide by it when to stop.
+    """Move an eighth of the train set to the validation set, for early stopping.
 
-    It can't be the judged part: a network that is stopped where it does best there has
-    been chosen by the very songs that it is judged on. Of the eighths the first is taken that
-    leaves some of each genre.
+    The test set must not decide when to stop: the network would be selected by the songs that it
+    is evaluated on. The first eighth is taken that leaves every genre in the train set.
 
     Raises
     ------
     DataError
-        there are too few songs, of a genre or in all.
+        if there are too few songs, of a genre or in total.
     """
     targets = dataset.segment_targets[split.train]
     owners = dataset.segment_songs[split.train]
     groups = dataset.song_groups[owners] if protocol == "songs" else np.arange(len(owners))
-    parts = min(_HELD_BACK, len(np.unique(groups)), int(np.bincount(targets).max()))
-    if parts < 2:
-        raise DataError("There are too few songs to hold some back for --early-stopping.")
-    kfold = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    folds = min(_VALIDATION_FOLDS, len(np.unique(groups)), int(np.bincount(targets).max()))
+    if folds < 2:
+        raise DataError("There are too few songs to hold some out for --early-stopping.")
+    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for train, validation in kfold.split(split.train, targets, groups):
-        if not len(_genres_lost(dataset, split.train[train])):
+        if not len(_missing_genres(dataset, split.train[train])):
             return Split(split.train[train], split.test, split.train[validation])
-    raise DataError("There is a genre of too few songs to hold some back for --early-stopping.")
+    raise DataError("A genre has too few songs to hold some out for --early-stopping.")
 
 
-def _genres_lost(dataset: Dataset, train: IntArray) -> IntArray:
-    """Genres that none of the segments is of."""
-    return np.setdiff1d(np.arange(len(dataset.labels)), dataset.segment_targets[train])
+def _missing_genres(dataset: Dataset, segments: IntArray) -> IntArray:
+    """Return the indices of the genres that none of the segments has."""
+    return np.setdiff1d(np.arange(len(dataset.labels)), dataset.segment_targets[segments])
 
 
 def _segments_of(dataset: Dataset, songs: Sequence[int] | IntArray) -> IntArray:
     return np.flatnonzero(np.isin(dataset.segment_songs, songs))
 
 
-def _require(dataset: Dataset, targets: IntArray, groups: IntArray, parts: int) -> None:
-    """Each genre needs at least two groups (one to learn from), and the whole as many as parts."""
+def _require_enough_groups(
+    dataset: Dataset, targets: IntArray, groups: IntArray, folds: int
+) -> None:
+    """Require two groups of each genre (one to train on), and a group in total for each fold."""
     for target, label in enumerate(dataset.labels):
         found = len(np.unique(groups[targets == target]))
         if found < 2:
             raise DataError(
-                f"{label} has only {found} group of songs (one artist, say): it cannot be learned"
-                " from one and judged on another; add songs of other artists."
+                f"{label} has only {count_of(found, 'group')} of songs (such as one artist), and"
+                " the train and the test set need one each; add songs of other artists."
             )
     largest = int(np.bincount(targets).max())
-    if len(np.unique(groups)) < parts or largest < parts:
+    if len(np.unique(groups)) < folds or largest < folds:
         raise DataError(
-            f"There are too few songs, or groups of songs, for {parts} parts; take fewer folds,"
+            f"There are too few songs, or groups of songs, for {folds} folds; take fewer folds,"
             " or a --validation of 0.5."
         )

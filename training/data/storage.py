@@ -1,4 +1,4 @@
-"""Where a data set's files are: a folder, or an address that a plug-in reads and writes."""
+"""Read and write a data set's files in a folder, or at an address through a plug-in."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,59 +11,60 @@ from pocketgenre.atomic_write import open_atomic
 from pocketgenre.library.discovery import is_address
 from pocketgenre.plugins import STORES, load_plugin
 
-BLOCK = 1 << 20  # bytes read at a time
+BLOCK_SIZE = 1 << 20
+"""Bytes read at a time."""
 
 
 class Store(Protocol):
-    """Files by their names, which may lie in folders; it can be pickled.
+    """Files by name, where a name may contain folders; picklable.
 
-    Every method raises an OSError if it can't do what it says.
+    Every method raises an OSError if the operation fails.
     """
 
     @property
-    def place(self) -> Path:
-        """The folder or the address."""
+    def location(self) -> Path:
+        """Folder or address of the store."""
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file to be read."""
+        """Open a file for reading."""
 
     def create(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file to be written; it is there, in place of another, when the block is left."""
+        """Open a file for writing; it replaces an existing file when the block ends."""
 
     def names(self, folder: str) -> set[str]:
-        """The names of the files in a folder; none where there is no such folder."""
+        """Return the names of the files in a folder; empty if the folder does not exist."""
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, if they are there."""
+        """Remove the files that exist."""
 
 
 @dataclass(frozen=True)
-class Folder:
-    """A folder that all who use it see under the same path."""
+class FolderStore:
+    """A folder that all processes and hosts reach by the same path."""
 
-    place: Path
+    location: Path
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file to be read."""
-        return open(self.place / name, "rb")
+        """Open a file for reading."""
+        return open(self.location / name, "rb")
 
     def create(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file to be written beside and renamed; its folder is made."""
-        path = self.place / name
+        """Open a temporary file, which is renamed when the block ends; folders are created."""
+        path = self.location / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return open_atomic(path)
 
     def names(self, folder: str) -> set[str]:
-        """The names of the files in a folder of it."""
-        where = self.place / folder
-        return {path.name for path in where.iterdir()} if where.is_dir() else set()
+        """Return the names of the files in a folder; empty if the folder does not exist."""
+        path = self.location / folder
+        return {file.name for file in path.iterdir()} if path.is_dir() else set()
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, and folders that get empty by it."""
-        for path in [self.place / name for name in names]:
+        """Remove the files that exist, and folders that become empty."""
+        for path in [self.location / name for name in names]:
             path.unlink(missing_ok=True)
             if (
-                path.parent != self.place
+                path.parent != self.location
                 and path.parent.is_dir()
                 and not any(path.parent.iterdir())
             ):
@@ -71,25 +72,26 @@ class Folder:
 
 
 def sha256_of(file: BinaryIO) -> str:
-    """SHA-256 of the rest of an open file, in hexadecimal.
+    """Return the SHA-256 of the rest of an open file, in hexadecimal.
 
-    Of any that has ``read``, which :func:`hashlib.file_digest` is not content with.
+    Works for any object with ``read``; :func:`hashlib.file_digest` needs ``readinto``, which
+    files of a store may lack.
     """
     digest = hashlib.sha256()
-    while block := file.read(BLOCK):
+    while block := file.read(BLOCK_SIZE):
         digest.update(block)
     return digest.hexdigest()
 
 
-def open_store(place: Path) -> Store:
-    """The store at a folder or an address.
+def open_store(location: Path) -> Store:
+    """Open the store at a folder or an address.
 
     Raises
     ------
     PocketGenreError
-        what reads addresses is not installed.
+        if the plug-in that reads addresses is not installed.
     """
-    if is_address(place):
-        store: Store = load_plugin(STORES, "fsspec", str(place))(place)
+    if is_address(location):
+        store: Store = load_plugin(STORES, "fsspec", str(location))(location)
         return store
-    return Folder(place.absolute())
+    return FolderStore(location.absolute())

@@ -13,9 +13,9 @@ from pocketgenre.prediction import predict_song
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import (
     FloatArray,
-    cut_for_training,
     librosa_features,
     song_samples,
+    split_into_segments,
 )
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
@@ -143,7 +143,7 @@ def _predict_perturbed(
         raise DataError(
             f"The audio of {name} has changed since {dataset.folder} was prepared: {error}."
         ) from error
-    if len(cut_for_training(samples, dataset.feature_config)) != dataset.segment_counts[song]:
+    if len(split_into_segments(samples, dataset.feature_config)) != dataset.segment_counts[song]:
         raise DataError(
             f"The audio of {name} ({path}) has changed since {dataset.folder} was prepared;"
             " prepare the data set again and train again."
@@ -154,7 +154,7 @@ def _predict_perturbed(
         if tables and np.array_equal(perturbed, samples):  # such as the beginning of a short clip
             tables.append(tables[0])
         else:
-            segments = cut_for_training(perturbed, dataset.feature_config)
+            segments = split_into_segments(perturbed, dataset.feature_config)
             tables.append(_predict_segments(network, segments, dataset))
     return tables
 

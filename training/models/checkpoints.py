@@ -1,8 +1,8 @@
-"""Stop at any moment, go on from the last epoch, and end as if nothing had happened.
+"""Save each epoch, resume an interrupted training, and stop early.
 
-All that decides what comes next is on disk after each epoch: the network with its
-optimizer and the state of its random layers in one file, and the history. Early stopping
-is a question asked of the history, so that it survives an interruption as well.
+After each epoch, one file holds the network, its optimizer and the state of its random layers,
+and another one the history. Early stopping is decided from the history, so that a resumed
+training ends exactly like an uninterrupted one.
 """
 
 import json
@@ -17,23 +17,22 @@ import numpy as np
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.suppress_stderr import suppress_stderr
 from pocketgenre.training.data.songs import DataError
-
-History = dict[str, list[float]]
+from pocketgenre.training.runs import History
 
 _LAST, _BEST, _HISTORY = "last.keras", "best.keras", "history.json"
-# What Keras says of a file with wrong bytes; which of these depends on where they stand.
+# Keras raises any of these for a damaged file, depending on the position of the damage.
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, BadZipFile)
 
 
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
-    """Save each epoch into a folder, and stop where patience ends.
+    """Save each epoch into a folder, and stop early.
 
     Parameters
     ----------
-    folder : for the checkpoints
-    history : of the epochs done before
-    patience : epochs without a lower ``val_loss`` after which to stop; 0: never
-    on_epoch : called after each epoch with the history so far
+    folder : folder of the checkpoints
+    history : history of the epochs before an interruption
+    patience : epochs without a lower ``val_loss`` after which to stop; 0 to never stop early
+    on_epoch : callback that gets the history after each epoch
     """
 
     def __init__(
@@ -50,33 +49,38 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         self._on_epoch = on_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save, then see whether to stop."""
+        """Save the epoch, then stop if patience is exhausted."""
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        # The history first: one epoch ahead of its network, it is cut on resuming.
+        # The history is written first: if it is one epoch ahead of the network, resuming cuts it.
         write_atomic(self._folder / _HISTORY, json.dumps(self.history).encode())
         if self._patience and best_epoch(self.history) == epoch:
             save_network(self.model, self._folder / _BEST)
         save_network(self.model, self._folder / _LAST)
         self._on_epoch(self.history)
-        if has_lost_patience(self.history, self._patience):
+        if is_patience_exhausted(self.history, self._patience):
             self.model.stop_training = True
 
 
 def resume_last(
     folder: Path, fresh: keras.Model, steps_per_epoch: int
 ) -> tuple[keras.Model, History]:
-    """The network and history of the last whole epoch; before the first, the fresh network.
+    """Load network and history of the last complete epoch.
 
-    The number of epochs is read from the optimizer's count of steps, which is in the same file
-    as the weights: the two can't disagree. Keras doesn't save how far the random numbers of
-    dropout have come; each step draws once, so that is known as well.
+    The number of epochs follows from the optimizer's count of steps, which is in the same file
+    as the weights, so that the two always agree. Keras doesn't save the counters of the random
+    number generators of dropout. Each step draws once, so the number of steps restores them.
 
     Parameters
     ----------
-    folder : with checkpoints or without
-    fresh : the network as a training from scratch begins with it
+    folder : folder of the checkpoints, which may be empty
+    fresh : network with its initial weights, returned if there is no checkpoint
     steps_per_epoch : batches in an epoch
+
+    Returns
+    -------
+    model, history
+        network and history of the epochs done.
     """
     if not (folder / _LAST).exists():
         return fresh, {}
@@ -90,33 +94,33 @@ def resume_last(
 
 
 def load_best(folder: Path) -> keras.Model:
-    """The network of the epoch with the lowest ``val_loss``."""
+    """Load the network of the epoch with the lowest ``val_loss``."""
     return keras.models.load_model(folder / _BEST)
 
 
 def best_epoch(history: History) -> int:
-    """Index of the epoch with the lowest ``val_loss``, the first of equals."""
+    """Return the index of the epoch with the lowest ``val_loss``, the first of equal ones."""
     losses = history["val_loss"]
     return losses.index(min(losses))
 
 
-def has_lost_patience(history: History, patience: int) -> bool:
-    """Whether the last ``patience`` epochs brought no lower ``val_loss``."""
+def is_patience_exhausted(history: History, patience: int) -> bool:
+    """Return True if ``val_loss`` didn't improve in the last ``patience`` epochs."""
     return bool(patience) and len(history["val_loss"]) - 1 - best_epoch(history) >= patience
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
-    """Seed and counter of each random layer."""
+    """Return seed and counter of each random layer."""
     return [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
 
 
 def load_network(path: Path) -> keras.Model:
-    """A trained network to ask, not to train on.
+    """Load a trained network for inference.
 
     Raises
     ------
     DataError
-        the file is missing or not such a network.
+        if the file is missing or not a Keras model.
     """
     try:
         with suppress_stderr():
@@ -126,12 +130,12 @@ def load_network(path: Path) -> keras.Model:
 
 
 def save_network(model: keras.Model, path: Path) -> None:
-    """Save a whole ``.keras`` file, or nothing.
+    """Write a ``.keras`` file atomically.
 
     Raises
     ------
     OSError
-        it can't be written; what stood there is untouched.
+        if the file can't be written; an existing file stays as it was.
     """
     temporary = path.with_name(f"part-{path.name}")
     try:

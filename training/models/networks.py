@@ -1,9 +1,9 @@
-"""The networks, each one short function that reads like its row in the published table.
+"""Define the published networks, each as a short function that returns its layers.
 
-Every network takes (frames, coefficients) MFCC and ends in a softmax over the genres; what
-stands between is what its function returns. In front of all of them, and not in the
-published work, stands a fixed standardisation of each coefficient: c0 spans hundreds and
-c12 a few units, and one int8 scale for both would waste the range.
+Every network takes the features of a segment, (frames, coefficients), and ends in a softmax over
+the genres; a network's function returns the layers in between. A fixed standardisation of each
+coefficient comes first, which the published work doesn't have: the range of c0 is hundreds and
+that of c12 a few units, and one int8 scale for both would waste the range.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 
 from pocketgenre.errors import PocketGenreError
 
+Shape = tuple[int, int]
+"""(frames, coefficients) of a segment."""
+
+HiddenLayers = Callable[[Shape], list[keras.Layer]]
+"""Return a network's layers between standardisation and output, for the shape of a segment."""
+
 STANDARDIZE = "standardize"
 """Name of the standardisation layer, which the export keeps in float32."""
 
 
-def ann() -> list[keras.Layer]:
-    """Three hidden layers on the flattened features."""
+def ann(_shape: Shape) -> list[keras.Layer]:
+    """Return three hidden layers on the flattened features."""
     return [
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
@@ -29,8 +35,8 @@ def ann() -> list[keras.Layer]:
     ]
 
 
-def ann_regularized() -> list[keras.Layer]:
-    """The same with L2 1e-4 on each hidden layer and dropout 0.3 after each."""
+def ann_regularized(_shape: Shape) -> list[keras.Layer]:
+    """Return the layers of :func:`ann`, each with L2 1e-4 and followed by dropout 0.3."""
     stack: list[keras.Layer] = [layers.Flatten()]
     for units in (512, 256, 64):
         stack += [
@@ -40,10 +46,10 @@ def ann_regularized() -> list[keras.Layer]:
     return stack
 
 
-def cnn() -> list[keras.Layer]:
-    """Three convolutions over time and coefficients."""
+def cnn(shape: Shape) -> list[keras.Layer]:
+    """Return three convolutions over time and coefficients, for a shape of at least (11, 11)."""
     return [
-        layers.Reshape((130, 13, 1)),
+        layers.Reshape((*shape, 1)),
         layers.Conv2D(32, (3, 3), activation="relu"),
         layers.MaxPooling2D((3, 3), strides=2, padding="same"),
         layers.BatchNormalization(),
@@ -58,8 +64,8 @@ def cnn() -> list[keras.Layer]:
     ]
 
 
-def lstm() -> list[keras.Layer]:
-    """Two LSTM layers over time."""
+def lstm(_shape: Shape) -> list[keras.Layer]:
+    """Return two LSTM layers over time."""
     return [
         layers.LSTM(64, return_sequences=True),
         layers.LSTM(64),
@@ -68,47 +74,59 @@ def lstm() -> list[keras.Layer]:
     ]
 
 
-MUSICNN = "musicnn"
-"""Name that ``--model`` takes for the classifier of :mod:`pocketgenre.training.models.musicnn`."""
-
-RESIDUAL = "residual"
-"""Name that ``--model`` takes for the network of :mod:`pocketgenre.training.models.residual`."""
-
-NETWORKS: dict[str, Callable[[], list[keras.Layer]]] = {
+NETWORKS: dict[str, HiddenLayers] = {
     "ann": ann,
     "ann-regularized": ann_regularized,
     "cnn": cnn,
     "lstm": lstm,
 }
-"""By the name that ``--model`` takes. To add one, write its function and name it here."""
+"""Layers of the published networks by the name of their trainer."""
 
 
 def build_network(
     name: str,
-    shape: tuple[int, int],
+    shape: Shape,
     genres: int,
     mean: NDArray[np.float32],
     variance: NDArray[np.float32],
 ) -> keras.Model:
-    """A network with fresh weights.
+    """Build a published network with fresh weights.
 
     Parameters
     ----------
     name : a key of :data:`NETWORKS`
-    shape : (frames, coefficients) of a segment
-    genres : number of outputs
-    mean, variance : float32 [shape=(coefficients,)]
-        of the training features, for the standardisation.
+    shape, genres, mean, variance : as in :func:`assemble_network`
 
     Raises
     ------
     PocketGenreError
-        there is no network of that name.
+        if there is no network of that name.
     """
     if name not in NETWORKS:
-        raise PocketGenreError(f"There is no network {name!r}; choose of {', '.join(NETWORKS)}.")
+        raise PocketGenreError(
+            f"There is no network {name!r}; choose one of {', '.join(NETWORKS)}."
+        )
+    return assemble_network(NETWORKS[name], shape, genres, mean, variance)
+
+
+def assemble_network(
+    hidden_layers: HiddenLayers,
+    shape: Shape,
+    genres: int,
+    mean: NDArray[np.float32],
+    variance: NDArray[np.float32],
+) -> keras.Model:
+    """Build a network with fresh weights: standardisation, hidden layers, softmax.
+
+    Parameters
+    ----------
+    hidden_layers : function that returns the layers in between
+    shape : (frames, coefficients) of a segment
+    genres : number of outputs
+    mean, variance : moments of the training features, float32 [shape=(coefficients,)]
+    """
     standardize = layers.Normalization(mean=mean, variance=variance, name=STANDARDIZE)
     head = layers.Dense(genres, activation="softmax", name="genres")
     return keras.Sequential(
-        [keras.Input(shape), standardize, *NETWORKS[name](), head], name="genre"
+        [keras.Input(shape), standardize, *hidden_layers(shape), head], name="genre"
     )

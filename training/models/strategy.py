@@ -1,7 +1,7 @@
-"""On how many devices and hosts a network is trained.
+"""Distribute a training over devices and hosts.
 
-Keras' TensorFlow backend spreads ``fit`` by itself once the network is built in the scope
-of a ``tf.distribute`` strategy; a batch is then divided among the replicas.
+Keras' TensorFlow backend distributes ``fit`` once the network is built in the scope of a
+``tf.distribute`` strategy; a batch is then divided among the replicas.
 """
 
 import json
@@ -26,14 +26,14 @@ STRATEGIES = {
 
 @dataclass(frozen=True)
 class Placement:
-    """A strategy, and whether this process is the one that writes.
+    """Strategy of a training and the role of this process.
 
     Attributes
     ----------
-    strategy : to build networks in the scope of
-    is_chief : True in one process of all
-    host : number of this process among them
-    hosts : how many there are
+    strategy : ``tf.distribute`` strategy; networks are built in its scope
+    is_chief : True in the one process that writes the run
+    host : index of this process
+    hosts : number of processes
     """
 
     strategy: Any
@@ -43,9 +43,9 @@ class Placement:
 
     @contextmanager
     def scratch(self, folder: Path) -> Iterator[Path]:
-        """Where this process saves: ``folder`` itself, or what the others throw away.
+        """Open the folder for checkpoints: ``folder`` in the chief, a temporary one in others.
 
-        All of them have to save, since some variables are summed over workers when they are read.
+        Every process has to save, since reading some variables sums them over all workers.
         """
         if self.is_chief:
             folder.mkdir(parents=True, exist_ok=True)
@@ -56,17 +56,17 @@ class Placement:
 
 
 def prepare_fit(model: Any, placement: Placement, features: Any, targets: Any) -> None:
-    """Step around what keeps Keras 3 from training on several hosts (keras-team/keras#20585).
+    """Work around keras-team/keras#20585, which breaks training on several hosts in Keras 3.
 
-    ``fit`` builds the network from a batch off the iterator, which is a ``PerReplica`` there that
-    it can't handle: so it is given one by hand. And it averages the steps' logs over the
-    hosts along an axis that scalars don't have: so they get one.
+    With several hosts, ``fit`` would build the network from a ``PerReplica`` batch, which it can't
+    handle, so the network is built here from a plain batch. ``fit`` also averages the logs of the
+    steps over the hosts along an axis that scalars don't have, so the logs get that axis.
 
     Parameters
     ----------
-    model : a compiled ``keras.Model``
-    placement : nothing is done but for several hosts
-    features, targets : a batch
+    model : compiled ``keras.Model``
+    placement : placement of the training; nothing is done for a single host
+    features, targets : one batch
     """
     if isinstance(placement.strategy, tf.distribute.MultiWorkerMirroredStrategy):
         with placement.strategy.scope():
@@ -83,12 +83,12 @@ def _with_axis(step: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[st
 def place(name: str) -> Placement:
     """Start a strategy by its name in :data:`STRATEGIES`.
 
-    It must be called before anything else of TensorFlow's.
+    TensorFlow must not have been used before.
 
     Raises
     ------
     PocketGenreError
-        there is none of that name, or ``TF_CONFIG`` doesn't name the hosts.
+        if there is no strategy of that name, or ``TF_CONFIG`` doesn't name the hosts.
     """
     if name == "default":
         return Placement(tf.distribute.get_strategy())

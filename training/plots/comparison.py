@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from pocketgenre.training.evaluation.metrics import METRIC_NAMES
 from pocketgenre.training.evaluation.run_comparison import Comparison
-from pocketgenre.training.plots.picture import add_title, picture
+from pocketgenre.training.plots.figure_style import add_title, saved_figure
 
 _FILLS = (("0.25", ""), ("0.6", "//"), ("0.85", ".."), ("1.0", "xx"))  # grey level and hatching
 _BAR_HEIGHT = 0.19  # each run has a height of 1
@@ -17,7 +17,7 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     """Plot a group of bars for each run, and a line at its network's published accuracy."""
     runs = comparison.runs
     rows = np.arange(len(runs))
-    with picture(path, 9.5, 2.4 + 1.1 * len(runs)) as figure:
+    with saved_figure(path, 9.5, 2.4 + 1.1 * len(runs)) as figure:
         add_title(figure, "Comparison of runs", comparison.warnings)
         axes = figure.subplots()
         for number, (key, name) in enumerate(METRIC_NAMES.items()):

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from pocketgenre.training.data.songs import DataError
-from pocketgenre.training.plots.picture import add_title, picture
+from pocketgenre.training.plots.figure_style import add_title, saved_figure
 from pocketgenre.training.runs import Run
 
 History = dict[str, list[float]]
@@ -30,7 +30,7 @@ def plot_curves(run: Run, path: Path, warnings: tuple[str, ...] = ()) -> None:
     """
     final = read_history(run.folder / "history.json")
     folds = [read_history(file) for file in sorted(run.folder.glob("fold-*/history.json"), key=str)]
-    with picture(path, 11, 4.8) as figure:
+    with saved_figure(path, 11, 4.8) as figure:
         name = run.folder.resolve().name
         add_title(figure, f"{name}: training of {run.config.model} by epoch", warnings)
         for axes, key in zip(figure.subplots(1, 2), _AXIS_LABELS, strict=True):

@@ -1,4 +1,4 @@
-"""Pictures of a data set: how a song of each genre looks, and how many there are."""
+"""Plot a song of a data set, and the number of songs and segments of each genre."""
 
 from functools import partial
 from pathlib import Path
@@ -12,20 +12,20 @@ from sklearn.preprocessing import StandardScaler
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import librosa_mfcc
-from pocketgenre.training.plots.picture import GREYS, add_title, picture
+from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure
 
 
 def plot_song(
     samples: NDArray[np.float32], feature_config: FeatureConfig, title: str, path: Path
 ) -> None:
-    """Draw waveform, spectrogram, mel spectrogram and MFCC of some music over the same time.
+    """Plot waveform, spectrogram, mel spectrogram and MFCC over the same time axis.
 
     Parameters
     ----------
-    samples : float32 [shape=(n,)], at the front end's sample rate
-    feature_config : the parameters of all four
-    title : of the picture
-    path : the picture
+    samples : float32 [shape=(n,)], at the configured sample rate
+    feature_config : parameters of the spectrograms and the MFCC
+    title : title of the figure
+    path : PNG file
     """
     show = partial(
         librosa.display.specshow,
@@ -40,10 +40,10 @@ def plot_song(
     mel = librosa.feature.melspectrogram(
         S=power, sr=feature_config.sample_rate, n_mels=feature_config.n_mels
     )
-    # As the networks hear them: c0, the loudness, spans hundreds and would hide the others.
+    # Standardised as for the networks: c0, the loudness, spans hundreds and would hide the others.
     standardised = StandardScaler().fit_transform(librosa_mfcc(samples, feature_config)).T
     seconds = len(samples) / feature_config.sample_rate
-    with picture(path, 10, 11) as figure:
+    with saved_figure(path, 10, 11) as figure:
         add_title(figure, title)
         grid = figure.subplots(4, 2, sharex="col", width_ratios=[40, 1])
         (wave, no_bar), (hertz, hertz_bar), (mels, mels_bar), (mfcc, mfcc_bar) = grid
@@ -56,13 +56,14 @@ def plot_song(
             (hertz, hertz_bar, power, "hz", "Spectrogram"),
             (mels, mels_bar, mel, "mel", f"Mel spectrogram ({feature_config.n_mels} bands)"),
         ):
-            decibel = librosa.power_to_db(image, ref=np.max, top_db=feature_config.top_db)
-            drawn = show(decibel, y_axis=y_axis, ax=axes, cmap=GREYS)
+            decibels = librosa.power_to_db(image, ref=np.max, top_db=feature_config.top_db)
+            drawn = show(decibels, y_axis=y_axis, ax=axes, cmap=GREYS)
             axes.set(title=name, ylabel="frequency (Hz)", xlabel="")
             figure.colorbar(drawn, cax=bar, label="dB below the loudest")
         drawn = show(standardised, ax=mfcc, cmap="cividis", vmin=-3, vmax=3)
         mfcc.set(
-            title=f"MFCC ({feature_config.n_mfcc} coefficients, each standardised over the excerpt)",
+            title=f"MFCC ({feature_config.n_mfcc} coefficients, each standardised over the"
+            " excerpt)",
             ylabel="coefficient",
             xlabel="time (seconds)",
             yticks=range(0, feature_config.n_mfcc, 2),
@@ -71,10 +72,10 @@ def plot_song(
 
 
 def plot_class_balance(dataset: Dataset, path: Path) -> None:
-    """Draw how many songs and how many segments of each genre there are."""
+    """Plot the number of songs and of segments of each genre."""
     rows = np.arange(len(dataset.labels))
-    with picture(path, 10, 1.8 + 0.35 * len(rows)) as figure:
-        add_title(figure, f"{dataset.folder.resolve().name}: how much music of each genre")
+    with saved_figure(path, 10, 1.8 + 0.35 * len(rows)) as figure:
+        add_title(figure, f"{dataset.folder.resolve().name}: songs and segments of each genre")
         left, right = figure.subplots(1, 2, sharey=True)
         for axes, targets, unit, grey, hatch in (
             (left, dataset.song_targets, "songs", "0.4", ""),

@@ -7,13 +7,13 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from pocketgenre.training.evaluation.metrics import CALIBRATION_BINS, ClassificationMetrics
 from pocketgenre.training.evaluation.run_evaluation import Evaluation
-from pocketgenre.training.plots.picture import GREYS, add_title, picture
+from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:
     """Plot the confusion matrices of songs and segments, shaded by share of the true genre."""
     size = max(4.5, 0.55 * len(evaluation.labels))
-    with picture(path, 2 * size + 2, size + 0.7) as figure:
+    with saved_figure(path, 2 * size + 2, size + 0.7) as figure:
         add_title(figure, f"{evaluation.run}: true and predicted genres", evaluation.warnings)
         matrices: tuple[tuple[str, ClassificationMetrics], ...] = (
             ("Songs by vote", evaluation.songs),
@@ -41,7 +41,7 @@ def plot_reliability(evaluation: Evaluation, path: Path) -> None:
     """Plot the segments' accuracy against their top probability, and the number of segments."""
     bins = evaluation.calibration.bins
     confidences = [b.confidence for b in bins]
-    with picture(path, 6.5, 7.5) as figure:
+    with saved_figure(path, 6.5, 7.5) as figure:
         add_title(
             figure,
             f"{evaluation.run}: calibration of the probabilities\n"

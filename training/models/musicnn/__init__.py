@@ -1,6 +1,6 @@
-"""musicnn, a network that has learned from 200,000 songs, as what ours starts from.
+"""Train a genre classifier on musicnn, a network pretrained on 200,000 songs.
 
 Pons and Serra, "musicnn: Pre-trained convolutional neural networks for music audio tagging"
-(2019). Its weights come with the package ``musicnn`` 0.1.0, under the ISC licence; the package's
-code (TensorFlow 1) is not run.
+(2019). The weights come with the package ``musicnn`` 0.1.0, under the ISC licence; the code of
+that package, for TensorFlow 1, is not used.
 """

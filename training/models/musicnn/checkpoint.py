@@ -1,4 +1,4 @@
-"""The weights of musicnn's checkpoints, each batch normalisation as a factor and an offset."""
+"""Read the weights of musicnn's checkpoints, each batch normalisation as factor and offset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,18 @@ from pocketgenre.training.data.songs import DataError
 FloatArray = NDArray[np.float32]
 
 TOWERS = ("MSD_musicnn", "MTT_musicnn")
-"""Trained on the Million Song Dataset and on MagnaTagATune; folders of the package."""
+"""Folders of the package: networks trained on the Million Song Dataset and on MagnaTagATune."""
 
-FRONT = ("timbral 0.4", "timbral 0.7", "temporal 128", "temporal 64", "temporal 32")
-"""The five convolutions side by side: kernels of 7 frames by 38 and 67 mel bands, and of 128,
-64 and 32 frames by one band."""
+FRONT_END = ("timbral 0.4", "timbral 0.7", "temporal 128", "temporal 64", "temporal 32")
+"""Parallel convolutions of musicnn's front end: kernels of 7 frames by 38 and 67 mel bands, and of
+128, 64 and 32 frames by one band."""
 
 _EPSILON = 1e-3  # tf.layers' default
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with ReLU, and ``factor * x + offset`` behind it.
+    """Weights of a convolution with ReLU, followed by ``factor * x + offset``.
 
     Attributes
     ----------
@@ -38,29 +38,29 @@ class Convolution:
     offset: FloatArray
 
     @property
-    def over_bands(self) -> bool:
-        """Whether the kernel spans bands; then the image is not padded by bands."""
+    def spans_bands(self) -> bool:
+        """True if the kernel spans bands; the image is not padded along the bands then."""
         return bool(self.kernel.shape[1] > 1)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One of musicnn's trained networks, up to its 200 features.
+    """Weights of one of musicnn's networks, up to its 200 features.
 
     Attributes
     ----------
-    scale, shift : the first normalisation, of the log-mel bands: ``scale * x + shift``
-    front : the five convolutions side by side, in the order of :data:`FRONT`
-    middle : the three convolutions over time
-    dense : float32 [shape=(2, 753, 200)], for the maxima and the means over time, the
-        normalisation before it folded in
-    bias : float32 [shape=(200,)]
+    scale, shift : first normalisation, of the log-mel bands: ``scale * x + shift``
+    front_end : parallel convolutions, in the order of :data:`FRONT_END`
+    mid_end : three convolutions over time
+    dense : kernels for the maxima and the means over time, with the preceding normalisation folded
+        in, float32 [shape=(2, 753, 200)]
+    bias : bias of the dense layer, float32 [shape=(200,)]
     """
 
     scale: float
     shift: float
-    front: list[Convolution]
-    middle: list[Convolution]
+    front_end: list[Convolution]
+    mid_end: list[Convolution]
     dense: FloatArray
     bias: FloatArray
 
@@ -71,12 +71,12 @@ class Checkpoint:
         Raises
         ------
         DataError
-            it isn't there.
+            if the package is missing.
         """
         folder = package / "musicnn" / name
         if not (folder / ".index").is_file():
             raise DataError(
-                f"There are no weights of musicnn in {package}; `make data/musicnn` fetches them."
+                f"There are no weights of musicnn in {package}; `make data/musicnn` downloads them."
             )
         get = tf.compat.v1.train.NewCheckpointReader(f"{folder}/").get_tensor
 
@@ -95,18 +95,18 @@ class Checkpoint:
             return Convolution(get(f"{layer}/kernel"), get(f"{layer}/bias"), factor, offset)
 
         scale, shift = normalization(0)
-        middle = [convolution(number) for number in (5, 6, 7)]
+        mid_end = [convolution(number) for number in (5, 6, 7)]
         factor, offset = normalization(9)
         kernel = get("dense/kernel")
-        # The maximum and the mean of a channel stand side by side in the flattened pooling.
+        # In the flattened pooling, the mean of a channel follows its maximum.
         dense = (kernel * factor[:, np.newaxis]).reshape(-1, 2, kernel.shape[1])
         return cls(
             scale=float(scale[0]),
             shift=float(shift[0]),
-            front=[convolution(number) for number in range(len(FRONT))],
-            middle=[
+            front_end=[convolution(number) for number in range(len(FRONT_END))],
+            mid_end=[
                 Convolution(conv.kernel[:, :, 0], conv.bias, conv.factor, conv.offset)
-                for conv in middle
+                for conv in mid_end
             ],
             dense=np.ascontiguousarray(dense.transpose(1, 0, 2)),
             bias=get("dense/bias") + offset @ kernel,

@@ -1,7 +1,7 @@
-"""A linear classifier of genres on the features of both musicnn networks, as one network.
+"""Train a linear genre classifier on the features of both musicnn networks.
 
-Nothing of musicnn is trained further: 422 songs are too few to better what 200,000 have taught
-it, and the cross-validation says so. The head is a logistic regression, which becomes the last
+musicnn's own weights stay as they are: cross-validation shows that 422 songs are too few to
+improve on what was learned from 200,000. The head is a logistic regression, stored as the last
 layer.
 """
 
@@ -12,45 +12,66 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from pocketgenre.training.data.batches import judging_batches
+from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.models.keras_trainer import predict
 from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
 from pocketgenre.training.models.networks import STANDARDIZE
+from pocketgenre.training.models.trainers import TrainingContext
+from pocketgenre.training.runs import History
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-LISTENER = "musicnn"
-
-_PATCHES = 200  # to see the ranges of the channels
+_FEATURE_EXTRACTOR = "musicnn"  # name of the layer
+_PATCHES = 200  # segments from which the ranges of the channels are measured
 _INVERSE_REGULARIZATION = 1e-3
+
+
+def fit_musicnn(context: TrainingContext) -> tuple[keras.Model, History]:
+    """Train the classifier; the history has one entry, since there are no epochs."""
+    config, dataset, split = context.config, context.dataset, context.split
+    model, features = build_classifier(dataset, split.train, Path(config.pretrained), config.seed)
+    predictions = {"": (split.train, np.asarray(model.layers[-1](features)))}
+    if len(split.validation):
+        predictions["val_"] = (split.validation, predict(model, dataset, split.validation))
+    history: History = {}
+    for prefix, (segments, probabilities) in predictions.items():
+        targets = dataset.segment_targets[segments]
+        genres = np.arange(len(dataset.labels))
+        history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=genres))]
+        correct = probabilities.argmax(axis=1) == targets
+        history[f"{prefix}accuracy"] = [float(correct.mean())]
+    context.on_epoch(history)
+    return model, history
 
 
 def build_classifier(
     dataset: Dataset, segments: IntArray, package: Path, seed: int
 ) -> tuple[keras.Model, FloatArray]:
-    """A network from log-mel bands to genres, its head fitted to some segments.
+    """Build the network from log-mel bands to genres and fit its head.
 
     Parameters
     ----------
-    dataset : the features, log-mel
-    segments : int64 [shape=(n,)], positions of those to learn from
-    package : folder of the unpacked package
-    seed : draws the patches on which the channels' ranges are seen
+    dataset : data set with log-mel features
+    segments : positions of the training segments, int64 [shape=(n,)]
+    package : folder of the unpacked package musicnn
+    seed : seed that draws the segments from which the channels' ranges are measured
 
     Returns
     -------
     model, features
-        the network, and what its head, the last layer, takes for the segments: float32
-        [shape=(n, features)]. To hear them a second time would take as long as all the rest.
+        network, and the input of its last layer for the training segments, float32
+        [shape=(n, features)], since computing it again would double the time.
 
     Raises
     ------
     DataError
-        the package isn't there.
+        if the package is missing.
     """
     drawn = np.random.default_rng(seed).choice(segments, min(_PATCHES, len(segments)), False)
     patches = np.asarray(dataset.features[np.sort(drawn)])
@@ -65,44 +86,45 @@ def build_classifier(
         build_tower(Checkpoint.load(package, name), patches, mean, deviation, name)
         for name in TOWERS
     ]
-    features = layers.Concatenate()([tower(inputs) for tower in towers])
-    listener = keras.Model(inputs, features, name=LISTENER)
-    listener.trainable = False
-    heard = keras.Sequential([keras.Input(shape), standardize, listener]).predict(
-        judging_batches(dataset, segments), verbose=0
+    outputs = layers.Concatenate()([tower(inputs) for tower in towers])
+    extractor = keras.Model(inputs, outputs, name=_FEATURE_EXTRACTOR)
+    extractor.trainable = False
+    features = keras.Sequential([keras.Input(shape), standardize, extractor]).predict(
+        evaluation_batches(dataset, segments), verbose=0
     )
-    kernel, bias = fit_head(heard, dataset, segments)
+    kernel, bias = fit_head(features, dataset, segments)
     head = layers.Dense(len(dataset.labels), activation="softmax", name="genres")
-    model = keras.Sequential([keras.Input(shape), standardize, listener, head], name="genre")
+    model = keras.Sequential([keras.Input(shape), standardize, extractor, head], name="genre")
     head.set_weights([kernel, bias])
-    return model, heard
+    return model, features
 
 
 def fit_head(
     features: FloatArray, dataset: Dataset, segments: IntArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Logistic regression on features, genres weighted alike.
+    """Fit a logistic regression to features, with equal weight for each genre.
 
-    A song's segments are much alike: together they weigh as the square root of their number.
+    A song's segments are much alike, so their total weight is the square root of their number.
 
     Parameters
     ----------
-    features : float32 [shape=(n, features)]
-    dataset, segments : whose features they are
+    features : features of the segments, float32 [shape=(n, features)]
+    dataset : data set of the segments
+    segments : positions in the data set, int64 [shape=(n,)]
 
     Returns
     -------
     kernel, bias : float32 [shape=(features, genres)], [shape=(genres,)]
     """
-    owners = dataset.segment_songs[segments]
-    weights = 1 / np.sqrt(np.bincount(owners)[owners])
+    songs = dataset.segment_songs[segments]
+    weights = 1 / np.sqrt(np.bincount(songs)[songs])
     scaler = StandardScaler().fit(features)
     regression = LogisticRegression(
         C=_INVERSE_REGULARIZATION, class_weight="balanced", max_iter=2_000
     )
     regression.fit(scaler.transform(features), dataset.segment_targets[segments], weights)
     rows, intercept = regression.coef_, regression.intercept_
-    if len(rows) == 1:  # of two genres, the sigmoid of one logit is the softmax of its halves
+    if len(rows) == 1:  # two genres: the sigmoid of a logit is the softmax of plus and minus half
         rows, intercept = np.vstack([-rows, rows]) / 2, np.append(-intercept, intercept) / 2
     kernel = rows.T / scaler.scale_[:, np.newaxis]
     bias = intercept - scaler.mean_ @ kernel

@@ -1,14 +1,16 @@
-"""One of musicnn's networks without its dead channels, in the shape that int8 likes.
+"""Build one of musicnn's networks without its inactive channels, in a form that suits int8.
 
-Most of the front end is dead: of the Million Song network's 561 channels 64 carry a signal, the
-others stay at a constant. The living are kept; what the constants add goes into the biases.
+Most channels of musicnn's front end are inactive: of the 561 channels of the Million Song network
+64 carry a signal, the others are constant. Only the active channels are kept; the contribution of
+the constants is added to the biases.
 
-Every channel of every tensor is brought to a like range, so that one int8 scale fits all of
-them (cross-layer equalisation, Nagel et al. 2019): a channel is divided by its range on some
-patches of music, and whatever takes it in multiplies by it. The normalisations behind ReLU, which
-then also translate between the ranges, are depthwise convolutions over one frame, since int8 has
-a scale for each channel of those. So is what centres the maxima and the means over time; it also
-parts their scale from that of the stages, which a concatenation would otherwise tie together.
+Every channel of every tensor is scaled to a similar range, so that one int8 scale fits all of them
+(cross-layer equalisation, Nagel et al. 2019): a channel is divided by its range on some segments of
+music, and the following layer multiplies by it. The normalisations after ReLU, which also convert
+between the ranges, are depthwise convolutions over one frame, since int8 has a scale for each
+channel of those. The maxima and the means over time are centred by depthwise convolutions, too.
+These also separate their scale from that of the stages, which a concatenation would otherwise
+force to be equal.
 """
 
 import keras
@@ -21,92 +23,98 @@ from pocketgenre.training.models.musicnn import channel_folding as folding
 from pocketgenre.training.models.musicnn.checkpoint import Checkpoint, Convolution
 
 FloatArray = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
 
 FEATURES = 200
 
-_ALIVE = 1e-3  # standard deviation of a channel that carries something
-_RANGE = 0.999  # quantile of a channel's magnitude at which its range ends
-_SMALLEST = 1e-3  # range of a channel, to the largest of its stage
+_MIN_DEVIATION = 1e-3  # standard deviation above which a channel is active
+_RANGE_QUANTILE = 0.999  # quantile of a channel's magnitude that is its range
+_MIN_RANGE = 1e-3  # smallest range of a channel, relative to the largest of its stage
 _BATCH = 16
 
 
 def build_tower(
     checkpoint: Checkpoint, patches: FloatArray, mean: float, deviation: float, name: str
 ) -> keras.Model:
-    """A network from log-mel bands to musicnn's 200 features.
+    """Build the network from log-mel bands to musicnn's 200 features.
 
     Parameters
     ----------
-    checkpoint : the weights
-    patches : float32 [shape=(n, frames, bands)], log-mel of some music, to see the ranges
-    mean, deviation : what the bands are standardised with before they come in
-    name : of the network
+    checkpoint : weights of the network
+    patches : log-mel of some segments, from which the channels' ranges are measured, float32
+        [shape=(n, frames, bands)]
+    mean, deviation : standardisation of the network's input
+    name : name of the model
 
     Returns
     -------
     keras.Model
-        from (frames, bands), standardised, to (200,), each feature in units of its range
+        from standardised bands (frames, bands) to (200,), each feature divided by its range
     """
-    tower = _Tower(checkpoint, patches)
+    tower = _TowerBuilder(checkpoint, patches)
     frames, bands = patches.shape[1:]
     inputs = keras.Input((frames, bands))
-    stack = [tower.front(inputs, mean, deviation)]
-    for number in range(len(checkpoint.middle)):
-        stack.append(tower.middle(number, stack[-1]))
-    model = keras.Model(inputs, tower.features(stack), name=name)
+    stages = [tower.front_end(inputs, mean, deviation)]
+    for number in range(len(checkpoint.mid_end)):
+        stages.append(tower.mid_end(number, stages[-1]))
+    model = keras.Model(inputs, tower.features(stages), name=name)
     for layer, weights in tower.weights:
         layer.set_weights(weights)
     return model
 
 
-class _Tower:
-    """Layers, and their weights, made one after the other with what was heard so far.
+class _TowerBuilder:
+    """Builds the layers one after another, with the activations on the patches at each stage.
 
     Attributes
     ----------
-    weights : of each layer with weights, to be set when all are built
-    heard : float32 [shape=(n, frames, channels)], what the last stage says of the patches, in
-        musicnn's own units; ``units`` is the range of each channel, in which the layers have it
+    weights : layers and their weights, which are set when all layers are built
     """
 
     def __init__(self, checkpoint: Checkpoint, patches: FloatArray) -> None:
         self._checkpoint = checkpoint
         self.weights: list[tuple[keras.Layer, list[FloatArray]]] = []
         bands = checkpoint.scale * patches + checkpoint.shift
-        self._pooled = [_pooled(conv, bands) for conv in checkpoint.front]
-        pairs = list(zip(checkpoint.front, self._pooled, strict=True))
-        self._alive = [(conv.factor > 0) & (_spread(conv, z) > _ALIVE) for conv, z in pairs]
-        self._living = np.concatenate(self._alive)
+        self._pooled = [_pooled(conv, bands) for conv in checkpoint.front_end]
+        pairs = list(zip(checkpoint.front_end, self._pooled, strict=True))
+        self._active = [
+            (conv.factor > 0) & (_spread(conv, z) > _MIN_DEVIATION) for conv, z in pairs
+        ]
+        self._is_active = np.concatenate(self._active)
         levels = [conv.factor * z.mean(axis=(0, 1)) + conv.offset for conv, z in pairs]
-        self._level = np.concatenate(levels)[~self._living]
-        self._heard: list[FloatArray] = []
-        self._units: list[FloatArray] = []
+        self._constants = np.concatenate(levels)[~self._is_active]
+        # For each stage, its activations on the patches, float32 [shape=(n, frames, channels)], in
+        # musicnn's units, and the range of each channel, by which the layers' outputs are divided.
+        self._activations: list[FloatArray] = []
+        self._ranges: list[FloatArray] = []
 
-    def front(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
-        """The living channels of the five convolutions, side by side."""
+    def front_end(
+        self, inputs: keras.KerasTensor, mean: float, deviation: float
+    ) -> keras.KerasTensor:
+        """Concatenate the active channels of the parallel convolutions."""
         image = self._image(inputs, mean, deviation)
-        in_blocks = folding.blocks(image)
-        parts, ranges, factors, offsets, said = [], [], [], [], []
-        for conv, z, alive in zip(self._checkpoint.front, self._pooled, self._alive, strict=True):
-            if not alive.any():
+        blocks = folding.stack_frames(image)
+        parts, ranges, factors, offsets, activations = [], [], [], [], []
+        for conv, z, active in zip(
+            self._checkpoint.front_end, self._pooled, self._active, strict=True
+        ):
+            if not active.any():
                 continue
-            inner = _ranges(z[..., alive])
-            kernel, bias = conv.kernel[..., alive] / inner, conv.bias[alive] / inner
-            if conv.over_bands:
+            inner = _channel_ranges(z[..., active])
+            kernel, bias = conv.kernel[..., active] / inner, conv.bias[active] / inner
+            if conv.spans_bands:
                 parts.append(self._over_bands(image, kernel, bias))
             else:
-                parts.append(self._over_frames(in_blocks, kernel, bias, frames=z.shape[1]))
+                parts.append(self._over_frames(blocks, kernel, bias, frames=z.shape[1]))
             ranges.append(inner)
-            factors.append(conv.factor[alive])
-            offsets.append(conv.offset[alive])
-            said.append(conv.factor[alive] * z[..., alive] + conv.offset[alive])
-        self._keep(np.concatenate(said, axis=-1))
+            factors.append(conv.factor[active])
+            offsets.append(conv.offset[active])
+            activations.append(conv.factor[active] * z[..., active] + conv.offset[active])
+        self._add_stage(np.concatenate(activations, axis=-1))
         affine = np.concatenate(factors) * np.concatenate(ranges), np.concatenate(offsets)
         return self._affine(layers.Concatenate()(parts), *affine)
 
     def _image(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
-        """The first normalisation: a convolution, which int8 rounds once and no more."""
+        """Apply the first normalisation as a convolution, which int8 rounds only once."""
         layer = layers.Conv2D(1, 1)
         scale, shift = self._checkpoint.scale, self._checkpoint.shift
         kernel = np.full((1, 1, 1, 1), scale * deviation, np.float32)
@@ -116,66 +124,76 @@ class _Tower:
     def _over_bands(
         self, image: keras.KerasTensor, kernel: FloatArray, bias: FloatArray
     ) -> keras.KerasTensor:
-        """The largest over all bands; padded by half a kernel in time alone."""
+        """Convolve, padded by half a kernel in time only, and take the maximum over the bands."""
         padded = layers.ZeroPadding2D((kernel.shape[0] // 2, 0))(image)
-        tensor, copying = folding.slid(padded, kernel.shape[1])
-        self.weights.append((copying, [folding.sliding_kernel()]))
-        kernel = folding.of_slid(kernel)
+        tensor, stacking = folding.stack_bands(padded, kernel.shape[1])
+        self.weights.append((stacking, [folding.stacking_kernel()]))
+        kernel = folding.fold_band_kernel(kernel)
         layer = layers.Conv2D(
-            len(bias), kernel.shape[:2], dilation_rate=(1, folding.WIDTH), activation="relu"
+            len(bias), kernel.shape[:2], dilation_rate=(1, folding.CHANNELS), activation="relu"
         )
         self.weights.append((layer, [kernel, bias]))
-        return _largest(layer(tensor))
+        return _max_over_bands(layer(tensor))
 
     def _over_frames(
-        self, in_blocks: keras.KerasTensor, kernel: FloatArray, bias: FloatArray, frames: int
+        self, blocks: keras.KerasTensor, kernel: FloatArray, bias: FloatArray, frames: int
     ) -> keras.KerasTensor:
-        """The largest over all bands."""
-        place = folding.Blocking.of(kernel.shape[0])
-        padded = layers.ZeroPadding2D(((place.before, place.behind), (0, 0)))(in_blocks)
-        layer = layers.Conv2D(folding.WIDTH * len(bias), (place.size, 1), activation="relu")
-        self.weights.append((layer, [folding.of_blocks(kernel), np.tile(bias, folding.WIDTH)]))
-        y = layers.Reshape((-1, len(bias)))(_largest(layer(padded)))
+        """Convolve blocks of frames and take the maximum over the bands."""
+        alignment = folding.BlockAlignment.of(kernel.shape[0])
+        padded = layers.ZeroPadding2D(((alignment.before, alignment.after), (0, 0)))(blocks)
+        layer = layers.Conv2D(folding.CHANNELS * len(bias), (alignment.size, 1), activation="relu")
+        self.weights.append(
+            (layer, [folding.fold_frame_kernel(kernel), np.tile(bias, folding.CHANNELS)])
+        )
+        y = layers.Reshape((-1, len(bias)))(_max_over_bands(layer(padded)))
         return layers.Cropping1D((0, y.shape[1] - frames))(y)
 
-    def middle(self, number: int, before: keras.KerasTensor) -> keras.KerasTensor:
-        """A convolution over time, and from the second on what came before it added."""
-        conv, units, heard = self._checkpoint.middle[number], self._units[-1], self._heard[-1]
+    def mid_end(self, number: int, previous: keras.KerasTensor) -> keras.KerasTensor:
+        """Convolve over time; from the second convolution on, add the previous stage."""
+        conv, ranges = self._checkpoint.mid_end[number], self._ranges[-1]
+        activations = self._activations[-1]
         kernel, bias = conv.kernel, conv.bias
         if number == 0:
-            bias = bias + kernel[:, ~self._living].sum(axis=0).T @ self._level
-            kernel = kernel[:, self._living]
-        z = _in_batches(lambda x: tf.nn.relu(tf.nn.conv1d(x, kernel, 1, "SAME") + bias), heard)
-        inner = _ranges(z)
-        said = conv.factor * z + conv.offset
+            bias = bias + kernel[:, ~self._is_active].sum(axis=0).T @ self._constants
+            kernel = kernel[:, self._is_active]
+        z = _in_batches(
+            lambda x: tf.nn.relu(tf.nn.conv1d(x, kernel, 1, "SAME") + bias), activations
+        )
+        inner = _channel_ranges(z)
+        normalized = conv.factor * z + conv.offset
         layer = layers.Conv1D(kernel.shape[2], kernel.shape[0], padding="same", activation="relu")
-        y = layer(before)
-        self.weights.append((layer, [kernel * units[:, np.newaxis] / inner, bias / inner]))
-        self._keep(said if number == 0 else said + heard)
+        y = layer(previous)
+        self.weights.append((layer, [kernel * ranges[:, np.newaxis] / inner, bias / inner]))
+        self._add_stage(normalized if number == 0 else normalized + activations)
         y = self._affine(y, conv.factor * inner, conv.offset)
         if number == 0:
             return y
-        return layers.Add()([y, self._affine(before, units, None)])
+        return layers.Add()([y, self._affine(previous, ranges, None)])
 
-    def features(self, stack: list[keras.KerasTensor]) -> keras.KerasTensor:
-        """The dense layer on the maxima and the means over time of all stages."""
-        of_middle = self._checkpoint.dense.shape[1] - len(self._living)
-        kept = np.concatenate([self._living, np.ones(of_middle, bool)])
-        of_maxima, of_means = (part[kept] for part in self._checkpoint.dense)
-        lost = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
-        bias = self._checkpoint.bias + self._level @ lost
+    def features(self, stages: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """Apply the dense layer to the maxima and the means over time of all stages."""
+        mid_end_channels = self._checkpoint.dense.shape[1] - len(self._is_active)
+        kept = np.concatenate([self._is_active, np.ones(mid_end_channels, bool)])
+        kernel_of_maxima, kernel_of_means = (part[kept] for part in self._checkpoint.dense)
+        dropped = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
+        bias = self._checkpoint.bias + self._constants @ dropped
         pooled = []
-        for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
-            largest = layers.MaxPooling1D(heard.shape[1])(tensor)
-            pooled.append(self._centred(largest, units, heard.max(axis=1)))
-        for tensor, heard, units in zip(stack, self._heard, self._units, strict=True):
-            pooled.append(self._centred(tensor, units / heard.shape[1], heard.mean(axis=1)))
-        tensors, values, centres, reaches = zip(*pooled, strict=True)
-        kernel = np.concatenate([of_maxima, of_means])
+        for tensor, activations, ranges in zip(
+            stages, self._activations, self._ranges, strict=True
+        ):
+            maxima = layers.MaxPooling1D(activations.shape[1])(tensor)
+            pooled.append(self._centred(maxima, ranges, activations.max(axis=1)))
+        for tensor, activations, ranges in zip(
+            stages, self._activations, self._ranges, strict=True
+        ):
+            weights = ranges / activations.shape[1]
+            pooled.append(self._centred(tensor, weights, activations.mean(axis=1)))
+        tensors, values, centres, scales = zip(*pooled, strict=True)
+        kernel = np.concatenate([kernel_of_maxima, kernel_of_means])
         features = np.maximum(np.concatenate(values, axis=1) @ kernel + bias, 0)
-        units = _ranges(features[:, np.newaxis])
-        bias = (bias + np.concatenate(centres) @ kernel) / units
-        kernel = kernel * np.concatenate(reaches)[:, np.newaxis] / units
+        ranges = _channel_ranges(features[:, np.newaxis])
+        bias = (bias + np.concatenate(centres) @ kernel) / ranges
+        kernel = kernel * np.concatenate(scales)[:, np.newaxis] / ranges
         dense = layers.Dense(FEATURES, activation="relu")
         self.weights.append((dense, [kernel, bias]))
         return dense(layers.Flatten()(layers.Concatenate()(list(tensors))))
@@ -183,60 +201,60 @@ class _Tower:
     def _centred(
         self, tensor: keras.KerasTensor, weights: FloatArray, values: FloatArray
     ) -> tuple[keras.KerasTensor, FloatArray, FloatArray, FloatArray]:
-        """The sum over frames, less its centre, in units of its reach.
+        """Sum over frames, subtract the centre and divide by the largest deviation from it.
 
         Parameters
         ----------
-        tensor : (frames, channels)
-        weights : float32 [shape=(channels,)], of each frame alike
-        values : float32 [shape=(n, channels)], what the sum is of the patches
+        tensor : tensor (frames, channels)
+        weights : weights of the sum, equal for all frames, float32 [shape=(channels,)]
+        values : sums on the patches, float32 [shape=(n, channels)]
 
         Returns
         -------
-        tensor, values, centre, reach
+        tensor, values, centre, scale
         """
         centre = values.mean(axis=0)
-        reach = _not_too_small(np.abs(values - centre).max(axis=0))
+        scale = _limit_below(np.abs(values - centre).max(axis=0))
         frames = tensor.shape[1]
         layer = layers.DepthwiseConv1D(frames)
-        kernel = np.broadcast_to(weights / reach, (frames, len(reach)))
-        self.weights.append((layer, [kernel[..., np.newaxis], -centre / reach]))
-        return layer(tensor), values, centre, reach
+        kernel = np.broadcast_to(weights / scale, (frames, len(scale)))
+        self.weights.append((layer, [kernel[..., np.newaxis], -centre / scale]))
+        return layer(tensor), values, centre, scale
 
-    def _keep(self, heard: FloatArray) -> None:
-        self._heard.append(heard)
-        self._units.append(_ranges(heard))
+    def _add_stage(self, activations: FloatArray) -> None:
+        self._activations.append(activations)
+        self._ranges.append(_channel_ranges(activations))
 
     def _affine(
         self, tensor: keras.KerasTensor, factor: FloatArray, offset: FloatArray | None
     ) -> keras.KerasTensor:
-        """``factor * x + offset`` in the units of the last stage."""
-        units = self._units[-1]
+        """Compute ``factor * x + offset``, divided by the ranges of the last stage."""
+        ranges = self._ranges[-1]
         layer = layers.DepthwiseConv1D(1, use_bias=offset is not None)
-        weights = [(factor / units).reshape(1, -1, 1)]
-        self.weights.append((layer, weights if offset is None else [*weights, offset / units]))
+        weights = [(factor / ranges).reshape(1, -1, 1)]
+        self.weights.append((layer, weights if offset is None else [*weights, offset / ranges]))
         return layer(tensor)
 
 
-def _largest(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """Over all bands: (frames, bands, channels) to (frames, channels)."""
+def _max_over_bands(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """Take the maximum over all bands: (frames, bands, channels) to (frames, channels)."""
     y = layers.MaxPooling2D((1, tensor.shape[2]))(tensor)
     return layers.Reshape((y.shape[1], y.shape[3]))(y)
 
 
 def _pooled(conv: Convolution, bands: FloatArray) -> FloatArray:
-    """What a front convolution says behind ReLU: the largest over the bands.
+    """Compute a front-end convolution with ReLU and its maximum over the bands.
 
-    Where the normalisation turns the sign, the smallest: the original pools behind it.
+    musicnn pools after the normalisation, so the minimum is taken where that has a negative factor.
     """
-    padding = conv.kernel.shape[0] // 2 if conv.over_bands else 0
+    padding = conv.kernel.shape[0] // 2 if conv.spans_bands else 0
 
     def compute(x: tf.Tensor) -> tf.Tensor:
         image = tf.pad(x, [[0, 0], [padding, padding], [0, 0]])[..., tf.newaxis]
-        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if conv.over_bands else "SAME")
+        z = tf.nn.conv2d(image, conv.kernel, 1, "VALID" if conv.spans_bands else "SAME")
         z = tf.nn.relu(z + conv.bias)
-        largest, smallest = tf.reduce_max(z, axis=2), tf.reduce_min(z, axis=2)
-        return tf.where(conv.factor > 0, largest, smallest)
+        maxima, minima = tf.reduce_max(z, axis=2), tf.reduce_min(z, axis=2)
+        return tf.where(conv.factor > 0, maxima, minima)
 
     return _in_batches(compute, bands)
 
@@ -247,16 +265,20 @@ def _in_batches(compute: "tf.types.experimental.Callable", inputs: FloatArray) -
 
 
 def _spread(conv: Convolution, z: FloatArray) -> FloatArray:
+    """Compute the standard deviation of each normalised channel, float32 [shape=(channels,)]."""
     spread: FloatArray = np.abs(conv.factor) * z.std(axis=(0, 1))
     return spread
 
 
-def _ranges(heard: FloatArray) -> FloatArray:
-    """Range of each channel."""
-    return _not_too_small(np.quantile(np.abs(heard), _RANGE, axis=(0, 1)))
+def _channel_ranges(activations: FloatArray) -> FloatArray:
+    """Compute the range of each channel, float32 [shape=(channels,)]."""
+    return _limit_below(np.quantile(np.abs(activations), _RANGE_QUANTILE, axis=(0, 1)))
 
 
-def _not_too_small(ranges: FloatArray) -> FloatArray:
-    """So that no channel is blown up a thousandfold: most of the first middle stage is silent."""
-    floor = max(_SMALLEST * float(ranges.max()), 1e-6)
+def _limit_below(ranges: FloatArray) -> FloatArray:
+    """Limit ranges from below, since most channels of the first mid-end stage are nearly silent.
+
+    Without a limit, these channels would be amplified a thousandfold.
+    """
+    floor = max(_MIN_RANGE * float(ranges.max()), 1e-6)
     return np.maximum(ranges, floor).astype(np.float32)

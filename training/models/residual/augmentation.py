@@ -1,7 +1,7 @@
-"""Cut and change segments as other rooms, codecs and record players would.
+"""Augment segments: speed, gain, equalisation, band limit, noise, masking and mixup.
 
-Everything happens on the mel spectrum, in decibels, before the MFCC: there the changes are what
-they are in the air, and cheap.
+Changes of the sound are applied to the mel spectrum, in decibels, before the MFCC: this is cheap,
+and a change of the sound is an addition there.
 """
 
 from dataclasses import dataclass
@@ -13,66 +13,66 @@ from numpy.typing import NDArray
 
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.features.mfcc import dct_matrix
-from pocketgenre.training.models.residual.network import STRIDE, frames_seen
+from pocketgenre.training.models.residual.network import STRIDE, frames_per_view
 
 FloatArray = NDArray[np.float32]
 
 _SPEEDS = np.linspace(0.9, 1.1, 21)
-"""A record played so much faster: its pitch rises with its tempo."""
+"""Factors of the playback speed; the pitch rises with the tempo."""
 _EQUALIZER_DB, _EQUALIZER_KNOTS = 2.5, 6
 _GAIN_DB = 6.0
-_BAND_LIMITED, _LOWEST_LIMIT = 0.2, 0.66  # share of segments; share of the mel bands
-_NOISY, _NOISE_DB = 0.5, (35.0, 75.0)  # share of segments; its level below the loudest
-_LONGEST_GAP = 8  # frames of a view
-_MIXUP = 0.2
+_BAND_LIMITED, _LOWEST_LIMIT = 0.2, 0.66  # share of the segments, share of the mel bands
+_NOISY, _NOISE_DB = 0.5, (35.0, 75.0)  # share of the segments, level below the loudest band
+_MAX_MASK = 8  # frames of a view
+_MIXUP_ALPHA = 0.2
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Consecutive frames of a song that may be learned from.
+    """Consecutive frames of a song that belong to the training data.
 
     Attributes
     ----------
-    decibels : float16 [shape=(frames, mel bands)], mel spectrum
+    decibels : mel spectrum in decibels, float16 [shape=(frames, mel bands)]
     """
 
     decibels: NDArray[np.float16]
 
-    def cut(self, feature_config: FeatureConfig, rng: np.random.Generator) -> FloatArray:
-        """One view of a segment, anywhere and at a speed near the true one.
+    def sample_view(self, feature_config: FeatureConfig, rng: np.random.Generator) -> FloatArray:
+        """Draw one view of a segment at a random position and playback speed.
 
         Returns
         -------
-        float32 [shape=(frames_seen, mel bands)], decibels
+        float32 [shape=(frames_per_view, mel bands)], decibels
         """
-        steps = STRIDE * np.arange(frames_seen(feature_config.n_frames))
+        steps = STRIDE * np.arange(frames_per_view(feature_config.n_frames))
         choice = int(rng.integers(len(_SPEEDS)))
         speed = min(float(_SPEEDS[choice]), (len(self.decibels) - 1) / steps[-1])
-        reach = round(steps[-1] * speed)
-        start = rng.integers(0, max(1, len(self.decibels) - reach))
+        length = round(steps[-1] * speed)
+        start = rng.integers(0, max(1, len(self.decibels) - length))
         frames = np.minimum(start + np.rint(steps * speed).astype(int), len(self.decibels) - 1)
-        cut = self.decibels[frames].astype(np.float32)
-        moved: FloatArray = cut @ _shifted_bands(feature_config)[choice]
-        return moved
+        view = self.decibels[frames].astype(np.float32)
+        shifted: FloatArray = view @ _band_shifts(feature_config)[choice]
+        return shifted
 
 
 def augment_spectra(
     decibels: FloatArray, feature_config: FeatureConfig, rng: np.random.Generator
 ) -> FloatArray:
-    """MFCC of segments whose sound is changed: gain, colour, band limit, noise.
+    """Change gain, equalisation, upper band limit and noise of segments, and compute their MFCC.
 
     Parameters
     ----------
-    decibels : float32 [shape=(n, frames, mel bands)]
-    feature_config : the parameters
-    rng : draws the changes
+    decibels : mel spectra, float32 [shape=(n, frames, mel bands)]
+    feature_config : feature parameters
+    rng : generator that draws the changes
 
     Returns
     -------
     float32 [shape=(n, frames, coefficients)]
     """
     n, frames, bands = decibels.shape
-    changed = decibels + random_colours(n, bands, rng)[:, np.newaxis]
+    changed = decibels + random_equalizers(n, bands, rng)[:, np.newaxis]
     for i in np.flatnonzero(rng.random(n) < _BAND_LIMITED):
         limit = rng.integers(round(_LOWEST_LIMIT * bands), bands)
         changed[i, :, limit:] -= rng.uniform(20, 80)
@@ -85,11 +85,12 @@ def augment_spectra(
 
 
 def decibels_to_mfcc(decibels: FloatArray, feature_config: FeatureConfig) -> FloatArray:
-    """The device's MFCC of segments whose mel spectra are known.
+    """Compute the MFCC of mel spectra, as the library computes them from samples.
 
     Parameters
     ----------
-    decibels : float32 [shape=(n, frames, mel bands)]
+    decibels : mel spectra, float32 [shape=(n, frames, mel bands)]
+    feature_config : feature parameters
 
     Returns
     -------
@@ -104,71 +105,80 @@ def decibels_to_mfcc(decibels: FloatArray, feature_config: FeatureConfig) -> Flo
 def augment_mfcc(
     mfcc: FloatArray, feature_config: FeatureConfig, rng: np.random.Generator
 ) -> FloatArray:
-    """Change the gain and the colour of segments of which only the MFCC are known.
+    """Change gain and equalisation of segments of which only the MFCC are available.
 
     Parameters
     ----------
     mfcc : float32 [shape=(n, frames, coefficients)]
+    feature_config : feature parameters
+    rng : generator that draws the changes
 
     Returns
     -------
     float32 of the same shape
     """
-    colours = random_colours(len(mfcc), feature_config.n_mels, rng)
-    return mfcc + (colours @ dct_matrix(feature_config).astype(np.float32).T)[:, np.newaxis]
+    curves = random_equalizers(len(mfcc), feature_config.n_mels, rng)
+    return mfcc + (curves @ dct_matrix(feature_config).astype(np.float32).T)[:, np.newaxis]
 
 
-def random_colours(n: int, bands: int, rng: np.random.Generator) -> FloatArray:
-    """A random gain and a smooth random equaliser each, float32 [shape=(n, bands)], decibels."""
-    knots = rng.normal(0, _EQUALIZER_DB, (n, _EQUALIZER_KNOTS))
-    at, where = np.arange(_EQUALIZER_KNOTS), np.linspace(0, _EQUALIZER_KNOTS - 1, bands)
-    curves = np.stack([np.interp(where, at, row) for row in knots]).reshape(n, bands)
+def random_equalizers(n: int, bands: int, rng: np.random.Generator) -> FloatArray:
+    """Draw smooth equaliser curves, each with a gain, float32 [shape=(n, bands)], decibels."""
+    values = rng.normal(0, _EQUALIZER_DB, (n, _EQUALIZER_KNOTS))
+    knots, positions = np.arange(_EQUALIZER_KNOTS), np.linspace(0, _EQUALIZER_KNOTS - 1, bands)
+    curves = np.stack([np.interp(positions, knots, row) for row in values]).reshape(n, bands)
     return (curves + rng.normal(0, _GAIN_DB, (n, 1))).astype(np.float32)
 
 
-def mask_frames(features: FloatArray, filling: FloatArray, rng: np.random.Generator) -> None:
-    """Overwrite some successive frames of each segment, in place.
+def mask_frames(features: FloatArray, fill: FloatArray, rng: np.random.Generator) -> None:
+    """Overwrite a few successive frames of each segment, in place.
 
-    Park et al., "SpecAugment" (2019), over time.
+    This is the time masking of Park et al., "SpecAugment" (2019).
 
     Parameters
     ----------
     features : float32 [shape=(n, frames, coefficients)]
-    filling : float32 [shape=(coefficients,)]
+    fill : features of a masked frame, float32 [shape=(coefficients,)]
+    rng : generator that draws the positions and lengths
     """
     for segment in features:
-        length = rng.integers(0, _LONGEST_GAP + 1)
+        length = rng.integers(0, _MAX_MASK + 1)
         start = rng.integers(0, len(segment) - length + 1)
-        segment[start : start + length] = filling
+        segment[start : start + length] = fill
 
 
 def mix_up(
     features: FloatArray, targets: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Blend each segment with another one, and their targets alike.
+    """Mix each segment with another one, and their targets in the same proportion.
 
     Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018).
 
     Parameters
     ----------
     features : float32 [shape=(n, frames, coefficients)]
-    targets : float32 [shape=(n, genres)]
+    targets : share of each genre, float32 [shape=(n, genres)]
+    rng : generator that draws the partners and proportions
+
+    Returns
+    -------
+    features, targets
+        mixed, of the same shapes.
     """
-    share = rng.beta(_MIXUP, _MIXUP, len(features)).astype(np.float32)
+    share = rng.beta(_MIXUP_ALPHA, _MIXUP_ALPHA, len(features)).astype(np.float32)
     share = np.maximum(share, 1 - share)
     other = rng.permutation(len(features))
-    wide, high = share[:, np.newaxis, np.newaxis], share[:, np.newaxis]
+    of_features, of_targets = share[:, np.newaxis, np.newaxis], share[:, np.newaxis]
     return (
-        wide * features + (1 - wide) * features[other],
-        high * targets + (1 - high) * targets[other],
+        of_features * features + (1 - of_features) * features[other],
+        of_targets * targets + (1 - of_targets) * targets[other],
     )
 
 
 @cache
-def _shifted_bands(feature_config: FeatureConfig) -> FloatArray:
-    """Of each speed, the matrix that moves the mel bands, float32 [shape=(speeds, bands, bands)].
+def _band_shifts(feature_config: FeatureConfig) -> FloatArray:
+    """Compute the matrices that shift mel bands, float32 [shape=(speeds, bands, bands)].
 
-    At speed s a band hears what the band at 1/s of its frequency heard.
+    At speed s, a band takes the level that the band at 1/s of its frequency had.
     """
     n = feature_config.n_mels
     centres = librosa.mel_frequencies(n + 2, fmin=0.0, fmax=feature_config.sample_rate / 2)[1:-1]

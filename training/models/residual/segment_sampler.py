@@ -1,4 +1,4 @@
-"""What the residual network learns from: endless batches of changed segments."""
+"""Sample augmented training batches for the residual network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,36 +21,38 @@ from pocketgenre.training.models.residual.augmentation import (
     mask_frames,
     mix_up,
 )
-from pocketgenre.training.models.residual.network import STRIDE, frames_seen
+from pocketgenre.training.models.residual.network import STRIDE, frames_per_view
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-_SMOOTHING = 0.05  # of the targets
-_CLIP_SEGMENTS = 6  # fewer make a clip, which shows little of a song
+_LABEL_SMOOTHING = 0.05
+_FULL_WEIGHT_SEGMENTS = 6  # songs with fewer segments are clips, which cover little of a song
 _CLIP_WEIGHT = 0.5
-_SHARE_OF_MFCC_SONGS = 0.6  # of a batch, where there are such songs
+_SHARE_OF_MFCC_SONGS = 0.6  # share of a batch, if the data set has such songs
 _BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True)
 class SegmentSampler:
-    """Songs to draw segments of, genres alike.
+    """Draws segments of songs, each genre with the same probability.
 
     Attributes
     ----------
-    feature_config : what the features are computed with
-    genres : how many there are
-    stretches : of each song, what may be learned from
-    targets, weights : of each song: its genre, and how probable it is to be drawn
-    mfcc_frames : float32 [shape=(songs, frames, coefficients)], of songs known by their MFCC
-    mfcc_targets, mfcc_weights : of each of those
-    mean : float32 [shape=(coefficients,)], of the features
+    feature_config : feature parameters
+    genres : number of genres
+    excerpts : training excerpts of each song
+    targets : genre of each song, int64 [shape=(songs,)]
+    weights : probability of drawing each song, float64 [shape=(songs,)]
+    mfcc_frames : MFCC of the additional songs, float32 [shape=(more songs, frames, coefficients)]
+    mfcc_targets : genre of each additional song, int64 [shape=(more songs,)]
+    mfcc_weights : probability of drawing each additional song, float64 [shape=(more songs,)]
+    mean : mean of the training features, float32 [shape=(coefficients,)]
     """
 
     feature_config: FeatureConfig
     genres: int
-    stretches: list[list[Excerpt]]
+    excerpts: list[list[Excerpt]]
     targets: IntArray
     weights: NDArray[np.float64]
     mfcc_frames: FloatArray
@@ -59,57 +61,73 @@ class SegmentSampler:
     mean: FloatArray
 
     @classmethod
-    def of(cls, dataset: Dataset, split: Split, mean: FloatArray) -> Self:
-        """What may be learned from by a split.
+    def from_split(cls, dataset: Dataset, split: Split, mean: FloatArray) -> Self:
+        """Sample from the training part of a split.
 
         Raises
         ------
         DataError
-            the data set has no spectra, or too little of the songs known by their MFCC.
+            if the data set has no spectra, or the additional songs have too few frames.
         """
-        more, kept = known_by_mfcc(dataset, split)
+        more_songs, usable = usable_mfcc_songs(dataset, split)
         spectra = load_spectra(dataset)
-        owners = dataset.segment_songs[split.train]
-        songs = np.unique(owners)
+        segment_songs = dataset.segment_songs[split.train]
+        songs = np.unique(segment_songs)
         first = np.cumsum(dataset.segment_counts) - dataset.segment_counts
-        stretches = [
-            _stretches(spectra[song], split.train[owners == song] - first[song], dataset, song)
+        excerpts = [
+            _excerpts(
+                spectra[song], split.train[segment_songs == song] - first[song], dataset, song
+            )
             for song in songs
         ]
         targets = dataset.song_targets[songs]
-        whole = dataset.segment_counts[songs] >= _CLIP_SEGMENTS
-        weights = _balanced(targets, np.where(whole, 1.0, _CLIP_WEIGHT))
-        of_kept = more.targets[kept]
+        has_full_weight = dataset.segment_counts[songs] >= _FULL_WEIGHT_SEGMENTS
+        weights = _balanced(targets, np.where(has_full_weight, 1.0, _CLIP_WEIGHT))
+        mfcc_targets = more_songs.targets[usable]
         return cls(
             feature_config=dataset.feature_config,
             genres=len(dataset.labels),
-            stretches=stretches,
+            excerpts=excerpts,
             targets=targets,
             weights=weights,
-            mfcc_frames=more.frames[kept],
-            mfcc_targets=of_kept,
-            mfcc_weights=_balanced(of_kept, np.ones(len(kept))),
+            mfcc_frames=more_songs.frames[usable],
+            mfcc_targets=mfcc_targets,
+            mfcc_weights=_balanced(mfcc_targets, np.ones(len(usable))),
             mean=mean,
         )
 
     def batches(
-        self, size: int, batches_an_epoch: int, seed: tuple[int, ...], first_epoch: int
+        self, size: int, batches_per_epoch: int, seed: tuple[int, ...], first_epoch: int
     ) -> tf.data.Dataset:
-        """Endless batches of (features, targets); an epoch depends on seed and number alone.
+        """Return endless batches of (features, targets).
 
-        Features are float32 [shape=(size, frames_seen, coefficients)], targets shares of the
-        genres, float32 [shape=(size, genres)].
+        An epoch depends only on the seed and its number, so that a resumed training gets the
+        batches that it would have got without an interruption.
+
+        Parameters
+        ----------
+        size : segments in a batch
+        batches_per_epoch : number of batches in an epoch
+        seed : seed of all epochs
+        first_epoch : number of the first epoch
+
+        Returns
+        -------
+        tf.data.Dataset
+            features, float32 [shape=(size, frames_per_view, coefficients)], and the share of each
+            genre, float32 [shape=(size, genres)]
         """
 
         def generate() -> Iterator[tuple[FloatArray, FloatArray]]:
             epoch = first_epoch
             while True:
                 rng = np.random.default_rng((*seed, epoch))
-                for _ in range(batches_an_epoch):
+                for _ in range(batches_per_epoch):
                     yield self._batch(size, rng)
                 epoch += 1
 
-        shape = (size, frames_seen(self.feature_config.n_frames), self.feature_config.n_mfcc)
+        frames = frames_per_view(self.feature_config.n_frames)
+        shape = (size, frames, self.feature_config.n_mfcc)
         spec = (
             tf.TensorSpec(shape, tf.float32),
             tf.TensorSpec((size, self.genres), tf.float32),
@@ -118,93 +136,106 @@ class SegmentSampler:
         return batches.prefetch(_BATCHES_AHEAD)
 
     def _batch(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        of_mfcc = round(_SHARE_OF_MFCC_SONGS * size) if len(self.mfcc_targets) else 0
-        songs = rng.choice(len(self.targets), size - of_mfcc, p=self.weights)
-        cuts = [self._cut(song, rng) for song in songs]
-        features = augment_spectra(np.stack(cuts), self.feature_config, rng)
+        from_mfcc = round(_SHARE_OF_MFCC_SONGS * size) if len(self.mfcc_targets) else 0
+        songs = rng.choice(len(self.targets), size - from_mfcc, p=self.weights)
+        views = [self._spectrum_view(song, rng) for song in songs]
+        features = augment_spectra(np.stack(views), self.feature_config, rng)
         targets = self.targets[songs]
-        if of_mfcc:
-            others = rng.choice(len(self.mfcc_targets), of_mfcc, p=self.mfcc_weights)
-            known = augment_mfcc(self._mfcc_views(others, rng), self.feature_config, rng)
-            features = np.concatenate([features, known])
+        if from_mfcc:
+            others = rng.choice(len(self.mfcc_targets), from_mfcc, p=self.mfcc_weights)
+            more = augment_mfcc(self._mfcc_views(others, rng), self.feature_config, rng)
+            features = np.concatenate([features, more])
             targets = np.concatenate([targets, self.mfcc_targets[others]])
         mask_frames(features, self.mean, rng)
-        smooth = np.eye(self.genres, dtype=np.float32)[targets] * (1 - _SMOOTHING)
-        return mix_up(features, smooth + np.float32(_SMOOTHING / self.genres), rng)
+        smooth = np.eye(self.genres, dtype=np.float32)[targets] * (1 - _LABEL_SMOOTHING)
+        return mix_up(features, smooth + np.float32(_LABEL_SMOOTHING / self.genres), rng)
 
-    def _cut(self, song: int, rng: np.random.Generator) -> FloatArray:
-        stretches = self.stretches[song]
-        lengths = np.array([len(stretch.decibels) for stretch in stretches])
-        drawn = rng.choice(len(stretches), p=lengths / lengths.sum())
-        return stretches[drawn].cut(self.feature_config, rng)
+    def _spectrum_view(self, song: int, rng: np.random.Generator) -> FloatArray:
+        excerpts = self.excerpts[song]
+        lengths = np.array([len(excerpt.decibels) for excerpt in excerpts])
+        drawn = rng.choice(len(excerpts), p=lengths / lengths.sum())
+        return excerpts[drawn].sample_view(self.feature_config, rng)
 
     def _mfcc_views(self, songs: IntArray, rng: np.random.Generator) -> FloatArray:
-        """As many successive known frames as a view of a segment has, anywhere in each song."""
-        view = frames_seen(self.feature_config.n_frames)
+        """Draw successive frames of each additional song, as many as a view has."""
+        view = frames_per_view(self.feature_config.n_frames)
         starts = rng.integers(0, self.mfcc_frames.shape[1] - view + 1, len(songs))
         frames = starts[:, np.newaxis] + np.arange(view)
         views: FloatArray = self.mfcc_frames[songs[:, np.newaxis], frames]
         return views
 
 
-def known_by_mfcc(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
-    """The songs known by their MFCC, perhaps none, and which of them may be learned from.
+def usable_mfcc_songs(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
+    """Return a data set's additional MFCC songs and the positions of those usable for training.
 
-    They count only where they are kin with none of the data set's that is not learned from:
-    neither with one that is judged, nor with one that is left out.
+    A song is not usable if it is related to a song of the data set that is not trained on, because
+    that one is held out for the test or left out.
 
     Returns
     -------
     songs, positions
-        those beside the data set, and int64 [shape=(n,)] of those that may be learned from.
+        all additional songs of the data set, which may be none, and the positions of the usable
+        ones, int64 [shape=(n,)].
 
     Raises
     ------
     DataError
-        their file is damaged, or too little of them is known.
+        if the file of the additional songs is damaged, or they have too few frames.
     """
-    more = MfccSongs.load(dataset.folder)
-    view = frames_seen(dataset.feature_config.n_frames)
-    if more is None:
-        none = np.empty(0, np.int64)
+    more_songs = MfccSongs.load(dataset.folder)
+    view = frames_per_view(dataset.feature_config.n_frames)
+    if more_songs is None:
+        empty = np.empty(0, np.int64)
         frames = np.empty((0, view, dataset.feature_config.n_mfcc), np.float32)
-        more = MfccSongs(frames, none, none.reshape(0, 2))
-    if more.frames.shape[1] < view:
+        more_songs = MfccSongs(frames, empty, empty.reshape(0, 2))
+    if more_songs.frames.shape[1] < view:
         raise DataError(
-            f"The songs known by their MFCC beside {dataset.folder} have {more.frames.shape[1]}"
-            f" frames each; a network hears {view}."
+            f"The additional MFCC songs of {dataset.folder} have {more_songs.frames.shape[1]}"
+            f" frames each; the network needs {view}."
         )
-    judged = dataset.segment_songs[split.test]
-    learned_from = dataset.segment_songs[split.train]
-    left_out = np.setdiff1d(np.arange(len(dataset.songs)), learned_from)
-    return more, more.strangers(dataset.song_groups[np.union1d(judged, left_out)])
+    test_songs = dataset.segment_songs[split.test]
+    train_songs = dataset.segment_songs[split.train]
+    not_trained_on = np.setdiff1d(np.arange(len(dataset.songs)), train_songs)
+    excluded = dataset.song_groups[np.union1d(test_songs, not_trained_on)]
+    return more_songs, more_songs.unrelated_to(excluded)
 
 
-def watched(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArray]:
-    """One view of each segment as it is, and its target, as :meth:`SegmentSampler.batches` has them."""
+def validation_views(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the first view of each segment without augmentation, and its target.
+
+    Shapes and types are those of :meth:`SegmentSampler.batches`.
+    """
     features = np.asarray(dataset.features[segments])[:, ::STRIDE]
     return features, np.eye(len(dataset.labels), dtype=np.float32)[
         dataset.segment_targets[segments]
     ]
 
 
-def _stretches(
+def _excerpts(
     spectrum: NDArray[np.float16], numbers: IntArray, dataset: Dataset, song: np.intp
 ) -> list[Excerpt]:
-    """The frames of a song's segments, those of successive segments together."""
+    """Cut the frames of a song's segments, successive segments together.
+
+    Parameters
+    ----------
+    spectrum : mel spectrum of the song, float16 [shape=(frames, mel bands)]
+    numbers : numbers of the segments within the song, int64 [shape=(n,)]
+    dataset : data set of the song
+    song : position of the song in the data set
+    """
     feature_config = dataset.feature_config
     per_segment = feature_config.segment_samples / feature_config.hop_length
-    found = []
+    excerpts = []
     for run in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1):
         is_end = run[-1] == dataset.segment_counts[song] - 1
         start = int(np.ceil(run[0] * per_segment))
         stop = len(spectrum) if is_end else int((run[-1] + 1) * per_segment) + 1
-        found.append(Excerpt(spectrum[start:stop]))
-    return found
+        excerpts.append(Excerpt(spectrum[start:stop]))
+    return excerpts
 
 
 def _balanced(targets: IntArray, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities in proportion to the weights, their sums alike for all genres."""
+    """Normalise weights to probabilities with the same sum for each genre."""
     if not len(targets):
         return weights
     totals = np.bincount(targets, weights)

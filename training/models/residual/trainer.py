@@ -1,117 +1,102 @@
-"""Train the residual network: several, one after the other, that are kept as one."""
+"""Train the members of a residual ensemble one after another, and join them."""
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
-from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
-from pocketgenre.training.data.splits import Split
-from pocketgenre.training.models.checkpoints import Checkpoints, History, resume_last
+from pocketgenre.training.models.checkpoints import Checkpoints, resume_last
+from pocketgenre.training.models.keras_trainer import coefficient_moments
 from pocketgenre.training.models.residual.network import (
-    frames_seen,
-    training_network,
-    whole_network,
+    build_ensemble,
+    build_member,
+    frames_per_view,
 )
-from pocketgenre.training.models.residual.segment_sampler import SegmentSampler, watched
-from pocketgenre.training.runs import TrainingConfig
+from pocketgenre.training.models.residual.segment_sampler import SegmentSampler, validation_views
+from pocketgenre.training.models.trainers import TrainingContext
+from pocketgenre.training.runs import History, TrainingConfig
 
-FloatArray = NDArray[np.float32]
-
-BATCHES_AN_EPOCH = 50
+BATCHES_PER_EPOCH = 50
 
 _WEIGHT_DECAY = 0.02
-_LARGEST_GRADIENT = 5.0
-_WARM_UP = 100  # batches
-_AVERAGING = 0.998  # of the weights, from batch to batch
+_MAX_GRADIENT_NORM = 5.0
+_WARM_UP_BATCHES = 100
+_EMA_MOMENTUM = 0.998  # of the moving average of the weights, by batch
 
 
-def fit_residual(
-    config: TrainingConfig,
-    dataset: Dataset,
-    split: Split,
-    moments: tuple[FloatArray, FloatArray],
-    checkpoints: Path,
-    on_epoch: Callable[[History], None],
-) -> tuple[keras.Model, History]:
+def fit_residual(context: TrainingContext) -> tuple[keras.Model, History]:
     """Train ``config.members`` networks and join them.
 
-    AdamW with a cosine schedule; the weights that count are a running mean of what it finds.
+    The optimizer is AdamW with a cosine schedule; the final weights are a moving average.
 
     Parameters
     ----------
-    config : what to train
-    dataset : with spectra
-    split : what to learn from, and whose loss is watched
-    moments : mean and variance of each coefficient
-    checkpoints : folder with what an interrupted training left, and for what this one saves
-    on_epoch : called after each epoch with the history so far, of all members
+    context : network to train, on a data set with spectra
 
     Returns
     -------
     model, history
-        the network, and its losses and accuracies by epoch, one member after the other.
+        network, and its losses and accuracies by epoch, one member after another.
 
     Raises
     ------
     DataError
-        the data set has no spectra, or early stopping is asked for.
+        if the data set has no spectra, or early stopping is on.
     """
+    config, dataset, split = context.config, context.dataset, context.split
     if config.early_stopping:
-        raise DataError("residual is trained by a schedule; leave --early-stopping out.")
-    lessons = SegmentSampler.of(dataset, split, moments[0])
-    watch = watched(dataset, split.validation) if len(split.validation) else None
+        raise DataError(
+            "residual is trained by a learning rate schedule; leave --early-stopping out."
+        )
+    mean, variance = coefficient_moments(dataset, split.train)
+    sampler = SegmentSampler.from_split(dataset, split, mean)
+    validation = validation_views(dataset, split.validation) if len(split.validation) else None
+    frames = frames_per_view(dataset.feature_config.n_frames)
     members: list[keras.Sequential] = []
     history: History = {}
     for number in range(config.members):
-        folder = checkpoints / f"member-{number + 1}"
+        folder = context.scratch / f"member-{number + 1}"
         folder.mkdir(parents=True, exist_ok=True)
         keras.utils.set_random_seed(config.seed + 1000 * number)
-        frames = frames_seen(dataset.feature_config.n_frames)
-        fresh = training_network(frames, len(dataset.labels), *moments)
+        fresh = build_member(frames, len(dataset.labels), mean, variance)
         fresh.compile(
             optimizer=_optimizer(config), loss="categorical_crossentropy", metrics=["accuracy"]
         )
-        model, done = resume_last(folder, fresh, BATCHES_AN_EPOCH)
-        keeper = Checkpoints(folder, done, 0, partial(_report, on_epoch, history))
+        model, done = resume_last(folder, fresh, BATCHES_PER_EPOCH)
+        checkpoints = Checkpoints(folder, done, 0, partial(_report, context.on_epoch, history))
+        epochs_done = len(done.get("loss", []))
         model.fit(
-            lessons.batches(
-                config.batch_size,
-                BATCHES_AN_EPOCH,
-                (config.seed, number),
-                len(done.get("loss", [])),
+            sampler.batches(
+                config.batch_size, BATCHES_PER_EPOCH, (config.seed, number), epochs_done
             ),
-            validation_data=watch,
-            steps_per_epoch=BATCHES_AN_EPOCH,
-            initial_epoch=len(done.get("loss", [])),
+            validation_data=validation,
+            steps_per_epoch=BATCHES_PER_EPOCH,
+            initial_epoch=epochs_done,
             epochs=config.epochs,
-            callbacks=[keeper],
-            shuffle=False,  # the batches come in an order of their own
+            callbacks=[checkpoints],
+            shuffle=False,  # the batches are random already
             verbose=0,
         )
-        history = _joined(history, keeper.history)
+        history = _joined(history, checkpoints.history)
         members.append(model)
-    return whole_network(members, dataset.feature_config.n_frames), history
+    return build_ensemble(members, dataset.feature_config.n_frames), history
 
 
 def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
-        max(1, config.epochs * BATCHES_AN_EPOCH - _WARM_UP),
+        max(1, config.epochs * BATCHES_PER_EPOCH - _WARM_UP_BATCHES),
         alpha=0.01,
         warmup_target=config.learning_rate,
-        warmup_steps=_WARM_UP,
+        warmup_steps=_WARM_UP_BATCHES,
     )
     return keras.optimizers.AdamW(
         schedule,
         weight_decay=_WEIGHT_DECAY,
-        clipnorm=_LARGEST_GRADIENT,
+        clipnorm=_MAX_GRADIENT_NORM,
         use_ema=True,
-        ema_momentum=_AVERAGING,
+        ema_momentum=_EMA_MOMENTUM,
     )
 
 
@@ -119,5 +104,5 @@ def _report(on_epoch: Callable[[History], None], before: History, so_far: Histor
     on_epoch(_joined(before, so_far))
 
 
-def _joined(before: History, behind: History) -> History:
-    return {name: [*before.get(name, []), *values] for name, values in behind.items()}
+def _joined(before: History, after: History) -> History:
+    return {name: [*before.get(name, []), *values] for name, values in after.items()}

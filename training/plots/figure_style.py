@@ -1,4 +1,4 @@
-"""One way to make a picture: no window, the same bytes each time, text that can be read."""
+"""Save figures in one style: no window, reproducible bytes, readable text."""
 
 import io
 import textwrap
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pocketgenre.atomic_write import write_atomic
 
 GREYS = "gray_r"
-"""Colour map of what has a beginning at zero: nothing is white."""
+"""Colour map for values that start at zero, which is white."""
 
 STYLE = {
     "font.size": 11,
@@ -21,20 +21,20 @@ STYLE = {
     "legend.fontsize": 10,
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
-    "text.parse_math": False,  # a song or a genre may be named $
+    "text.parse_math": False,  # names of songs and genres may contain $
 }
 
 
 @contextmanager
-def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """Draw a picture, which is written as PNG when all is drawn.
+def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """Create a figure, and save it as PNG when the block ends.
 
-    The figure is Agg's own (no window, no global state), whatever the person's settings.
+    The figure uses neither a window nor pyplot's global state, and ignores the user's settings.
 
     Parameters
     ----------
-    path : the file
-    width, height : in inches of 120 pixels
+    path : PNG file
+    width, height : size in inches, at 120 pixels per inch
 
     Yields
     ------
@@ -49,7 +49,7 @@ def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 
 def add_title(figure: Figure, title: str, warnings: Sequence[str] = ()) -> None:
-    """Set a title over the whole, with what must be said beside the figures below it."""
-    width = int(figure.get_figwidth() * 10)  # letters of the title's size to a line
+    """Set the title of a figure, with warnings that apply to its values below it."""
+    width = int(figure.get_figwidth() * 10)  # characters in a line at the title's font size
     lines = [*title.splitlines(), *(f"WARNING: {warning}" for warning in warnings)]
     figure.suptitle("\n".join(textwrap.fill(line, width) for line in lines))
