@@ -62,7 +62,8 @@ def command_lines(page: Path) -> list[list[str]]:
     """Return the project's commands in a page, without comments, pipes and variables."""
     lines = []
     for snippet in snippets(page, "sh"):
-        for line in snippet.replace("\\\n", " ").splitlines():
+        # Indented lines continue the line before, as in a synopsis.
+        for line in re.sub(r"\\?\n +", " ", snippet).splitlines():
             words = shlex.split(line.removeprefix("$ "), comments=True)
             for position, word in enumerate(words):
                 if Path(word).name in COMMANDS:
@@ -74,9 +75,16 @@ def command_lines(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("page", [p for p in PAGES if command_lines(p)], ids=lambda p: p.stem)
 def test_commands_have_the_documented_options(page: Path) -> None:
     for name, *arguments in command_lines(page):
-        used = {a.partition("=")[0] for a in arguments if re.match(r"--[a-z]", a)}
+        used = set(re.findall(r"(?<!\w)--[a-z][a-z-]*", " ".join(arguments)))
         known = command_options(name) | {"--help"}
         assert used <= known, f"{page.name}: {name} has no {', '.join(sorted(used - known))}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_page_of_command_lists_every_option(name: str) -> None:
+    page = (REPOSITORY / "docs" / f"{name}.md").read_text("utf-8")
+    documented = set(re.findall(r"(?<!\w)--[a-z][a-z-]*", page)) | {"--help"}
+    assert command_options(name) <= documented
 
 
 def command_options(name: str) -> set[str]:

@@ -53,7 +53,7 @@ def test_readme_has_the_numbers_of_the_reports() -> None:
         agreement = f"{heldout['segment_agreement']:.1%}".replace("%", " % agree")
         assert table["segment labels, int8 against Keras"][name] == agreement
         accuracy = f"{heldout['tflite_accuracy']:.1%}".replace("%", " %")
-        assert table["the same songs right as int8 files"][name] == accuracy
+        assert table["songs correct, int8 files"][name] == accuracy
         bound = float(table["features against librosa's"][name].removeprefix("within "))
         assert report["features"]["NumPy, all of the data set"]["largest_difference"] < bound
 
