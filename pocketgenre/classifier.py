@@ -20,7 +20,7 @@ from pocketgenre.library.discovery import list_songs
 from pocketgenre.models.model_card import ModelCard, read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
 from pocketgenre.models.tflite_model import TFLiteModel
-from pocketgenre.prediction import LabelConfig, SongPrediction, VoteRule, predict_song
+from pocketgenre.prediction import VOTE_RULES, LabelConfig, SongPrediction, VoteRule, predict_song
 
 # Decoder and feature extraction compete for the processor's cache. Alternating between them once a
 # minute of music, not once a segment, saves some percent of a scan and costs 5 MB.
@@ -48,6 +48,8 @@ class GenreClassifier:
     ------
     ModelError
         if the model can't be found, read or run.
+    ValueError
+        if an option is out of range.
 
     Examples
     --------
@@ -67,6 +69,12 @@ class GenreClassifier:
         min_margin: float = -1.0,
         threads: int = 1,
     ) -> None:
+        if segments < 0 or threads < 1:
+            raise ValueError("segments must be at least 0, and threads at least 1")
+        if vote not in VOTE_RULES:
+            raise ValueError(f"vote must be one of {', '.join(VOTE_RULES)}, not {vote!r}")
+        if not 0 <= min_confidence <= 1 or not -1 <= min_margin <= 1:
+            raise ValueError("min_confidence must be in [0, 1], and min_margin in [-1, 1]")
         content, card = read_model(find_model(os.fspath(model)))
         self._initialize(content, card, segments, threads)
         self.label_config = LabelConfig(vote, min_confidence, min_margin)
@@ -116,6 +124,8 @@ class GenreClassifier:
         ------
         AudioError
             if the file can't be read or decoded, is shorter than 1 s, or holds only silence.
+        TypeError
+            if the song is of another type, or its samples are no floats.
         """
         table = self.segment_probabilities(song)
         return self._predict(table, self.label_config, are_consecutive=not self.segments)
@@ -196,7 +206,7 @@ class GenreClassifier:
 
         Raises
         ------
-        AudioError
+        AudioError, TypeError
             as :meth:`classify`.
         """
         config = self.card.feature_config
@@ -242,6 +252,8 @@ class GenreClassifier:
         except DamagedAudioError:
             if not rows:
                 raise
+        if not rows:
+            raise AudioError("it holds no audio")
         if peak <= SILENCE_PEAK:
             raise AudioError("it holds only silence")
         return np.stack(rows).astype(np.float16).astype(np.float32)

@@ -1,7 +1,7 @@
 """Split a song into parts of one genre each.
 
 A single 3 s segment is a weak prediction, so the probabilities are averaged over windows of about
-15 s. A part ends where another genre leads by :data:`pocketgenre.constants.MIN_LEAD` in a window, which keeps two
+15 s. A part ends where another genre leads by ``MIN_LEAD`` in a window, which keeps two
 similar genres from alternating.
 """
 

@@ -1,5 +1,5 @@
-"""The local test endpoint: an app developer posts a song and sees what the phone would say.
+"""Local HTTP server that classifies uploaded songs exactly as the phone does.
 
-Every judgement is made by ``mobile_demo`` with the model file that the phone carries. What is here
-lets requests in, hands files to workers and writes down what they say.
+It uses the decoder, the features and the model files of :mod:`pocketgenre`. This package only
+receives requests, distributes files to worker processes and formats the responses.
 """

@@ -1,4 +1,4 @@
-"""The server put together."""
+"""Assemble the ASGI application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pocketgenre import __version__
-from pocketgenre.server.middleware import Gate, UploadSlots
+from pocketgenre.server.middleware import RequestGuard, UploadSlots
 from pocketgenre.server.phone_page import PATH as PHONE_PATH
 from pocketgenre.server.phone_page import PhonePage
 from pocketgenre.server.problems import Problem, ProblemDetails
@@ -25,14 +25,19 @@ from pocketgenre.server.service import Service
 
 PAGE = Path(__file__).parent / "page"
 
-_ABOUT = """What the phone would say of a song: the same code, the same model file.
+_DESCRIPTION = """Predict the genre of songs with the code and the model files of the phone.
 
-Errors are problems (RFC 9457) with a `code` that stays. Every answer bears an `X-Request-ID`, the
-request's own if it had one. Nothing that is uploaded is kept."""
+Errors are problem details (RFC 9457) with a stable `code`. Each response has an `X-Request-ID`,
+which is that of the request if it has one. Uploaded files are deleted after the response."""
 
 
 def create_app(service: Service) -> FastAPI:
-    """The ASGI application; at its end the workers are closed, which it takes started."""
+    """Create the ASGI application.
+
+    Parameters
+    ----------
+    service : state of the server. Its pool has to be started; it is closed at shutdown.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,11 +45,11 @@ def create_app(service: Service) -> FastAPI:
         await anyio.to_thread.run_sync(service.pool.close)
 
     settings = service.settings
-    # Swagger's page would load its script from elsewhere.
+    # No Swagger page: it would load its script from another site.
     app = FastAPI(
         title="pocketgenre",
         version=__version__,
-        description=_ABOUT,
+        description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -55,12 +60,14 @@ def create_app(service: Service) -> FastAPI:
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     if settings.phone:
         app.mount(PHONE_PATH.rstrip("/"), PhonePage(settings.phone), name="phone")
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _from_framework)
-    _document_problems(app)
-    places = UploadSlots(settings.workers + settings.limits.waiting, lambda: service.pool.wait)
-    app.add_middleware(Gate, settings=settings, metrics=service.metrics, places=places)
+    app.add_exception_handler(Problem, _respond_to_problem)
+    app.add_exception_handler(RequestValidationError, _respond_to_validation_error)
+    app.add_exception_handler(HTTPException, _respond_to_http_exception)
+    _add_problems_to_openapi(app)
+    slots = UploadSlots(
+        settings.workers + settings.limits.queue, lambda: service.pool.estimated_wait
+    )
+    app.add_middleware(RequestGuard, settings=settings, metrics=service.metrics, slots=slots)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -76,12 +83,12 @@ async def _index() -> FileResponse:
     return FileResponse(PAGE / "index.html")
 
 
-async def _problem(request: Request, error: Exception) -> Response:
+async def _respond_to_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101
     return error.response(request.state.request_id)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _respond_to_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"][1:]))
@@ -89,14 +96,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return problem.response(request.state.request_id)
 
 
-async def _from_framework(request: Request, error: Exception) -> Response:
+async def _respond_to_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     codes = {404: "unknown-path", 405: "wrong-method"}
     code = codes.get(error.status_code, "invalid-request")
     return Problem(code, f"{error.detail}.", error.headers).response(request.state.request_id)
 
 
-def _document_problems(app: FastAPI) -> None:
+def _add_problems_to_openapi(app: FastAPI) -> None:
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""``serve-classifier``: the local test endpoint."""
+"""Command ``serve-classifier``: run the local HTTP server."""
 
+import logging
 import os
 import resource
 import socket
@@ -12,44 +13,50 @@ import uvicorn
 
 from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.jobs.pool import usable_cores
+from pocketgenre.jobs.pool import WorkerPool, usable_cores
 from pocketgenre.models.pretrained import DEFAULT_MODEL
 from pocketgenre.server.app import create_app
 from pocketgenre.server.model_registry import open_registry
 from pocketgenre.server.phone_page import BUILT, PATH
-from pocketgenre.server.pool import Pool
 from pocketgenre.server.service import Service
 from pocketgenre.server.settings import TOKEN_VARIABLE, Limits, Settings
 from pocketgenre.server.tasks import TaskRunner
-from pocketgenre.server.telemetry import Metrics, set_up_logging
-from pocketgenre.server.timeouts import PatientProtocol
+from pocketgenre.server.telemetry import JsonFormatter, Metrics, PlainFormatter, configure_logging
+from pocketgenre.server.timeouts import TimeoutProtocol
+from pocketgenre.text import count_of
 
-_REACH, _COST = "Who may ask", "What a request may cost"
-_MOST_CONNECTIONS = 512
-_MOST_FILES = 65_536  # open ones; a system's default of 1,024 may be too few
+_ACCESS, _LIMITS = "Access", "Limits"  # panels of the help
+_MAX_CONNECTIONS = 512
+_MAX_OPEN_FILES = 65_536  # the default of many systems, 1,024, may be too small
 _BACKLOG = 2_048
 
 
-class LogForm(StrEnum):
-    """How the log is written."""
+class LogFormat(StrEnum):
+    """Format of the log."""
 
     plain = "plain"
     json = "json"
+
+
+_FORMATTERS: dict[LogFormat, type[logging.Formatter]] = {
+    LogFormat.plain: PlainFormatter,
+    LogFormat.json: JsonFormatter,
+}
 
 
 def serve_classifier(
     model: Annotated[
         str,
         typer.Option(
-            help="Which answers where a request names none: best, standard, their _waveform forms,"
-            " one of --models, or a TFLite file with its JSON card beside it.",
+            help="Default model: best, standard, best_waveform, standard_waveform, a model of"
+            " --models, or a TFLite file with its JSON model card next to it.",
             metavar="NAME|FILE",
         ),
     ] = DEFAULT_MODEL,
     models: Annotated[
         Path | None,
         typer.Option(
-            help="More exported models to choose from: .tflite files, their cards beside them.",
+            help="Folder of more exported models: .tflite files with their model cards.",
             metavar="DIR",
             exists=True,
             file_okay=False,
@@ -57,78 +64,97 @@ def serve_classifier(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes that listen; all cores by default.", min=1, max=256),
+        typer.Option(help="Worker processes. Default: the number of cores.", min=1, max=256),
     ] = None,
     host: Annotated[
         str,
         typer.Option(
-            help="Address to bind to; another than this needs --token.", rich_help_panel=_REACH
+            help="Address to bind to. Addresses that other machines can reach need --token.",
+            rich_help_panel=_ACCESS,
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="0: any that is free.", min=0, max=65_535, rich_help_panel=_REACH)
+        int,
+        typer.Option(
+            help="Port to bind to. 0: any free port.", min=0, max=65_535, rich_help_panel=_ACCESS
+        ),
     ] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
-            help="What requests have to bear: Authorization: Bearer TOKEN.",
+            help="Token that requests must send as Authorization: Bearer TOKEN.",
             envvar=TOKEN_VARIABLE,
             show_default=False,
-            rich_help_panel=_REACH,
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another page that may ask, http://localhost:5173 for example; again for more.",
-            rich_help_panel=_REACH,
+            help="Origin of another page that may send requests, for example"
+            " http://localhost:5173. May be repeated.",
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     max_mb: Annotated[
         float,
-        typer.Option(help="Size of a request.", min=0.001, max=10_000, rich_help_panel=_COST),
+        typer.Option(help="Largest request [MB].", min=0.001, max=10_000, rich_help_panel=_LIMITS),
     ] = Limits.upload_bytes / 1e6,
     max_files: Annotated[
-        int, typer.Option(help="Files of a request.", min=1, max=64, rich_help_panel=_COST)
+        int,
+        typer.Option(help="Most files in a request.", min=1, max=64, rich_help_panel=_LIMITS),
     ] = Limits.files,
     max_minutes: Annotated[
         float,
-        typer.Option(help="Length of a song.", min=0.05, max=600, rich_help_panel=_COST),
+        typer.Option(help="Longest song [minutes].", min=0.05, max=600, rich_help_panel=_LIMITS),
     ] = Limits.audio_seconds / 60,
     max_seconds: Annotated[
         float,
-        typer.Option(help="Time to listen to a song.", min=0.1, max=3600, rich_help_panel=_COST),
-    ] = Limits.work_seconds,
+        typer.Option(
+            help="Longest processing time for a song [s].",
+            min=0.1,
+            max=3600,
+            rich_help_panel=_LIMITS,
+        ),
+    ] = Limits.job_seconds,
     upload_seconds: Annotated[
         float,
-        typer.Option(help="Time to upload.", min=0.1, max=3600, rich_help_panel=_COST),
+        typer.Option(
+            help="Longest upload time of a request [s].",
+            min=0.1,
+            max=3600,
+            rich_help_panel=_LIMITS,
+        ),
     ] = Limits.upload_seconds,
     queue: Annotated[
         int,
         typer.Option(
-            help="Requests that wait for a worker; more are told to come again.",
+            help="Requests that may wait for a worker. Further requests get status 429.",
             min=0,
             max=1_000,
-            rich_help_panel=_COST,
+            rich_help_panel=_LIMITS,
         ),
-    ] = Limits.waiting,
+    ] = Limits.queue,
     phone: Annotated[
         Path | None,
         typer.Option(
-            help="A built phone page, served at /phone/; by default what make phone built.",
+            help="Folder of a built phone page to serve at /phone/. Default: the output of make"
+            " phone, if it exists.",
             metavar="DIR",
             show_default=False,
             exists=True,
             file_okay=False,
         ),
     ] = None,
-    log: Annotated[LogForm, typer.Option(help="A line a request, on stderr.")] = LogForm.plain,
+    log: Annotated[
+        LogFormat, typer.Option(help="Log format: one line per request, on stderr.")
+    ] = LogFormat.plain,
     debug: Debug = False,
 ) -> None:
-    """Answer over HTTP what the phone would say of a song, to this machine alone.
+    """Serve the genre classifier over HTTP, by default for this machine only.
 
-    There is a page to drop songs on, at the address that is shown. Nothing that is uploaded is
-    kept. Ctrl-C ends it when what has begun is done, a second one at once.
+    The address that is shown has a page for dropping songs. Uploaded files are not kept. Ctrl-C
+    finishes the running requests and stops; a second Ctrl-C stops at once.
 
     For example:
 
@@ -142,58 +168,66 @@ def serve_classifier(
     limits = Limits(
         round(max_mb * 1e6), upload_seconds, max_files, max_minutes * 60, max_seconds, queue
     )
-    count = usable_cores() if workers is None else workers
+    worker_count = usable_cores() if workers is None else workers
     page = phone or (BUILT if (BUILT / "index.html").is_file() else None)
-    settings = Settings(host, port, count, token or None, tuple(allow_origin or ()), limits, page)
-    shelf = open_registry(model, models)
-    with _bound(settings) as bound:
-        contents = {name: (one.content, one.card) for name, one in shelf.by_name.items()}
-        pool = Pool(TaskRunner(contents, shelf.default), count)
-        app = create_app(Service(settings, shelf, pool, Metrics()))
+    origins = tuple(allow_origin or ())
+    settings = Settings(host, port, worker_count, token or None, origins, limits, page)
+    registry = open_registry(model, models)
+    with _bind(settings) as server_socket:
+        contents = {
+            name: (served.content, served.card) for name, served in registry.by_name.items()
+        }
+        setup = TaskRunner(contents, registry.default)
+        pool = WorkerPool(setup, worker_count, killed_retries=1)
+        app = create_app(Service(settings, registry, pool, Metrics()))
         pool.start()
-        set_up_logging(log.value)
+        configure_logging(_FORMATTERS[log]())
         config = uvicorn.Config(
             app,
-            http=PatientProtocol,
+            http=TimeoutProtocol,
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=_MAX_CONNECTIONS,
         )
-        address = _address(bound)
-        print_status(f"Serving {shelf.default} at {address} with {count} workers; Ctrl-C ends it.")
+        url = _url(server_socket)
+        print_status(
+            f"Serving {registry.default} at {url} with {count_of(worker_count, 'worker')};"
+            " stop with Ctrl-C."
+        )
         if settings.phone:
-            print_status(f"The phone page is at {address}{PATH}")
+            print_status(f"The phone page is at {url}{PATH}")
         try:
-            uvicorn.Server(config).run(sockets=[bound])
+            uvicorn.Server(config).run(sockets=[server_socket])
         except KeyboardInterrupt:
-            print_status("Ended.")
+            print_status("Stopped.")
 
 
-def _bound(settings: Settings) -> socket.socket:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+def _bind(settings: Settings) -> socket.socket:
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    is_unlimited = hard_limit == resource.RLIM_INFINITY
+    soft_limit = _MAX_OPEN_FILES if is_unlimited else min(hard_limit, _MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, hard_limit))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = (error.strerror or os.strerror(error.errno or 0)).partition(" (while")[0]
         raise PocketGenreError(
-            f"Port {settings.port} of {settings.host} cannot be had ({reason}); choose another"
+            f"Cannot bind to port {settings.port} of {settings.host} ({reason}); choose another"
             " --host or --port."
         ) from error
 
 
-def _address(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
+def _url(server_socket: socket.socket) -> str:
+    host, port = server_socket.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(serve_classifier)
 
 

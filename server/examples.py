@@ -1,4 +1,4 @@
-"""Real answers, for OpenAPI: of a song that ``make scan`` synthesises where there is no music."""
+"""Recorded responses for the OpenAPI document, for a synthetic song of ``make scan``."""
 
 import json
 from pathlib import Path

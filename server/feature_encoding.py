@@ -1,4 +1,4 @@
-"""Features on their way to a client and from one."""
+"""Encode features for a client, and decode features that a client sends."""
 
 import io
 import json
@@ -14,72 +14,82 @@ from pocketgenre.server.schemas import ModelName
 
 FloatArray = NDArray[np.float32]
 
-_DIGITS = 6
+_DECIMALS = 6
 _NPY_MAGIC = b"\x93NUMPY"
 
 
 class FeaturesError(AudioError):
-    """The features that a device computed can't be read."""
+    """Features from a client cannot be read."""
 
 
-def encode(
-    table: FloatArray,
+def encode_features(
+    features: FloatArray,
     feature_config: FeatureConfig,
     model: ModelName,
     first: int,
-    form: Literal["json", "npy"],
+    format: Literal["json", "npy"],
 ) -> bytes:
-    """Features as JSON (:class:`pocketgenre.server.schemas.Features`) or as a ``.npy`` file.
+    """Encode features as JSON (:class:`pocketgenre.server.schemas.Features`) or ``.npy``.
 
     Parameters
     ----------
-    table : float32 [shape=(segments, frames, coefficients)]
+    features : float32 [shape=(segments, frames, coefficients)]
+    feature_config : parameters that the features were computed with
+    model : name and hash of the model
+    first : number of the first segment
+    format : ``json`` or ``npy``
     """
-    if form == "npy":
+    if format == "npy":
         file = io.BytesIO()
-        np.save(file, table, allow_pickle=False)
+        np.save(file, features, allow_pickle=False)
         return file.getvalue()
-    # Not through pydantic: it would take as long again for half a million numbers.
+    # Not with pydantic: it would take twice as long for half a million numbers.
     values = {
         "model": model.model_dump(),
         "kind": feature_config.kind,
         "front_end": feature_config.to_dict(),
         "first": first,
-        "shape": table.shape,
-        "features": np.round(table.astype(float), _DIGITS).tolist(),
+        "shape": features.shape,
+        "features": np.round(features.astype(float), _DECIMALS).tolist(),
     }
     return json.dumps(values).encode()
 
 
-def decode(content: bytes, feature_config: FeatureConfig, most: int) -> NDArray[np.float64]:
-    """A device's features from a ``.npy`` file or from JSON.
+def decode_features(
+    content: bytes, feature_config: FeatureConfig, max_segments: int
+) -> NDArray[np.float64]:
+    """Decode features from a ``.npy`` file or from JSON.
 
     Parameters
     ----------
-    content : of the file; JSON is nested lists of numbers, or an object with ``features``
-    most : segments that may be in it
+    content : content of the file; JSON is nested lists of numbers, or an object whose
+        ``features`` are such lists
+    feature_config : parameters of the features
+    max_segments : largest number of segments
 
     Returns
     -------
     float64 [shape=(segments, frames, coefficients)]
-        as the device has them: perhaps transposed, perhaps too few
+        the features as sent; the axes may be transposed and the shape may be wrong.
 
     Raises
     ------
     FeaturesError
-        it is nothing of the kind, or too large.
+        if the content is not a finite numeric array of two or three axes, or is too large.
     """
-    limit = 4 * most * feature_config.n_frames * max(feature_config.n_coefficients, 64)
-    table = _from_npy(content, limit) if content[:6] == _NPY_MAGIC else _from_json(content, limit)
-    if table.ndim == 2:
-        table = table[np.newaxis]
-    if table.ndim != 3 or not table.size:
+    limit = 4 * max_segments * feature_config.n_frames * max(feature_config.n_coefficients, 64)
+    decode = _from_npy if content.startswith(_NPY_MAGIC) else _from_json
+    features = decode(content, limit)
+    if features.ndim == 2:
+        features = features[np.newaxis]
+    if features.ndim != 3 or not features.size:
         raise FeaturesError(
-            "the features are a table (frames, coefficients), or (segments, frames, coefficients)"
+            "the features must have the shape (frames, coefficients) or"
+            " (segments, frames, coefficients)"
         )
-    if not np.isfinite(table).all():
-        raise FeaturesError("some of the features are not numbers")
-    return table
+    if not np.isfinite(features).all():
+        raise FeaturesError("some of the features are not finite numbers")
+    return features
 
 
 def _from_npy(content: bytes, limit: int) -> NDArray[np.float64]:
@@ -91,18 +101,18 @@ def _from_npy(content: bytes, limit: int) -> NDArray[np.float64]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, by_column, dtype = read_header(file)
-    except Exception as error:  # whatever a damaged header makes of NumPy's parser
-        raise FeaturesError("the features are not a .npy file that NumPy reads") from error
+    except Exception as error:  # NumPy's parser raises anything for a damaged header
+        raise FeaturesError("the features are not a valid .npy file") from error
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
-        raise FeaturesError(f"the features are numbers, not {dtype}")
-    # NumPy takes any int for a length: one below zero, True, or one that no memory could hold.
-    lengths = len(shape) <= 3 and all(type(n) is int and 0 < n <= limit for n in shape)
-    count = math.prod(shape) if lengths else 0
+        raise FeaturesError(f"the features must be real numbers, not {dtype}")
+    # NumPy accepts any int as a length: a negative one, True, or one larger than any memory.
+    is_valid = len(shape) <= 3 and all(type(n) is int and 0 < n <= limit for n in shape)
+    count = math.prod(shape) if is_valid else 0
     if not 0 < count <= limit or count * dtype.itemsize != len(content) - file.tell():
-        raise FeaturesError("the .npy file's header doesn't fit its size, or it is too large")
-    table = np.frombuffer(content, dtype, offset=file.tell())
-    with np.errstate(all="ignore"):  # what is no number is refused by who called
-        return table.reshape(shape, order="F" if by_column else "C").astype(np.float64)
+        raise FeaturesError("the .npy file is too large, or its size does not match its header")
+    features = np.frombuffer(content, dtype, offset=file.tell())
+    with np.errstate(all="ignore"):  # the caller rejects non-finite values
+        return features.reshape(shape, order="F" if by_column else "C").astype(np.float64)
 
 
 def _from_json(content: bytes, limit: int) -> NDArray[np.float64]:
@@ -110,9 +120,9 @@ def _from_json(content: bytes, limit: int) -> NDArray[np.float64]:
         values = json.loads(content)
         if isinstance(values, dict):
             values = values.get("features")
-        table = np.array(values, dtype=np.float64)
+        features = np.array(values, dtype=np.float64)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise FeaturesError("the features are neither a .npy file nor a table in JSON") from error
-    if table.size > limit:
-        raise FeaturesError("there are more features than one request may bring")
-    return table
+        raise FeaturesError("the features are neither a .npy file nor a JSON array") from error
+    if features.size > limit:
+        raise FeaturesError("there are more features than a request may contain")
+    return features

@@ -1,6 +1,7 @@
-"""The gate that every request passes: who may ask, how much, and what is written down of it.
+"""ASGI middleware that checks, limits and records every request.
 
-It stands before the routes, since a framework reads a body before it calls anything of ours.
+It wraps the whole application because the framework reads a request's body before it calls a
+route.
 """
 
 import asyncio
@@ -17,22 +18,23 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pocketgenre.server.phone_page import PATH as PHONE_PATH
-from pocketgenre.server.problems import Problem
+from pocketgenre.server.problems import INTERNAL_DETAIL, Problem
 from pocketgenre.server.settings import Limits, Settings
 from pocketgenre.server.telemetry import Metrics, log
 
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
-_OPEN_PATHS = ("/healthz", "/readyz", "/", "/page/", PHONE_PATH)
+_PUBLIC_PATHS = ("/healthz", "/readyz", "/", "/page/", PHONE_PATH)
 _METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
-_LONGEST_WAIT = 60  # seconds that a client is told to wait
+_MAX_RETRY_SECONDS = 60
+_CLIENT_DISCONNECTED = 499  # nginx's status for a client that closes the connection
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_POLICY = (
+_CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_UNLESS_SAID = {
+_DEFAULT_HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": _CONTENT_POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -40,198 +42,232 @@ _UNLESS_SAID = {
 
 
 class UploadSlots:
-    """UploadSlots for uploads that are being received, wait or are worked at.
+    """Limit on uploads that are being received, wait for a worker or are processed.
 
     Parameters
     ----------
-    count : of the places
-    wait : how long what is waiting now will take, in seconds
+    count : number of slots
+    queue_seconds : function that estimates how long the queued jobs will take [s]
     """
 
-    def __init__(self, count: int, wait: Callable[[], float]) -> None:
+    def __init__(self, count: int, queue_seconds: Callable[[], float]) -> None:
         self._free = self._count = count
-        self._wait = wait
+        self._queue_seconds = queue_seconds
 
-    def take(self) -> None:
-        """Take a place.
+    def acquire(self) -> None:
+        """Take a slot.
 
         Raises
         ------
         Problem
-            there is none; it says when to come again.
+            if no slot is free; it has a Retry-After header.
         """
         if not self._free:
-            wait = min(_LONGEST_WAIT, max(1, ceil(self._wait() / 2)))  # half of them are free then
+            # By half of the estimated time, half of the slots are free.
+            wait = min(_MAX_RETRY_SECONDS, max(1, ceil(self._queue_seconds() / 2)))
             raise Problem(
                 "overloaded",
-                f"All {self._count} places are taken; come again in {wait} s.",
+                f"All {self._count} upload slots are in use; try again in {wait} s.",
                 {"Retry-After": str(wait)},
             )
         self._free -= 1
 
-    def leave(self) -> None:
-        """Give it back."""
+    def release(self) -> None:
+        """Give a slot back."""
         self._free += 1
 
 
-class Body:
-    """A request's body, of bounded size and in bounded time."""
+class LimitedBody:
+    """Receive a request's body within the limits on size and time.
+
+    Parameters
+    ----------
+    receive : ASGI callable of the request
+    limits : limits of a request
+    """
 
     def __init__(self, receive: Receive, limits: Limits) -> None:
         self.bytes = 0
         self._receive, self._limits = receive, limits
         self._deadline = time.monotonic() + limits.upload_seconds
-        self._ended = False
+        self._is_complete = False
 
     async def __call__(self) -> Message:
-        """The next message.
+        """Receive the next message.
 
         Raises
         ------
         Problem
-            it is too large or too slow.
+            if the body is too large or too slow.
         """
-        if self._ended:
+        if self._is_complete:
             return await self._receive()
-        left = self._deadline - time.monotonic()
+        remaining = self._deadline - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), max(left, 0.0))
+            message = await asyncio.wait_for(self._receive(), max(remaining, 0.0))
         except TimeoutError:
             raise Problem(
                 "slow-upload",
-                f"The body has not arrived within {self._limits.upload_seconds:g} s.",
+                f"The body did not arrive within {self._limits.upload_seconds:g} s.",
                 {"Connection": "close"},
             ) from None
         self.bytes += len(message.get("body", b""))
-        self._ended = not message.get("more_body", False)
+        self._is_complete = not message.get("more_body", False)
         check_size(self.bytes, self._limits)
         return message
 
 
-class Gate:
-    """ASGI middleware around the whole server."""
+class RequestRecord:
+    """Log entry and metrics of one request.
+
+    Parameters
+    ----------
+    scope : ASGI scope of the request
+    request_id : id of the request
+    body : body of the request
+    metrics : counters to update
+    """
+
+    def __init__(self, scope: Scope, request_id: str, body: LimitedBody, metrics: Metrics) -> None:
+        self.status = 0
+        self._scope, self._request_id, self._body = scope, request_id, body
+        self._metrics = metrics
+        self._started = time.monotonic()
+        self._is_written = False
+
+    def write(self) -> None:
+        """Write the record, unless this has been done."""
+        if self._is_written:
+            return
+        self._is_written = True
+        seconds = time.monotonic() - self._started
+        # Unknown paths and methods are not recorded: they could contain anything.
+        path = getattr(self._scope.get("route"), "path", "-")
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "-"
+        self._metrics.requests.labels(path, method, self.status).inc()
+        self._metrics.seconds.labels(path).observe(seconds)
+        self._metrics.uploaded.inc(self._body.bytes)
+        fields: Mapping[str, object] = {
+            "request": self._request_id,
+            "method": method,
+            "path": path,
+            "status": self.status,
+            "bytes": self._body.bytes,
+            "seconds": round(seconds, 4),
+        }
+        log.info("request", extra={"fields": fields})
+
+
+class RequestGuard:
+    """Check the host, origin, token and size of requests, and log and count responses.
+
+    Parameters
+    ----------
+    app : the ASGI application
+    settings : settings of the server
+    metrics : counters to update
+    slots : limit on concurrent uploads
+    """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, metrics: Metrics, places: UploadSlots
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, slots: UploadSlots
     ) -> None:
         self._app, self._settings = app, settings
-        self._metrics, self._places = metrics, places
+        self._metrics, self._slots = metrics, slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or say why not."""
+        """Pass a request to the application, or respond with a problem."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.monotonic()
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        given_id = headers.get("x-request-id", "")
+        request_id = given_id if _REQUEST_ID.fullmatch(given_id) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        body = Body(receive, self._settings.limits)
-        status = 0
-        written = False
+        body = LimitedBody(receive, self._settings.limits)
+        record = RequestRecord(scope, request_id, body, self._metrics)
 
-        def write_down() -> None:
-            nonlocal written
-            if not written:
-                written = True
-                seconds = time.monotonic() - started
-                self._write_down(scope, request_id, status, body.bytes, seconds)
-
-        async def answer(message: Message) -> None:
-            nonlocal status
+        async def send_response(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status = message["status"]
+                record.status = message["status"]
                 response = MutableHeaders(scope=message)
                 response["X-Request-ID"] = request_id
-                for name, value in _UNLESS_SAID.items():
+                for name, value in _DEFAULT_HEADERS.items():
                     response.setdefault(name, value)
             elif not message.get("more_body", False):
-                write_down()  # before: who has the answer finds it counted
+                record.write()  # before sending: the client finds its own request in the metrics
             await send(message)
 
         try:
-            await self._admit(scope, headers, body, answer)
+            await self._check_and_call(scope, headers, body, send_response)
         except ClientDisconnect:
-            status = status or 499
+            record.status = record.status or _CLIENT_DISCONNECTED
         except Problem as problem:
-            await problem.response(request_id)(scope, receive, answer)
+            await problem.response(request_id)(scope, receive, send_response)
         except Exception:
-            log.exception("fault", extra={"fields": {"request": request_id}})
-            if not status:
-                fault = Problem("internal", "The log has more under the request's id.")
-                await fault.response(request_id)(scope, receive, answer)
+            log.exception("internal error", extra={"fields": {"request": request_id}})
+            if not record.status:
+                problem_response = Problem("internal", INTERNAL_DETAIL).response(request_id)
+                await problem_response(scope, receive, send_response)
         finally:
-            write_down()
+            record.write()
 
-    async def _admit(self, scope: Scope, headers: Headers, body: Body, send: Send) -> None:
+    async def _check_and_call(
+        self, scope: Scope, headers: Headers, body: LimitedBody, send: Send
+    ) -> None:
         if self._settings.is_local:
             _check_host(headers, _LOCAL_NAMES | {self._settings.host})
         _check_origin(headers, self._settings.origins)
         path: str = scope["path"]
-        closed = not any(path == p or (p != "/" and path.startswith(p)) for p in _OPEN_PATHS)
-        if self._settings.token and closed:
+        is_public = any(path == p or (p != "/" and path.startswith(p)) for p in _PUBLIC_PATHS)
+        if self._settings.token and not is_public:
             _check_token(headers, self._settings.token)
         if scope["method"] != "POST":
             await self._app(scope, body, send)
             return
         length = headers.get("content-length", "0")
         check_size(int(length) if length.isdecimal() else 0, self._settings.limits)
-        self._places.take()
+        self._slots.acquire()
         try:
             await self._app(scope, body, send)
         finally:
-            self._places.leave()
-
-    def _write_down(
-        self, scope: Scope, request_id: str, status: int, received: int, seconds: float
-    ) -> None:
-        # A path that is none of ours could hold anything.
-        path = getattr(scope.get("route"), "path", "-")
-        method = scope["method"] if scope["method"] in _METHODS else "-"  # the same holds for it
-        self._metrics.requests.labels(path, method, status).inc()
-        self._metrics.seconds.labels(path).observe(seconds)
-        self._metrics.uploaded.inc(received)
-        fields: Mapping[str, object] = {
-            "request": request_id,
-            "method": method,
-            "path": path,
-            "status": status,
-            "bytes": received,
-            "seconds": round(seconds, 4),
-        }
-        log.info("request", extra={"fields": fields})
+            self._slots.release()
 
 
 def check_size(size: int, limits: Limits) -> None:
-    """Refuse a body of so many bytes.
+    """Check the size of a body.
+
+    Parameters
+    ----------
+    size : bytes received or announced
+    limits : limits of a request
 
     Raises
     ------
     Problem
-        it is too large.
+        if the body is too large.
     """
     if size > limits.upload_bytes:
         raise Problem(
             "too-large",
-            f"The body has more than the {limits.upload_bytes / 1e6:g} MB that are allowed.",
+            f"The body is larger than the limit of {limits.upload_bytes / 1e6:g} MB.",
             {"Connection": "close"},
         )
 
 
 def _check_host(headers: Headers, names: set[str]) -> None:
-    # A page whose name its owner lets point to 127.0.0.1 would else be of one origin with us.
+    # DNS rebinding: a page whose host name resolves to 127.0.0.1 would share our origin.
     if _split(f"//{headers.get('host', '')}").hostname not in names:
-        raise Problem("wrong-host", "This server answers as localhost or 127.0.0.1 alone.")
+        raise Problem("wrong-host", "This server only accepts the host localhost or 127.0.0.1.")
 
 
 def _check_origin(headers: Headers, allowed: tuple[str, ...]) -> None:
-    # A form on any page could post here, though it could not read the answer.
+    # A form on any page could send a request, even though the page cannot read the response.
     origin = headers.get("origin")
     if origin is None or origin in allowed:
         return
     if not _split(origin).netloc or _split(origin).netloc != headers.get("host"):
-        raise Problem("foreign-origin", "Pages of this origin need an --allow-origin.")
+        raise Problem("foreign-origin", "Allow pages of this origin with --allow-origin.")
 
 
 def _split(url: str) -> SplitResult:
@@ -242,11 +278,11 @@ def _split(url: str) -> SplitResult:
 
 
 def _check_token(headers: Headers, token: str) -> None:
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    right = hmac.compare_digest(given.encode(), token.encode())
-    if scheme.lower() != "bearer" or not right:
+    scheme, _, given_token = headers.get("authorization", "").partition(" ")
+    is_equal = hmac.compare_digest(given_token.encode(), token.encode())
+    if scheme.lower() != "bearer" or not is_equal:
         raise Problem(
             "token-needed",
-            "Send the header Authorization: Bearer and the token.",
+            "Send the header Authorization: Bearer TOKEN.",
             {"WWW-Authenticate": "Bearer"},
         )

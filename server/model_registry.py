@@ -1,4 +1,4 @@
-"""The models that a request can choose among, by name alone."""
+"""Models that the server offers, selected by name."""
 
 import json
 import os
@@ -13,16 +13,19 @@ from pocketgenre.models.model_card import ModelCard, card_path, read_model
 from pocketgenre.models.pretrained import MODELS_BY_NAME
 from pocketgenre.server.schemas import ModelDescription, ModelName, Models, ModelSummary, Operation
 
-_MOST_MODELS = 64
+_MAX_MODELS = 64
 
 
 @dataclass(frozen=True)
-class Exported:
-    """An exported model, read once for all.
+class ServedModel:
+    """An exported model in memory.
 
     Attributes
     ----------
-    operations : name of each operation of the file, as the runtime has them
+    name : name of the file without its suffix
+    content : content of the ``.tflite`` file
+    card : model card
+    operations : name of each operation in the file, as reported by the runtime
     """
 
     name: str
@@ -31,27 +34,27 @@ class Exported:
     operations: tuple[str, ...]
 
     @classmethod
-    def read(cls, path: Path) -> "Exported":
-        """A file with its card; it is called as the file is, without the ending.
+    def read(cls, path: Path) -> "ServedModel":
+        """Read a model file and its card.
 
         Raises
         ------
         ModelError
-            a file is missing or broken, or no runtime can run it.
+            if a file is missing or broken, or no runtime can run the model.
         """
         content, card = read_model(path)
-        # Without delegates: XNNPACK would stand in for the operations that it takes over.
+        # Without delegates: XNNPACK would replace the operations that it takes over.
         interpreter = create_interpreter(content, delegates=False)
         operations = tuple(str(op["op_name"]) for op in interpreter._get_ops_details())
         return cls(path.stem, content, card, operations)
 
     @property
     def id(self) -> ModelName:
-        """What answers call it."""
+        """Name and hash, as they appear in responses."""
         return ModelName(name=self.name, sha256=self.card.sha256)
 
     def summary(self) -> ModelSummary:
-        """As a list has it."""
+        """Return the model's entry in the list of models."""
         return ModelSummary(
             name=self.name,
             network=self.card.name,
@@ -62,76 +65,79 @@ class Exported:
         )
 
     def description(self) -> ModelDescription:
-        """All that is known of it."""
-        counted = Counter(self.operations).most_common()
+        """Return the full description of the model."""
+        counts = Counter(self.operations).most_common()
         return ModelDescription(
             **self.summary().model_dump(),
             front_end=self.card.feature_config.to_dict(),
-            operations=[Operation(name=name, count=count) for name, count in counted],
+            operations=[Operation(name=name, count=count) for name, count in counts],
             runtime=runtime_version(),
             card=json.loads(self.card.to_json()),
         )
 
 
 class ModelRegistry:
-    """All models that can be chosen.
+    """All models that the server offers.
 
     Parameters
     ----------
-    models : the first one answers where none is named
+    models : the models, the default one first
 
     Raises
     ------
     ModelError
-        two have one name, or there are too many.
+        if two models have the same name, or there are too many.
     """
 
-    def __init__(self, models: Iterable[Exported]) -> None:
-        self.by_name: dict[str, Exported] = {}
+    def __init__(self, models: Iterable[ServedModel]) -> None:
+        self.by_name: dict[str, ServedModel] = {}
         for model in models:
             if model.name in self.by_name:
-                raise ModelError(f"Two models are called {model.name}; rename one of the files.")
+                raise ModelError(f"Two models are named {model.name}; rename one of the files.")
             self.by_name[model.name] = model
-        if len(self.by_name) > _MOST_MODELS:
-            raise ModelError(f"There are {len(self.by_name)} models; {_MOST_MODELS} can be served.")
+        if len(self.by_name) > _MAX_MODELS:
+            raise ModelError(
+                f"Too many models: {len(self.by_name)}; at most {_MAX_MODELS} can be served."
+            )
         self.default = next(iter(self.by_name))
 
     def list(self) -> Models:
-        """Names and what is behind them."""
+        """Return a summary of all models."""
         summaries = [model.summary() for model in self.by_name.values()]
         return Models(default=self.default, models=summaries)
 
 
 def open_registry(model: str, folder: Path | None) -> ModelRegistry:
-    """The shipped models and the exported ones of a folder.
+    """Read the pretrained models and the exported models of a folder.
 
     Parameters
     ----------
-    model : of which name, or of which file, the default is
-    folder : with more ``.tflite`` files, their cards beside them
+    model : name or ``.tflite`` file of the default model
+    folder : folder of more ``.tflite`` files with their cards, or None
 
     Raises
     ------
     ModelError
-        a file is missing, broken or of a name that is taken.
+        if a file is missing or broken, or its name is already taken.
     """
     files = [*MODELS_BY_NAME.values()]
-    first = model
+    default = model
     if model.endswith(".tflite"):
         files.append(Path(model))
-        first = Path(model).stem
+        default = Path(model).stem
     if folder is not None:
-        found = sorted(path for path in folder.glob("*.tflite") if card_path(path).is_file())
-        if not found:
+        exported = sorted(path for path in folder.glob("*.tflite") if card_path(path).is_file())
+        if not exported:
             raise ModelError(
-                f"There is no .tflite file with its card in {folder}; export-tflite writes both."
+                f"There is no .tflite file with a model card in {folder}; export-tflite writes"
+                " both."
             )
-        files += found
-    # One file may be named in several ways; under two names, as a link can have it, it is two.
+        files += exported
+    # The same file may be given by several paths. A link with another name is another model.
     files = list({(path.stem, os.path.realpath(path)): path for path in files}.values())
-    if first not in {path.stem for path in files}:
+    if default not in {path.stem for path in files}:
         names = ", ".join(path.stem for path in files)
-        raise ModelError(f"There is no model {first}; there are {names}. Or name a .tflite file.")
+        raise ModelError(f"There is no model {default}; choose {names}, or a .tflite file.")
     return ModelRegistry(
-        Exported.read(path) for path in sorted(files, key=lambda p: p.stem != first)
+        ServedModel.read(path) for path in sorted(files, key=lambda path: path.stem != default)
     )

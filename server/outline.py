@@ -1,4 +1,4 @@
-"""A song small enough to be drawn: its waveform and its features in a thousand columns."""
+"""Outline of a song for drawing: its waveform and features in at most 1,000 columns."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,11 +13,16 @@ from pocketgenre.server.schemas import Outline
 FloatArray = NDArray[np.float32]
 
 _COLUMNS_PER_SEGMENT = 30
-_MOST_COLUMNS = 1_000
+_MAX_COLUMNS = 1_000
 
 
 class OutlineBuilder:
-    """Draws segments while they pass."""
+    """Collect the outline of a song while its segments are processed.
+
+    Parameters
+    ----------
+    feature_config : parameters of the features
+    """
 
     def __init__(self, feature_config: FeatureConfig) -> None:
         self._feature_config = feature_config
@@ -25,12 +30,16 @@ class OutlineBuilder:
         self._highest: list[FloatArray] = []
         self._features: list[FloatArray] = []
 
-    def watch(self, segments: Iterable[FloatArray]) -> Iterator[FloatArray]:
-        """The same segments.
+    def record(self, segments: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        """Pass segments through and add each to the outline.
 
         Parameters
         ----------
         segments : iterable of float32 [shape=(segment_samples,)]
+
+        Yields
+        ------
+        float32 [shape=(segment_samples,)]
         """
         for segment in segments:
             columns = np.array_split(segment, _COLUMNS_PER_SEGMENT)
@@ -41,17 +50,17 @@ class OutlineBuilder:
             self._features.append(np.stack([part.mean(axis=0) for part in parts]))
             yield segment
 
-    def outline(self) -> Outline:
-        """What was drawn so far, in at most a thousand columns."""
+    def build(self) -> Outline:
+        """Return the outline of all segments so far."""
         lowest, highest = np.concatenate(self._lowest), np.concatenate(self._highest)
         features = np.concatenate(self._features)
-        together = -(-len(lowest) // _MOST_COLUMNS)
-        starts = np.arange(0, len(lowest), together)
+        merged = -(-len(lowest) // _MAX_COLUMNS)
+        starts = np.arange(0, len(lowest), merged)
         sums = np.add.reduceat(features, starts, axis=0)
         means = sums / np.diff([*starts, len(lowest)])[:, np.newaxis]
         seconds = self._feature_config.segment_seconds / _COLUMNS_PER_SEGMENT
         return Outline(
-            seconds_per_column=together * seconds,
+            seconds_per_column=merged * seconds,
             lowest=_rounded(np.minimum.reduceat(lowest, starts)),
             highest=_rounded(np.maximum.reduceat(highest, starts)),
             kind=self._feature_config.kind,

@@ -1,4 +1,4 @@
-"""The phone page, served under ``/phone/`` where it was built."""
+"""Serve the built phone page at ``/phone/``."""
 
 import json
 from pathlib import Path
@@ -12,42 +12,42 @@ from pocketgenre.errors import PocketGenreError
 
 PATH = "/phone/"
 BUILT = Path(pocketgenre.demo.__file__).parent / "web" / "dist"
-"""Where ``make phone`` leaves it; only a checkout has it."""
+"""Output folder of ``make phone``; it exists only in a checkout."""
 
-_HEADERS = "headers.json"
-_TYPES = {".tflite": "application/octet-stream", ".webmanifest": "application/manifest+json"}
+_HEADERS_FILE = "headers.json"
+_MEDIA_TYPES = {".tflite": "application/octet-stream", ".webmanifest": "application/manifest+json"}
 
 
 class PhonePage(StaticFiles):
-    """The files of a built page, with the headers that it asks for.
+    """Static files of a built page, with the headers listed in its ``headers.json``.
 
     Parameters
     ----------
-    folder : that it was built into
+    folder : folder of the built page
 
     Raises
     ------
     PocketGenreError
-        there is no built page.
+        if the folder contains no built page.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._headers: dict[str, str] = json.loads((folder / _HEADERS).read_text("utf-8"))
+            self._headers: dict[str, str] = json.loads((folder / _HEADERS_FILE).read_text("utf-8"))
             super().__init__(directory=folder, html=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise PocketGenreError(
-                f"{folder} holds no phone page; make phone builds it."
+                f"There is no phone page in {folder}; build it with make phone."
             ) from error
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """A file as it is, since the page's service worker knows its digest."""
+        """Return a file unchanged: the page's service worker checks its hash."""
         response = await super().get_response(path, scope)
         headers = response.headers
         headers.update(self._headers)
-        # What is named after its content never changes; the rest says which of those to take.
-        hashed = path.startswith("assets/") and response.status_code == 200
-        headers["Cache-Control"] = "max-age=31536000, immutable" if hashed else "no-cache"
-        if kind := _TYPES.get(Path(path).suffix):
-            headers["Content-Type"] = kind
+        # Files named after their hash never change. The other files refer to them.
+        is_hashed = path.startswith("assets/") and response.status_code == 200
+        headers["Cache-Control"] = "max-age=31536000, immutable" if is_hashed else "no-cache"
+        if media_type := _MEDIA_TYPES.get(Path(path).suffix):
+            headers["Content-Type"] = media_type
         return response

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a request, each with a code that stays (RFC 9457)."""
+"""Error responses as problem details (RFC 9457), each with a stable code."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,62 +9,65 @@ from starlette.responses import JSONResponse
 MEDIA_TYPE = "application/problem+json"
 
 
-class Kind(NamedTuple):
-    """What the problems of one code have in common."""
+class ProblemType(NamedTuple):
+    """Status and title that all problems of one code share."""
 
     status: int
     title: str
 
 
-KINDS = {
-    "token-needed": Kind(401, "The request bears no token, or a wrong one"),
-    "foreign-origin": Kind(403, "A page from elsewhere may not ask"),
-    "unknown-path": Kind(404, "There is nothing at this path"),
-    "unknown-model": Kind(404, "There is no model of that name"),
-    "unknown-segment": Kind(404, "The song has no such segment"),
-    "wrong-method": Kind(405, "The path does not take this method"),
-    "slow-upload": Kind(408, "The body did not arrive in time"),
-    "too-large": Kind(413, "The body has too many bytes"),
-    "too-long": Kind(413, "The song lasts too long"),
-    "too-many-files": Kind(413, "Too many files in one request"),
-    "not-multipart": Kind(415, "The body is not multipart/form-data"),
-    "not-audio": Kind(415, "The file holds no audio that can be decoded"),
-    "wrong-host": Kind(421, "The request was meant for another host"),
-    "invalid-request": Kind(422, "A parameter or part is missing or wrong"),
-    "invalid-features": Kind(422, "The features cannot be read"),
-    "too-short": Kind(422, "The song is too short"),
-    "damaged": Kind(422, "The file is damaged"),
-    "not-judged": Kind(422, "The song cannot be judged"),
-    "crashed": Kind(422, "The file crashes its decoder"),
-    "too-much-memory": Kind(422, "The file needs too much memory"),
-    "overloaded": Kind(429, "There is too much to do"),
-    "internal": Kind(500, "The server has a fault"),
-    "unavailable": Kind(503, "No worker is ready"),
-    "out-of-time": Kind(504, "The file took too long"),
+PROBLEM_TYPES = {
+    "token-needed": ProblemType(401, "The request has no valid token"),
+    "foreign-origin": ProblemType(403, "Requests from pages of this origin are not allowed"),
+    "unknown-path": ProblemType(404, "The path does not exist"),
+    "unknown-model": ProblemType(404, "The model does not exist"),
+    "unknown-segment": ProblemType(404, "The song has no such segment"),
+    "wrong-method": ProblemType(405, "The path does not support this method"),
+    "slow-upload": ProblemType(408, "The request body did not arrive in time"),
+    "too-large": ProblemType(413, "The request body is too large"),
+    "too-long": ProblemType(413, "The song is too long"),
+    "too-many-files": ProblemType(413, "The request contains too many files"),
+    "not-multipart": ProblemType(415, "The request body is not multipart/form-data"),
+    "not-audio": ProblemType(415, "The file contains no audio that can be decoded"),
+    "wrong-host": ProblemType(421, "The request is addressed to another host"),
+    "invalid-request": ProblemType(422, "A parameter or part is missing or invalid"),
+    "invalid-features": ProblemType(422, "The features cannot be read"),
+    "too-short": ProblemType(422, "The song is too short"),
+    "damaged": ProblemType(422, "The file is damaged"),
+    "not-judged": ProblemType(422, "The song cannot be classified"),
+    "crashed": ProblemType(422, "The file crashes its decoder"),
+    "too-much-memory": ProblemType(422, "The file needs too much memory"),
+    "overloaded": ProblemType(429, "The server has too many requests"),
+    "internal": ProblemType(500, "The server has an internal error"),
+    "unavailable": ProblemType(503, "No worker is ready"),
+    "out-of-time": ProblemType(504, "Processing the file took too long"),
 }
-"""By code. Codes are kept from version to version; titles and details are for people."""
+"""By code. Codes are stable across versions; titles and details may change."""
+
+INTERNAL_DETAIL = "See the log entry with this request id."
+"""Detail of all internal errors."""
 
 
-class Problem(Exception):  # noqa: N818  # it is what the RFC calls it
-    """A request that can't be answered, and why.
+class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem
+    """An error that is sent to the client.
 
     Parameters
     ----------
-    code : a key of :data:`KINDS`
-    detail : what was wrong with this request, a sentence
-    headers : of the response
+    code : a key of :data:`PROBLEM_TYPES`
+    detail : one sentence about this occurrence
+    headers : extra response headers
     """
 
     def __init__(self, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.code, self.detail, self.headers = code, detail, dict(headers or {})
-        self.status = KINDS[code].status
+        self.status = PROBLEM_TYPES[code].status
 
     def response(self, request_id: str) -> JSONResponse:
-        """As it goes over the wire."""
+        """Build the HTTP response."""
         body = ProblemDetails(
             type=f"urn:pocketgenre:problem:{self.code}",
-            title=KINDS[self.code].title,
+            title=PROBLEM_TYPES[self.code].title,
             status=self.status,
             detail=self.detail,
             code=self.code,
@@ -76,33 +79,33 @@ class Problem(Exception):  # noqa: N818  # it is what the RFC calls it
 
 
 class ProblemDetails(BaseModel):
-    """A problem as RFC 9457 has it."""
+    """Problem details as defined by RFC 9457."""
 
     model_config = ConfigDict(extra="forbid")
 
-    type: str = Field(description="`urn:pocketgenre:problem:` and the code")
-    title: str = Field(description="What the problems of this code have in common")
-    status: int = Field(description="Of the response")
-    detail: str = Field(description="What was wrong with this request")
-    code: str = Field(description="Stays the same from version to version", examples=list(KINDS))
-    request_id: str = Field(description="As in the header X-Request-ID and in the log")
+    type: str = Field(description="`urn:pocketgenre:problem:` followed by the code")
+    title: str = Field(description="Short description of the code")
+    status: int = Field(description="HTTP status of the response")
+    detail: str = Field(description="Description of this occurrence")
+    code: str = Field(description="Stable across versions", examples=list(PROBLEM_TYPES))
+    request_id: str = Field(description="Same as the header X-Request-ID; it is in the log, too")
 
 
-def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Responses of an operation for OpenAPI, an example for each code."""
+def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Build the OpenAPI responses of an operation, with one example for each code."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        kind = KINDS[code]
-        response = responses.setdefault(kind.status, {"description": "", "content": {}})
-        response["description"] = "; ".join(filter(None, [response["description"], kind.title]))
+        status, title = PROBLEM_TYPES[code]
+        response = responses.setdefault(status, {"description": "", "content": {}})
+        response["description"] = "; ".join(filter(None, [response["description"], title]))
         content = response["content"].setdefault(
             MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/ProblemDetails"}, "examples": {}}
         )
         value = ProblemDetails(
             type=f"urn:pocketgenre:problem:{code}",
-            title=kind.title,
-            status=kind.status,
-            detail=f"{kind.title}.",
+            title=title,
+            status=status,
+            detail=f"{title}.",
             code=code,
             request_id="4f0c1b5e9d3a4c57",
         )

@@ -1,15 +1,15 @@
-"""The paths of the API."""
+"""Routes of the HTTP API."""
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pocketgenre.library.label import Thresholds
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 
-from pocketgenre.server.parity.comparison import Compare
-from pocketgenre.server.problems import Problem, documented
+from pocketgenre.prediction import LabelConfig, VoteRule
+from pocketgenre.server.parity.comparison import ParityTask
+from pocketgenre.server.problems import Problem, problem_responses
 from pocketgenre.server.schemas import (
     Classification,
     Failure,
@@ -23,20 +23,26 @@ from pocketgenre.server.schemas import (
     Song,
 )
 from pocketgenre.server.service import Service
-from pocketgenre.server.tasks import Classify, Compute, Dissect, Listening, Recording
-from pocketgenre.server.uploads import Upload, received
+from pocketgenre.server.tasks import (
+    AudioUpload,
+    ClassifyTask,
+    FeaturesTask,
+    SegmentsTask,
+)
+from pocketgenre.server.uploads import Upload, receive_uploads
 
 router = APIRouter()
 
-_CLOSED = ("token-needed", "foreign-origin", "wrong-host")
-_UPLOAD = (
-    *_CLOSED,
+_ACCESS_PROBLEMS = ("token-needed", "foreign-origin", "wrong-host")
+_UPLOAD_PROBLEMS = (
+    *_ACCESS_PROBLEMS,
     *("unknown-model", "slow-upload", "too-large", "too-long", "too-many-files"),
     *("not-multipart", "not-audio", "invalid-request", "too-short", "damaged", "not-judged"),
     *("crashed", "too-much-memory", "overloaded", "internal", "unavailable", "out-of-time"),
 )
 _FILE = {"type": "string", "format": "binary"}
-_KINDS = {"file": "audio/*", "features": "application/x-npy"}  # for OpenAPI; the content decides
+# For the OpenAPI document only; the server ignores a part's media type.
+_MEDIA_TYPES = {"file": "audio/*", "features": "application/x-npy"}
 
 
 def _service(request: Request) -> Service:
@@ -44,66 +50,73 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _listening(
+def _label_config(
     vote: Annotated[
-        Literal["majority", "probability"],
-        Query(description="A voice for each segment, or its probabilities"),
+        VoteRule,
+        Query(
+            description="`majority`: each segment votes for its most probable genre;"
+            " `probability`: the genre with the highest mean probability wins"
+        ),
     ] = "majority",
     min_confidence: Annotated[
-        float, Query(ge=0, le=1, description="With a smaller share of the vote: `uncertain`")
+        float,
+        Query(ge=0, le=1, description="The genre is `uncertain` below this `confidence`"),
     ] = 0.0,
     min_margin: Annotated[
-        float, Query(ge=-1, le=1, description="Closer to the next genre than this: `uncertain`")
+        float, Query(ge=-1, le=1, description="The genre is `uncertain` below this `margin`")
     ] = -1.0,
-) -> Listening:
-    return Listening(vote, Thresholds(min_confidence, min_margin))
+) -> LabelConfig:
+    return LabelConfig(vote, min_confidence, min_margin)
 
 
-TheService = Annotated[Service, Depends(_service)]
-TheListening = Annotated[Listening, Depends(_listening)]
-ModelChoice = Annotated[
+ServiceDependency = Annotated[Service, Depends(_service)]
+LabelConfigQuery = Annotated[LabelConfig, Depends(_label_config)]
+ModelQuery = Annotated[
     str | None,
-    Query(description="One of `/v1/models`, by name", examples=["standard"], max_length=200),
+    Query(description="Name of a model in `/v1/models`", examples=["standard"], max_length=200),
 ]
 
 
-def _body(**parts: dict[str, Any]) -> dict[str, Any]:
+def _multipart_body(**parts: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": parts, "required": list(parts)}
     schema["additionalProperties"] = False
-    kinds = {part: {"contentType": _KINDS[part]} for part in parts}
-    content = {"multipart/form-data": {"schema": schema, "encoding": kinds}}
+    encoding = {part: {"contentType": _MEDIA_TYPES[part]} for part in parts}
+    content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
     return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post(
     "/v1/classify",
     response_model=Classification,
-    responses=documented(*_UPLOAD),
-    openapi_extra=_body(file={"type": "array", "items": _FILE, "minItems": 1}),
+    responses=problem_responses(*_UPLOAD_PROBLEMS),
+    openapi_extra=_multipart_body(file={"type": "array", "items": _FILE, "minItems": 1}),
     tags=["songs"],
 )
 async def classify(
-    request: Request, service: TheService, listening: TheListening, model: ModelChoice = None
+    request: Request,
+    service: ServiceDependency,
+    label_config: LabelConfigQuery,
+    model: ModelQuery = None,
 ) -> Classification:
-    """The genre of one song or of several: what `scan-library` and the phone would say.
+    """Predict the genre of one or more songs, exactly as `scan-library` and the phone do.
 
-    Each file is a part called `file`. Of several, one that can't be judged has its reason in
-    place of a genre; where none can, the answer is the first one's problem.
+    Send each file as a part named `file`. If a file cannot be classified, its entry has an `error`
+    instead of a genre. If no file can be classified, the response is the first file's problem.
     """
     chosen = service.model(model)
-    async with received(request, service.settings.limits.files, "file") as files:
-        seconds = service.settings.limits.work_seconds
+    async with receive_uploads(request, service.settings.limits.files, "file") as files:
+        timeout = service.settings.limits.job_seconds
         tasks = [
-            Classify(_recording(service, upload), chosen.name, seconds, listening)
+            ClassifyTask(_song(service, upload), chosen.name, timeout, label_config)
             for upload in files["file"]
         ]
-        answers = await service.do(request, tasks)
-    if all(isinstance(answer, Problem) for answer in answers):
-        raise answers[0]
+        results = await service.run(request, tasks)
+    if all(isinstance(result, Problem) for result in results):
+        raise results[0]
     names = [upload.name for upload in files["file"]]
     songs = [
-        _failed(name, answer) if isinstance(answer, Problem) else answer
-        for name, answer in zip(names, answers, strict=True)
+        _failed_song(name, result) if isinstance(result, Problem) else result
+        for name, result in zip(names, results, strict=True)
     ]
     return Classification(model=chosen.id, songs=songs)
 
@@ -111,26 +124,26 @@ async def classify(
 @router.post(
     "/v1/classify/segments",
     response_model=Segments,
-    responses=documented(*_UPLOAD),
-    openapi_extra=_body(file=_FILE),
+    responses=problem_responses(*_UPLOAD_PROBLEMS),
+    openapi_extra=_multipart_body(file=_FILE),
     tags=["songs"],
 )
 async def classify_segments(
     request: Request,
-    service: TheService,
-    listening: TheListening,
-    model: ModelChoice = None,
+    service: ServiceDependency,
+    label_config: LabelConfigQuery,
+    model: ModelQuery = None,
     outline: Annotated[
-        bool, Query(description="With the waveform and the features, small enough to be drawn")
+        bool, Query(description="Add the waveform and the features, reduced for drawing")
     ] = False,
 ) -> Response:
-    """What the network says of each 3 s segment of a song, in the order of time."""
+    """Predict the genre probabilities of each 3 s segment of a song."""
     chosen = service.model(model)
-    async with received(request, 1, "file") as files:
-        recording = _recording(service, files["file"][0])
-        seconds = service.settings.limits.work_seconds
-        task = Dissect(recording, chosen.name, seconds, listening, outline)
-        return _ready_json(await service.do_one(request, task))
+    async with receive_uploads(request, 1, "file") as files:
+        song = _song(service, files["file"][0])
+        timeout = service.settings.limits.job_seconds
+        task = SegmentsTask(song, chosen.name, timeout, label_config, outline)
+        return _json_response(await service.run_one(request, task))
 
 
 @router.post(
@@ -139,124 +152,129 @@ async def classify_segments(
     responses={
         200: {
             "content": {"application/octet-stream": {"schema": _FILE}},
-            "description": "JSON, or with `format=npy` a file for `numpy.load`",
+            "description": "JSON, or a file for `numpy.load` with `format=npy`",
         },
-        **documented(*_UPLOAD, "unknown-segment"),
+        **problem_responses(*_UPLOAD_PROBLEMS, "unknown-segment"),
     },
-    openapi_extra=_body(file=_FILE),
+    openapi_extra=_multipart_body(file=_FILE),
     tags=["porting"],
 )
 async def features(
     request: Request,
-    service: TheService,
-    model: ModelChoice = None,
-    first: Annotated[int, Query(ge=0, le=100_000, description="Number of a segment")] = 0,
-    count: Annotated[int, Query(ge=1, le=40, description="How many segments from it on")] = 10,
-    format: Annotated[Literal["json", "npy"], Query(description="Of the answer")] = "json",
+    service: ServiceDependency,
+    model: ModelQuery = None,
+    first: Annotated[
+        int, Query(ge=0, le=100_000, description="Number of the first segment, counted from 0")
+    ] = 0,
+    count: Annotated[int, Query(ge=1, le=40, description="Number of segments")] = 10,
+    format: Annotated[Literal["json", "npy"], Query(description="Format of the response")] = "json",
 ) -> Response:
-    """What the network takes for each segment: MFCC, or the logarithm of the mel bands.
+    """Compute the features of each segment: MFCC, or log-mel bands.
 
-    To debug a port of the front end to Kotlin, Swift or JavaScript.
+    Use it to debug a port of the features to Kotlin, Swift or JavaScript.
     """
     chosen = service.model(model)
-    async with received(request, 1, "file") as files:
-        recording = _recording(service, files["file"][0])
-        seconds = service.settings.limits.work_seconds
-        task = Compute(recording, chosen.name, seconds, first, count, format)
-        content = await service.do_one(request, task)
+    async with receive_uploads(request, 1, "file") as files:
+        song = _song(service, files["file"][0])
+        timeout = service.settings.limits.job_seconds
+        task = FeaturesTask(song, chosen.name, timeout, first, count, format)
+        content = await service.run_one(request, task)
     if format == "npy":
         return Response(content, media_type="application/octet-stream")
-    return _ready_json(content)
+    return _json_response(content)
 
 
 @router.post(
     "/v1/parity",
     response_model=Parity,
-    responses=documented(*_UPLOAD, "unknown-segment", "invalid-features"),
-    openapi_extra=_body(file=_FILE, features=_FILE),
+    responses=problem_responses(*_UPLOAD_PROBLEMS, "unknown-segment", "invalid-features"),
+    openapi_extra=_multipart_body(file=_FILE, features=_FILE),
     tags=["porting"],
 )
 async def parity(
     request: Request,
-    service: TheService,
-    model: ModelChoice = None,
+    service: ServiceDependency,
+    model: ModelQuery = None,
     first: Annotated[
-        int, Query(ge=0, le=100_000, description="Number of the segment that they begin with")
+        int,
+        Query(ge=0, le=100_000, description="Number of the first segment in `features`, from 0"),
     ] = 0,
 ) -> Response:
-    """A device's features of a song beside those computed here: where they differ, and why.
+    """Compare a device's features of a song with the reference and find the cause of differences.
 
-    The part `features` is a `.npy` file, or JSON (nested lists, or an object with such a list as
-    `features`): a table (frames, coefficients), or (segments, frames, coefficients). The cause is
-    found by making known mistakes here until the differences are gone.
+    The part `features` is a `.npy` file or JSON (nested lists, or an object whose `features` are
+    nested lists) of shape (frames, coefficients) or (segments, frames, coefficients). To find the
+    cause, the reference is computed with each known error, until one gives the same features.
     """
     chosen = service.model(model)
-    async with received(request, 2, "file", "features") as files:
-        recording = _recording(service, files["file"][0])
-        seconds = service.settings.limits.work_seconds
-        task = Compare(recording, files["features"][0].path, chosen.name, seconds, first)
-        answer: Parity = await service.do_one(request, task)
-    return _ready_json(answer.model_dump_json().encode())
+    async with receive_uploads(request, 2, "file", "features") as files:
+        song = _song(service, files["file"][0])
+        timeout = service.settings.limits.job_seconds
+        task = ParityTask(song, files["features"][0].path, chosen.name, timeout, first)
+        result: Parity = await service.run_one(request, task)
+    return _json_response(result.model_dump_json().encode())
 
 
 @router.get(
-    "/v1/model", responses=documented(*_CLOSED, "unknown-model", "invalid-request"), tags=["models"]
+    "/v1/model",
+    responses=problem_responses(*_ACCESS_PROBLEMS, "unknown-model", "invalid-request"),
+    tags=["models"],
 )
-async def describe_model(service: TheService, model: ModelChoice = None) -> ModelDescription:
-    """A model's card, labels, front end, hash and operations."""
+async def describe_model(service: ServiceDependency, model: ModelQuery = None) -> ModelDescription:
+    """Return a model's card, labels, feature parameters, hash and operations."""
     return service.model(model).description()
 
 
-@router.get("/v1/models", responses=documented(*_CLOSED), tags=["models"])
-async def list_models(service: TheService) -> Models:
-    """The models that `?model=` chooses among."""
-    return service.shelf.list()
+@router.get("/v1/models", responses=problem_responses(*_ACCESS_PROBLEMS), tags=["models"])
+async def list_models(service: ServiceDependency) -> Models:
+    """Return the available models."""
+    return service.registry.list()
 
 
-@router.get("/healthz", responses=documented("foreign-origin", "wrong-host"), tags=["operation"])
+@router.get(
+    "/healthz", responses=problem_responses("foreign-origin", "wrong-host"), tags=["operation"]
+)
 async def health() -> Health:
-    """Whether the server is up; however much it has to do, it says so at once."""
+    """Return 200 while the server is running, without waiting for a worker."""
     return Health()
 
 
 @router.get(
     "/readyz",
-    responses=documented("foreign-origin", "wrong-host", "unavailable"),
+    responses=problem_responses("foreign-origin", "wrong-host", "unavailable"),
     tags=["operation"],
 )
-async def readiness(service: TheService) -> Readiness:
-    """Whether every worker runs and has its model loaded."""
+async def readiness(service: ServiceDependency) -> Readiness:
+    """Return 200 if every worker is running and has loaded its model."""
     if not service.pool.is_ready:
-        raise Problem("unavailable", "A worker is being started.", {"Retry-After": "1"})
-    return Readiness(workers=service.settings.workers, model=service.shelf.default)
+        raise Problem("unavailable", "A worker is starting.", {"Retry-After": "1"})
+    return Readiness(workers=service.settings.workers, model=service.registry.default)
 
 
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **documented(*_CLOSED)},
+    responses={200: {"content": {"text/plain": {}}}, **problem_responses(*_ACCESS_PROBLEMS)},
     tags=["operation"],
 )
-async def metrics(service: TheService) -> Response:
-    """Counters for Prometheus."""
-    counted = service.metrics
-    counted.waiting.set(service.pool.waiting)
-    counted.busy.set(service.pool.busy)
-    counted.deaths.set(service.pool.deaths)
-    return Response(generate_latest(counted.registry), media_type=CONTENT_TYPE_LATEST)
+async def metrics(service: ServiceDependency) -> Response:
+    """Return metrics in the format of Prometheus."""
+    service.metrics.waiting.set(service.pool.queued)
+    service.metrics.busy.set(service.pool.busy)
+    service.metrics.deaths.set(service.pool.crashes)
+    content = generate_latest(service.metrics.registry)
+    return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def _recording(service: Service, upload: Upload) -> Recording:
-    return Recording(upload.path, upload.name, service.settings.limits.audio_seconds)
+def _song(service: Service, upload: Upload) -> AudioUpload:
+    return AudioUpload(upload.path, upload.name, service.settings.limits.audio_seconds)
 
 
-def _failed(name: str, problem: Problem) -> Song:
-    nothing = dict.fromkeys(
-        ("genre", "confidence", "probability", "margin", "top", "votes", "probabilities")
-    )
+def _failed_song(name: str, problem: Problem) -> Song:
+    fields = ("genre", "confidence", "probability", "margin", "top", "votes", "probabilities")
     failure = Failure(code=problem.code, detail=problem.detail)
-    return Song(name=name, segments=0, timeline=None, error=failure, **nothing)
+    return Song(name=name, segments=0, timeline=None, error=failure, **dict.fromkeys(fields))
 
 
-def _ready_json(content: bytes) -> Response:
+def _json_response(content: bytes) -> Response:
     return Response(content, media_type="application/json")

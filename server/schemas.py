@@ -1,4 +1,4 @@
-"""What the server answers, field by field; OpenAPI is written from it."""
+"""Response schemas, from which the OpenAPI document is generated."""
 
 from typing import Any, Literal
 
@@ -7,145 +7,153 @@ from pydantic import BaseModel, ConfigDict, Field
 from pocketgenre.server.examples import DESCRIPTION, MODELS, SEGMENTS, SONG
 
 
-class _Answer(BaseModel):
+class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ModelName(_Answer):
-    """Which model answered."""
+class ModelName(_Schema):
+    """Model that produced a response."""
 
-    name: str = Field(description="As `?model=` takes it", examples=["best"])
-    sha256: str = Field(description="Of the `.tflite` file, in hexadecimal")
+    name: str = Field(description="Name, as in `?model=`", examples=["best"])
+    sha256: str = Field(description="SHA-256 of the `.tflite` file, in hexadecimal")
 
 
-class ProbableGenre(_Answer):
-    """One of the most probable genres."""
+class ProbableGenre(_Schema):
+    """A genre with its probability."""
 
     genre: str
     probability: float = Field(ge=0, le=1, description="Mean over the segments")
 
 
-class Part(_Answer):
-    """A stretch of a song that stays with one genre."""
+class Part(_Schema):
+    """Part of a song with one genre."""
 
-    start: float = Field(description="In seconds")
-    end: float = Field(description="In seconds")
+    start: float = Field(description="Start in seconds")
+    end: float = Field(description="End in seconds")
     genre: str
-    shares: dict[str, float] = Field(description="Mean probability of each genre in it")
+    shares: dict[str, float] = Field(description="Mean probability of each genre in this part")
 
 
-class Failure(_Answer):
-    """Why a file has no genre."""
+class Failure(_Schema):
+    """Reason why a file could not be classified."""
 
-    code: str = Field(description="As in problems")
+    code: str = Field(description="Code of the problem")
     detail: str
 
 
-class Song(_Answer):
-    """What `scan-library --format json` writes of a song; its `path` is here the file's name."""
+class Song(_Schema):
+    """Prediction for a song.
+
+    The fields are those of `scan-library --format json`, with `name` in place of `path`.
+    """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": SONG})
 
-    name: str = Field(description="Of the file, as it was uploaded")
+    name: str = Field(description="File name, as uploaded")
     genre: str | None = Field(
-        description="The winner of the vote, or `uncertain`; null where there is an error"
+        description="Predicted genre, or `uncertain`; null if there is an error"
     )
-    confidence: float | None = Field(description="The winner's share of the vote, in (0, 1]")
-    probability: float | None = Field(description="The winner's mean probability")
+    confidence: float | None = Field(description="Vote share of the genre, in (0, 1]")
+    probability: float | None = Field(description="Mean probability of the genre")
     margin: float | None = Field(
-        description="That less the best of the others; negative where vote and probability disagree"
+        description=(
+            "`probability` minus the highest mean probability of another genre; negative if the"
+            " vote and the probabilities disagree"
+        )
     )
     top: list[ProbableGenre] | None = Field(description="The three most probable genres")
-    votes: dict[str, int] | None = Field(description="Segments for each genre")
-    segments: int = Field(ge=0, description="How many 3 s segments were heard")
+    votes: dict[str, int] | None = Field(description="Number of segments for each genre")
+    segments: int = Field(ge=0, description="Number of classified 3 s segments")
     probabilities: dict[str, float] | None = Field(description="Mean probability of each genre")
     timeline: list[Part] | None = Field(
-        description="How the song goes from genre to genre; null where it stays with one"
+        description="Parts of the song if its genre changes, otherwise null"
     )
     error: Failure | None = None
 
 
-class Classification(_Answer):
-    """The genre of each uploaded song, in the order of the upload."""
+class Classification(_Schema):
+    """Predictions for the uploaded songs, in the order of the upload."""
 
     model: ModelName
     songs: list[Song]
 
 
-class Outline(_Answer):
-    """A song small enough to be drawn: a column stands for a stretch of equal length."""
+class Outline(_Schema):
+    """Waveform and features of a song in columns of equal duration, for drawing."""
 
     seconds_per_column: float
-    lowest: list[float] = Field(description="Least sample of each column")
+    lowest: list[float] = Field(description="Smallest sample of each column")
     highest: list[float] = Field(description="Largest sample of each column")
-    kind: str = Field(description="Of the features")
+    kind: str = Field(description="Kind of features: `mfcc`, `log-mel`, ...")
     features: list[list[float]] = Field(description="Mean features of each column")
 
 
-class Segments(_Answer):
-    """A song segment by segment."""
+class Segments(_Schema):
+    """Predictions for each segment of a song."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": SEGMENTS})
 
     model: ModelName
     song: Song
     seconds_per_segment: float
-    labels: list[str] = Field(description="Genres in the order of the columns")
-    probabilities: list[list[float]] = Field(description="A row a segment, a column a genre")
-    outline: Outline | None = Field(description="With `outline=true`")
+    labels: list[str] = Field(description="Genres, in the order of the columns")
+    probabilities: list[list[float]] = Field(
+        description="One row per segment, one column per genre"
+    )
+    outline: Outline | None = Field(description="Present with `outline=true`")
 
 
-class Features(_Answer):
-    """What the network takes for each segment."""
+class Features(_Schema):
+    """Features of some segments, as the model receives them."""
 
     model: ModelName
-    kind: str
-    front_end: dict[str, Any] = Field(description="Every parameter that they were computed with")
-    first: int = Field(description="Number of the first segment, from 0")
+    kind: str = Field(description="Kind of features: `mfcc`, `log-mel`, ...")
+    front_end: dict[str, Any] = Field(description="All parameters of the features")
+    first: int = Field(description="Number of the first segment, counted from 0")
     shape: tuple[int, int, int] = Field(description="Segments, frames, coefficients")
     features: list[list[list[float]]]
 
 
-class Operation(_Answer):
-    """A kind of TFLite operation."""
+class Operation(_Schema):
+    """Type of TFLite operation."""
 
     name: str
     count: int
 
 
-class ModelSummary(_Answer):
-    """A model that can be chosen."""
+class ModelSummary(_Schema):
+    """Available model."""
 
     name: str
     network: str
-    input: str
+    input: str = Field(description="Kind of features (`mfcc`, `log-mel`, ...), or `waveform`")
     bytes: int
     sha256: str
     labels: list[str]
 
 
-class Models(_Answer):
-    """The models that can be chosen."""
+class Models(_Schema):
+    """Available models."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": MODELS})
 
-    default: str = Field(description="The one that answers where none is named")
+    default: str = Field(description="Name of the model used if a request has no `model`")
     models: list[ModelSummary]
 
 
 class ModelDescription(ModelSummary):
-    """All that is known of a model."""
+    """Full description of a model."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": DESCRIPTION})
 
-    front_end: dict[str, Any]
-    operations: list[Operation] = Field(description="Of the file, most frequent first")
-    runtime: str = Field(description="What runs it here")
-    card: dict[str, Any] = Field(description="Its card as it stands beside the file")
+    front_end: dict[str, Any] = Field(description="All parameters of the features")
+    operations: list[Operation] = Field(description="Operations in the file, most frequent first")
+    runtime: str = Field(description="TFLite runtime and version of this server")
+    card: dict[str, Any] = Field(description="Model card")
 
 
-class FrameDifference(_Answer):
-    """How far a frame is off."""
+class FrameDifference(_Schema):
+    """Absolute difference in a frame."""
 
     segment: int
     frame: int
@@ -153,48 +161,54 @@ class FrameDifference(_Answer):
     mean: float
 
 
-class CoefficientDifference(_Answer):
-    """How far a coefficient is off."""
+class CoefficientDifference(_Schema):
+    """Absolute difference in a coefficient."""
 
     coefficient: int
     maximum: float
     mean: float
 
 
-class Cause(_Answer):
-    """What would explain the differences."""
+class Cause(_Schema):
+    """Possible cause of the differences."""
 
-    code: str = Field(description="`none`, the name of a known mistake, or `unknown`")
+    code: str = Field(description="Code of a known cause, `none` or `unknown`")
     detail: str
-    maximum: float | None = Field(description="Difference that is left with that mistake made here")
-    mean: float | None = Field(description="The same on average")
+    maximum: float | None = Field(
+        description="Largest difference that remains when the reference has the same cause"
+    )
+    mean: float | None = Field(description="Mean difference that remains")
 
 
-class Parity(_Answer):
-    """A device's features beside those that are computed here."""
+class Parity(_Schema):
+    """Comparison of a device's features with the reference."""
 
     model: ModelName
-    kind: str
-    same: bool = Field(description="Whether no value differs by more than the tolerance")
+    kind: str = Field(description="Kind of features: `mfcc`, `log-mel`, ...")
+    same: bool = Field(description="True if no difference exceeds the tolerance")
     tolerance: float
-    shape: list[int] = Field(description="Of the device's features")
-    expected_shape: list[int] = Field(description="Of ours")
-    maximum: float | None = Field(description="Largest difference; null where the shapes differ")
-    mean: float | None = Field(description="Mean absolute difference")
-    frames: list[FrameDifference] = Field(description="The ten that are most off")
-    coefficients: list[CoefficientDifference] = Field(description="All, the most off first")
+    shape: list[int] = Field(description="Shape of the device's features")
+    expected_shape: list[int] = Field(description="Shape of the reference features")
+    maximum: float | None = Field(
+        description="Largest absolute difference; null if the shapes differ"
+    )
+    mean: float | None = Field(description="Mean absolute difference; null if the shapes differ")
+    frames: list[FrameDifference] = Field(description="The ten frames with the largest differences")
+    coefficients: list[CoefficientDifference] = Field(
+        description="All coefficients, those with the largest differences first"
+    )
     cause: Cause
-    tried: list[Cause] = Field(description="The five mistakes that come nearest")
+    tried: list[Cause] = Field(description="The five causes that explain the differences best")
 
 
-class Health(_Answer):
-    """That the server is up."""
+class Health(_Schema):
+    """Sign that the server is running."""
 
     status: Literal["ok"] = "ok"
 
 
-class Readiness(_Answer):
-    """That it can judge songs."""
+class Readiness(_Schema):
+    """Sign that all workers are ready."""
 
     status: Literal["ready"] = "ready"
     workers: int

@@ -1,106 +1,122 @@
-"""What the routes share: the models, the workers, and what becomes of a worker's answer."""
+"""State shared by the routes: settings, models, worker pool and metrics."""
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from pocketgenre.jobs.pool import WorkerCrash
-from pocketgenre.server.model_registry import Exported, ModelRegistry
-from pocketgenre.server.pool import KILLED, OVERDUE, Pool
-from pocketgenre.server.problems import Problem
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import JobFailure, WorkerPool
+from pocketgenre.server.model_registry import ModelRegistry, ServedModel
+from pocketgenre.server.problems import INTERNAL_DETAIL, Problem
 from pocketgenre.server.settings import Settings
 from pocketgenre.server.tasks import Refusal, Task
 from pocketgenre.server.telemetry import Metrics, log
 
+_RETRY_SOON = {"Retry-After": "1"}
+
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """A server's parts."""
+    """State of a server.
+
+    Attributes
+    ----------
+    settings : settings of the server
+    registry : available models
+    pool : worker processes
+    metrics : counters
+    """
 
     settings: Settings
-    shelf: ModelRegistry
-    pool: Pool
+    registry: ModelRegistry
+    pool: WorkerPool
     metrics: Metrics
 
-    def model(self, name: str | None) -> Exported:
-        """A model by its name, or the default one.
+    def model(self, name: str | None) -> ServedModel:
+        """Return a model by its name, or the default one.
 
         Raises
         ------
         Problem
-            there is none of that name.
+            if there is no model with this name.
         """
-        found = self.shelf.by_name.get(name or self.shelf.default)
-        if found is None:
-            names = ", ".join(self.shelf.by_name)
-            raise Problem("unknown-model", f"The models are {names}.")
-        return found
+        model = self.registry.by_name.get(name or self.registry.default)
+        if model is None:
+            names = ", ".join(self.registry.by_name)
+            raise Problem("unknown-model", f"The available models are {names}.")
+        return model
 
-    async def do(self, request: Request, tasks: Sequence[Task]) -> list[Any]:
-        """Answers to tasks: what each is to give, or the :class:`Problem` that there was.
+    async def run(self, request: Request, tasks: Sequence[Task]) -> list[Any]:
+        """Run tasks in the worker pool.
 
-        Where the client leaves meanwhile, what has not begun is dropped.
+        If the client disconnects, tasks that have not started are cancelled.
+
+        Returns
+        -------
+        list
+            the result of each task, or the :class:`Problem` that occurred.
 
         Raises
         ------
         ClientDisconnect
-            it has left.
+            if the client has disconnected.
         """
-        promises = [self.pool.submit(task) for task in tasks]
-        answers = asyncio.gather(*map(asyncio.wrap_future, promises), return_exceptions=True)
-        leaving = asyncio.ensure_future(request.receive())
+        futures = [self.pool.submit(task) for task in tasks]
+        results = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+        disconnect = asyncio.ensure_future(request.receive())
         try:
-            both: set[asyncio.Future[Any]] = {answers, leaving}
+            both: set[asyncio.Future[Any]] = {results, disconnect}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not answers.done():
-                for promise in promises:
-                    promise.cancel()
-                await answers  # a worker that has the file open is let finish
+            if not results.done():
+                for future in futures:
+                    future.cancel()
+                await results  # running tasks still need their file
                 raise ClientDisconnect
         finally:
-            leaving.cancel()
+            disconnect.cancel()
         request_id = request.state.request_id
-        pairs = zip(answers.result(), tasks, strict=True)
-        return [self._outcome(answer, task, request_id) for answer, task in pairs]
+        return [self._outcome(result, request_id) for result in results.result()]
 
-    async def do_one(self, request: Request, task: Task) -> Any:
-        """The answer to one task.
+    async def run_one(self, request: Request, task: Task) -> Any:
+        """Run one task and return its result.
 
         Raises
         ------
         Problem
-            there is none.
+            if the task failed.
+        ClientDisconnect
+            if the client has disconnected.
         """
-        answer = (await self.do(request, [task]))[0]
-        if isinstance(answer, Problem):
-            raise answer
-        return answer
+        result = (await self.run(request, [task]))[0]
+        if isinstance(result, Problem):
+            raise result
+        return result
 
-    def _outcome(self, answer: Any, task: Task, request_id: str) -> Any:
-        if isinstance(answer, WorkerCrash):
-            answer = _post_mortem(answer, task)
-            fields = {"request": request_id, "code": answer.code}
+    def _outcome(self, result: Any, request_id: str) -> Any:
+        if isinstance(result, JobFailure):
+            result = _failure_problem(result)
+            fields = {"request": request_id, "code": result.code}
             log.warning("worker lost", extra={"fields": fields})
-        elif isinstance(answer, Refusal):
-            if answer.code == "internal":
-                fields = {"request": request_id, "fault": answer.detail}
-                log.error("fault in a worker", extra={"fields": fields})
-                answer = Refusal("internal", "The log has more under the request's id.")
-            answer = Problem(answer.code, answer.detail)
-        outcome = answer.code if isinstance(answer, Problem) else "ok"
+        elif isinstance(result, PocketGenreError):  # no worker can be started
+            log.error("no worker", extra={"fields": {"request": request_id}})
+            result = Problem("unavailable", str(result), _RETRY_SOON)
+        elif isinstance(result, BaseException):
+            raise result
+        elif isinstance(result, Refusal):
+            if result.code == "internal":
+                fields = {"request": request_id, "fault": result.detail}
+                log.error("internal error in a worker", extra={"fields": fields})
+                result = Refusal("internal", INTERNAL_DETAIL)
+            result = Problem(result.code, result.detail)
+        outcome = result.code if isinstance(result, Problem) else "ok"
         self.metrics.files.labels(outcome).inc()
-        return answer
+        return result
 
 
-def _post_mortem(death: WorkerCrash, task: Task) -> Problem:
-    if death == OVERDUE:
-        return Problem("out-of-time", f"It was given up after {task.seconds:g} s.")
-    if death == KILLED:
-        return Problem("unavailable", "The worker was ended from outside.", {"Retry-After": "1"})
-    status = death.status
-    name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return Problem("crashed", f"It crashes its decoder ({name}).")
+def _failure_problem(failure: JobFailure) -> Problem:
+    code = {"timeout": "out-of-time", "killed": "unavailable"}.get(failure.kind, "crashed")
+    detail = f"{failure.reason[0].upper()}{failure.reason[1:]}."
+    return Problem(code, detail, _RETRY_SOON if failure.is_transient else None)

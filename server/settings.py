@@ -1,4 +1,4 @@
-"""What a server is told at its start."""
+"""Settings of the server."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -7,50 +7,52 @@ from pathlib import Path
 from pocketgenre.errors import PocketGenreError
 
 TOKEN_VARIABLE = "POCKETGENRE_TOKEN"  # noqa: S105  # the variable's name
-"""Environment variable with the token, so that it needn't stand in a command line."""
+"""Environment variable of the token, which keeps it out of the command line."""
 
-_SHORTEST_TOKEN = 16
+_MIN_TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may cost.
+    """Limits of a request.
 
     Attributes
     ----------
-    upload_bytes : of a request's body
-    upload_seconds : in which it has to arrive
-    files : of a request
-    audio_seconds : of a song
-    work_seconds : that a worker may take for a file
-    waiting : requests that wait for a worker, beside those that have one
+    upload_bytes : largest request body [bytes]
+    upload_seconds : longest time for the body to arrive [s]
+    files : largest number of files in a request
+    audio_seconds : longest song [s]
+    job_seconds : longest time for a worker to process a file [s]
+    queue : number of requests that may wait for a worker
     """
 
     upload_bytes: int = 64_000_000
     upload_seconds: float = 60.0
     files: int = 16
     audio_seconds: float = 1_800.0
-    work_seconds: float = 60.0
-    waiting: int = 32
+    job_seconds: float = 60.0
+    queue: int = 32
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server is run.
+    """Settings of a server.
 
     Attributes
     ----------
-    host, port : that it binds to
-    workers : processes that decode and judge
-    token : that every request for data has to bear, or None
-    origins : of other pages that may ask, ``http://localhost:5173`` for example
-    limits : what a request may cost
+    host : address to bind to
+    port : port to bind to; 0 for any free one
+    workers : number of worker processes
+    token : token required for requests for data, or None
+    origins : origins of other pages that may send requests, e.g. ``http://localhost:5173``
+    limits : limits of a request
     phone : folder of a built phone page, or None
 
     Raises
     ------
     PocketGenreError
-        it would be open to others without a token, or the token can be guessed.
+        if other machines could reach the server without a token, the token is too short, or an
+        origin is malformed.
     """
 
     host: str = "127.0.0.1"
@@ -64,31 +66,31 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.is_local and not self.token:
             raise PocketGenreError(
-                f"At {self.host} others could reach the server: give it a --token, or set"
+                f"At {self.host} other machines can reach the server: set a --token or"
                 f" {TOKEN_VARIABLE}."
             )
-        if self.token is not None and not _is_token(self.token):
+        if self.token is not None and not _is_valid_token(self.token):
             raise PocketGenreError(
-                f"A token has at least {_SHORTEST_TOKEN} letters, digits or signs and no space;"
-                " `openssl rand -hex 16` makes one."
+                f"The token needs at least {_MIN_TOKEN_LENGTH} printable ASCII characters and no"
+                " spaces; create one with `openssl rand -hex 16`."
             )
         for origin in self.origins:
             scheme, separator, host = origin.partition("://")
             if scheme not in ("http", "https") or not separator or not host or "/" in host:
                 raise PocketGenreError(
-                    f"{origin} is not the origin of a page; one looks like http://localhost:5173."
+                    f"{origin} is not a valid origin; use a form such as http://localhost:5173."
                 )
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Return True if only this machine can reach the server."""
         if self.host == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # another name
+        except ValueError:  # another host name
             return False
 
 
-def _is_token(token: str) -> bool:
-    return len(token) >= _SHORTEST_TOKEN and all("!" <= sign <= "~" for sign in token)
+def _is_valid_token(token: str) -> bool:
+    return len(token) >= _MIN_TOKEN_LENGTH and all("!" <= character <= "~" for character in token)

@@ -1,4 +1,4 @@
-"""What a worker does with a file; all of it is ``mobile_demo``'s doing."""
+"""Jobs of the server's workers. All inference code is that of the library."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,40 +9,43 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pocketgenre.library.evidence import from_bytes, to_bytes
-from pocketgenre.library.label import NO_THRESHOLDS, Thresholds
-from pocketgenre.library.labelled import label_songs
-from pocketgenre.library.song import CatalogSong
 
 from pocketgenre.audio.decoding import DamagedAudioError, NotAudioError, stream_mono
 from pocketgenre.audio.segments import TooShortError, cut_segments
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.library.serialize import song_fields
+from pocketgenre.library.serialize import prediction_fields
 from pocketgenre.models.model_card import ModelCard
-from pocketgenre.server.feature_encoding import FeaturesError, encode
+from pocketgenre.prediction import LabelConfig, SongPrediction
+from pocketgenre.server.feature_encoding import FeaturesError, encode_features
 from pocketgenre.server.outline import OutlineBuilder
 from pocketgenre.server.schemas import ModelName, Segments, Song
 from pocketgenre.text import printable
 
 FloatArray = NDArray[np.float32]
 
-_NICENESS = 5  # so that health is answered while all cores decode
+_NICENESS = 5  # keeps the server responsive while all cores decode
 
 
 class TooLongError(AudioError):
-    """More audio than a request may bring."""
+    """A song exceeds the limit on its length."""
 
 
-class NoSegmentError(AudioError):
-    """The song ends before the segment that was asked for."""
+class UnknownSegmentError(AudioError):
+    """A song ends before the requested segment."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """In place of an answer: why there is none; ``code`` is one of the problems'."""
+    """Result of a task that failed.
+
+    Attributes
+    ----------
+    code : code of the problem
+    detail : one sentence
+    """
 
     code: str
     detail: str
@@ -53,186 +56,179 @@ class Task(Protocol):
 
     Attributes
     ----------
-    model : name of the one that is to be used
-    seconds : after so long the worker is stopped
+    model : name of the model
+    timeout : time after which the worker is stopped [s]
     """
 
     @property
     def model(self) -> str: ...  # noqa: D102
 
     @property
-    def seconds(self) -> float: ...  # noqa: D102
+    def timeout(self) -> float: ...  # noqa: D102
 
-    def answer(self, classifier: Classifier, name: ModelName) -> Any:
-        """Do it."""
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Any:
+        """Run the task in a worker and return its result."""
 
 
 @dataclass(frozen=True)
-class Recording:
-    """An uploaded file.
+class AudioUpload:
+    """An uploaded song.
 
     Attributes
     ----------
-    path : where it can be opened
-    name : what the client calls it
-    most_seconds : of audio
+    path : path at which the file can be opened
+    name : file name given by the client
+    max_seconds : longest audio [s]
     """
 
     path: str
     name: str
-    most_seconds: float
+    max_seconds: float
 
     def segments(self, feature_config: FeatureConfig) -> Iterator[FloatArray]:
-        """Its 3 s segments, cut as the scanner cuts them.
+        """Decode the song and cut it into segments, as a scan does.
+
+        Yields
+        ------
+        float32 [shape=(segment_samples,)]
 
         Raises
         ------
         AudioError
-            it can't be decoded, is too short or too long.
+            if the file cannot be decoded, or is too short or too long.
         """
         blocks = stream_mono(Path(self.path), feature_config.sample_rate)
-        most = round(self.most_seconds * feature_config.sample_rate)
-        return cut_segments(_at_most(blocks, most, self.most_seconds), feature_config)
+        max_samples = round(self.max_seconds * feature_config.sample_rate)
+        return cut_segments(_limited(blocks, max_samples, self.max_seconds), feature_config)
 
 
 @dataclass(frozen=True)
-class Listening:
-    """How a song is labelled."""
+class ClassifyTask:
+    """Classify a song; the result is a :class:`pocketgenre.server.schemas.Song`."""
 
-    rule: Literal["majority", "probability"] = "majority"
-    thresholds: Thresholds = NO_THRESHOLDS
-
-
-@dataclass(frozen=True)
-class Classify:
-    """A song's genre; the answer is a :class:`pocketgenre.server.schemas.Song`."""
-
-    recording: Recording
+    song: AudioUpload
     model: str
-    seconds: float
-    listening: Listening = Listening()
+    timeout: float
+    label_config: LabelConfig
 
-    def answer(self, classifier: Classifier, name: ModelName) -> Song:  # noqa: ARG002
-        """Listen to all of it."""
-        table = classifier.listen(self.recording.segments(classifier.card.feature_config))
-        return song_answer(self.recording.name, _kept(table), classifier.card, self.listening)
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Song:  # noqa: ARG002
+        """Classify all segments."""
+        segments = self.song.segments(classifier.card.feature_config)
+        prediction = classifier.classify_segments(segments, self.label_config)
+        return _song_response(self.song.name, prediction)
 
 
 @dataclass(frozen=True)
-class Dissect:
-    """A song's segments; the answer is :class:`pocketgenre.server.schemas.Segments` as JSON."""
+class SegmentsTask:
+    """Classify each segment; the result is :class:`pocketgenre.server.schemas.Segments` as JSON."""
 
-    recording: Recording
+    song: AudioUpload
     model: str
-    seconds: float
-    listening: Listening = Listening()
+    timeout: float
+    label_config: LabelConfig
     outline: bool = False
 
-    def answer(self, classifier: Classifier, name: ModelName) -> bytes:
-        """Listen to all of it, and draw its outline on the way."""
-        card = classifier.card
-        pencil = OutlineBuilder(card.feature_config) if self.outline else None
-        segments = self.recording.segments(card.feature_config)
-        table = _kept(classifier.listen(pencil.watch(segments) if pencil else segments))
-        answer = Segments(
-            model=name,
-            song=song_answer(self.recording.name, table, card, self.listening),
-            seconds_per_segment=card.feature_config.segment_seconds,
-            labels=list(card.labels),
-            probabilities=np.round(table.astype(float), 4).tolist(),
-            outline=pencil.outline() if pencil else None,
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> bytes:
+        """Classify all segments, and build the outline if requested."""
+        feature_config = classifier.card.feature_config
+        outline = OutlineBuilder(feature_config) if self.outline else None
+        segments = self.song.segments(feature_config)
+        prediction = classifier.classify_segments(
+            outline.record(segments) if outline else segments, self.label_config
         )
-        return answer.model_dump_json().encode()
+        table = prediction.segment_probabilities.astype(float)
+        response = Segments(
+            model=model_name,
+            song=_song_response(self.song.name, prediction),
+            seconds_per_segment=prediction.seconds_per_segment,
+            labels=list(prediction.labels),
+            probabilities=np.round(table, 4).tolist(),
+            outline=outline.build() if outline else None,
+        )
+        return response.model_dump_json().encode()
 
 
 @dataclass(frozen=True)
-class Compute:
-    """What the network takes for some segments; the answer is JSON or ``.npy``."""
+class FeaturesTask:
+    """Compute the features of some segments; the result is JSON or the content of a ``.npy``."""
 
-    recording: Recording
+    song: AudioUpload
     model: str
-    seconds: float
+    timeout: float
     first: int = 0
     count: int = 10
-    form: Literal["json", "npy"] = "json"
+    format: Literal["json", "npy"] = "json"
 
-    def answer(self, classifier: Classifier, name: ModelName) -> bytes:
-        """Decode up to the last of them, and compute their features."""
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> bytes:
+        """Decode up to the last requested segment and compute the features."""
         feature_config = classifier.card.feature_config
-        chosen = some_segments(self.recording, feature_config, self.first, self.count)
-        table = np.stack([compute_features(segment, feature_config) for segment in chosen])
-        return encode(table, feature_config, name, self.first, self.form)
+        segments = select_segments(self.song, feature_config, self.first, self.count)
+        features = np.stack([compute_features(segment, feature_config) for segment in segments])
+        return encode_features(features, feature_config, model_name, self.first, self.format)
 
 
-def some_segments(
-    recording: Recording, feature_config: FeatureConfig, first: int, count: int
+def select_segments(
+    song: AudioUpload, feature_config: FeatureConfig, first: int, count: int
 ) -> list[FloatArray]:
-    """Segments by their number, fewer where the song ends.
-
-    Raises
-    ------
-    NoSegmentError
-        it ends before the first of them.
-    """
-    chosen = list(islice(recording.segments(feature_config), first, first + count))
-    if not chosen:
-        raise NoSegmentError(f"the song has no segment {first}; they are counted from 0")
-    return chosen
-
-
-def song_answer(
-    name: str, table: NDArray[np.float32], card: ModelCard, listening: Listening
-) -> Song:
-    """A song with its label as the scanner's JSON has it.
+    """Decode consecutive segments; there are fewer if the song ends.
 
     Parameters
     ----------
-    table : float32 [shape=(segments, genres)]
+    song : the song
+    feature_config : parameters of the features
+    first : number of the first segment, counted from 0
+    count : number of segments
+
+    Returns
+    -------
+    list of float32 [shape=(segment_samples,)]
+
+    Raises
+    ------
+    UnknownSegmentError
+        if the song ends before the first segment.
     """
-    seconds = card.feature_config.segment_seconds
-    labels, model = card.labels, card.sha256
-    song = CatalogSong(Path(), "labelled", None, 0, 0, model, seconds, labels, table)
-    labelled = next(label_songs([song], None, listening.rule, listening.thresholds))
-    fields = song_fields(labelled)
-    del fields["path"], fields["error"]
-    return Song(name=name, **fields)
+    segments = list(islice(song.segments(feature_config), first, first + count))
+    if not segments:
+        raise UnknownSegmentError(f"the song has no segment {first}; segments are counted from 0")
+    return segments
 
 
 @dataclass(frozen=True)
 class TaskRunner:
-    """Sets up a worker of the server.
+    """Set up a worker that runs tasks.
 
     Attributes
     ----------
-    models : content and card of each, by name; one is loaded when it is first asked for
-    default : the one that is loaded at once
+    models : content and card of each model, by name; each is loaded when first used
+    default : name of the model that is loaded at the start
     """
 
     models: dict[str, tuple[bytes, ModelCard]]
     default: str
 
     def __call__(self) -> Callable[[Task], Any]:
-        """Load the default model.
+        """Load the default model and return the function that runs tasks.
 
         Raises
         ------
         ModelError
-            it can't be run.
+            if the model cannot be run.
         """
         os.nice(_NICENESS)
-        loaded = {self.default: Classifier(*self.models[self.default])}
+        loaded = {self.default: GenreClassifier.from_bytes(*self.models[self.default])}
 
-        def answer(task: Task) -> Any:
+        def run(task: Task) -> Any:
             try:
                 content, card = self.models[task.model]
                 if task.model not in loaded:
-                    loaded[task.model] = Classifier(content, card)
-                name = ModelName(name=task.model, sha256=card.sha256)
-                return task.answer(loaded[task.model], name)
-            except Exception as error:  # one file's fault must not end the worker
+                    loaded[task.model] = GenreClassifier.from_bytes(content, card)
+                model_name = ModelName(name=task.model, sha256=card.sha256)
+                return task.run(loaded[task.model], model_name)
+            except Exception as error:  # an error in one file must not end the worker
                 return _refusal(error)
 
-        return answer
+        return run
 
 
 _CODES: dict[type[Exception], str] = {
@@ -240,7 +236,7 @@ _CODES: dict[type[Exception], str] = {
     DamagedAudioError: "damaged",
     TooShortError: "too-short",
     TooLongError: "too-long",
-    NoSegmentError: "unknown-segment",
+    UnknownSegmentError: "unknown-segment",
     FeaturesError: "invalid-features",
     AudioError: "not-judged",
     MemoryError: "too-much-memory",
@@ -250,20 +246,21 @@ _CODES: dict[type[Exception], str] = {
 def _refusal(error: Exception) -> Refusal:
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "internal")
     if code == "internal":
-        return Refusal(code, type(error).__name__)  # its text may hold what was uploaded
-    text = printable(str(error)) or "it needs more memory than a worker has"
+        return Refusal(code, type(error).__name__)  # the text may contain uploaded data
+    text = printable(str(error)) or "the file needs more memory than a worker has"
     return Refusal(code, f"{text[0].upper()}{text[1:]}.")
 
 
-def _kept(table: FloatArray) -> FloatArray:
-    """As the catalogue would give them back: the label then is the scanner's in every case."""
-    return from_bytes(to_bytes(table), table.shape[1])
+def _song_response(name: str, prediction: SongPrediction) -> Song:
+    return Song(name=name, **prediction_fields(prediction))
 
 
-def _at_most(blocks: Iterable[FloatArray], most: int, seconds: float) -> Iterator[FloatArray]:
-    heard = 0
+def _limited(
+    blocks: Iterable[FloatArray], max_samples: int, max_seconds: float
+) -> Iterator[FloatArray]:
+    decoded = 0
     for block in blocks:
-        heard += len(block)
-        if heard > most:
-            raise TooLongError(f"it lasts more than the {seconds:g} s that are allowed")
+        decoded += len(block)
+        if decoded > max_samples:
+            raise TooLongError(f"the song is longer than the limit of {max_seconds:g} s")
         yield block

@@ -1,4 +1,4 @@
-"""What is counted and what is logged: never a file's name or content."""
+"""Metrics and logging. Names and contents of uploaded files are never recorded."""
 
 import json
 import logging
@@ -19,11 +19,11 @@ from prometheus_client import (
 
 log = logging.getLogger("pocketgenre.server")
 
-_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)  # seconds
 
 
 class Metrics:
-    """The counters of one server, in a registry of their own."""
+    """Prometheus metrics of one server, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,32 +34,34 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.seconds = Histogram(
-            "pocketgenre_request_seconds", "Time of a request, its upload included", ["path"],
-            buckets=_SECONDS, registry=self.registry,
+            "pocketgenre_request_seconds", "Duration of a request, including its upload", ["path"],
+            buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self.uploaded = Counter(
-            "pocketgenre_uploaded_bytes", "Bytes of bodies received", registry=self.registry
+            "pocketgenre_uploaded_bytes", "Bytes of request bodies received", registry=self.registry
         )
         self.files = Counter(
-            "pocketgenre_files", "Files by what came of them: ok, or the problem's code",
+            "pocketgenre_files", "Files by outcome: ok, or the code of a problem",
             ["outcome"], registry=self.registry,
         )  # fmt: skip
         self.waiting = Gauge(
-            "pocketgenre_files_waiting", "Files that no worker has begun", registry=self.registry
+            "pocketgenre_files_waiting", "Files waiting for a worker", registry=self.registry
         )
-        self.busy = Gauge("pocketgenre_workers_busy", "Workers at a file", registry=self.registry)
+        self.busy = Gauge(
+            "pocketgenre_workers_busy", "Workers processing a file", registry=self.registry
+        )
         self.deaths = Gauge(
-            "pocketgenre_worker_deaths", "Workers that a file or the system has ended",
+            "pocketgenre_worker_deaths", "Workers that crashed or were killed",
             registry=self.registry,
         )  # fmt: skip
 
 
-class _Lines(logging.Formatter):
+class _Formatter(logging.Formatter):
     def formatException(  # noqa: N802
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...],
     ) -> str:
-        """Where a fault was raised and of what type, without its text: that may be a name."""
+        """Format the traceback without the exception's text, which may contain a file name."""
         lines: list[str] = []
         error = ei[1]
         while error is not None:
@@ -69,11 +71,11 @@ class _Lines(logging.Formatter):
         return "\n".join(line.rstrip() for line in lines)
 
 
-class JsonLines(_Lines):
-    """A JSON object a line."""
+class JsonFormatter(_Formatter):
+    """Format each record as a JSON object in one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's message and the fields that came with it."""
+        """Format the message, the extra fields and the traceback."""
         fields = {"time": _time(record), "level": record.levelname.lower()}
         fields["message"] = record.getMessage()
         fields |= _fields(record)
@@ -82,20 +84,20 @@ class JsonLines(_Lines):
         return json.dumps(fields)
 
 
-class PlainLines(_Lines):
-    """A line to read."""
+class PlainFormatter(_Formatter):
+    """Format each record as a line of text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's message, and the fields as ``key=value``."""
+        """Format the message, the extra fields as ``key=value``, and the traceback."""
         pairs = [f"{key}={value}" for key, value in _fields(record).items()]
         line = " ".join([_time(record), record.levelname.lower(), record.getMessage(), *pairs])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def set_up_logging(form: str) -> None:
-    """Log to standard error, as ``json`` or ``plain`` lines."""
+def configure_logging(formatter: logging.Formatter) -> None:
+    """Write the log of the server and the warnings of uvicorn to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if form == "json" else PlainLines())
+    handler.setFormatter(formatter)
     for name in ("pocketgenre.server", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

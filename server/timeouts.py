@@ -1,57 +1,57 @@
-"""HTTP with an end to waiting: who brings no whole request or takes no answer is hung up on."""
+"""HTTP protocol that closes connections whose client is too slow."""
 
 import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-REQUEST_SECONDS = 20
-"""In which a request's line and headers have to arrive. uvicorn itself would wait for ever."""
+REQUEST_HEAD_SECONDS = 20
+"""Time for a request's line and headers to arrive. uvicorn has no such limit."""
 
-ANSWER_SECONDS = 60
-"""In which a client has to take what was written to it: an answer, or 64 KiB of a file."""
+WRITE_SECONDS = 60
+"""Time for a client to take what was written to it: a response, or 64 KiB of a large file."""
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's, with a deadline for the head of each request, and one for what is sent."""
+class TimeoutProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 protocol with a timeout for request heads and one for writes."""
 
-    _giving_up: asyncio.TimerHandle | None = None
+    _write_timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
-        # Writing is paused by whatever the client leaves, an answer's last bytes included.
+        # Writing is paused as soon as any byte is left, so that the timeout covers the last ones.
         transport.set_write_buffer_limits(high=0)
-        self._expect_request()
+        self._start_head_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left, or was hung up on."""
+        """Stop the write timeout."""
         super().connection_lost(exc)
-        self._stop_giving_up()
+        self._stop_write_timeout()
 
     def pause_writing(self) -> None:
-        """There is something that the client has not taken yet."""
+        """Start the write timeout: the client has not taken all data yet."""
         super().pause_writing()
-        self._giving_up = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
+        self._write_timeout = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It has taken all of it."""
+        """Stop the write timeout: the client has taken all data."""
         super().resume_writing()
-        self._stop_giving_up()
+        self._stop_write_timeout()
 
     def on_response_complete(self) -> None:
-        """A response was sent; the next request may come."""
-        answered = self.cycle
+        """Start the timeout of the next request."""
+        completed = self.cycle
         super().on_response_complete()
-        if self.cycle is answered:  # else the next request was here already
-            self._expect_request()
+        if self.cycle is completed:  # otherwise the next request has already arrived
+            self._start_head_timeout()
 
-    def _stop_giving_up(self) -> None:
-        if self._giving_up:
-            self._giving_up.cancel()
+    def _stop_write_timeout(self) -> None:
+        if self._write_timeout:
+            self._write_timeout.cancel()
 
-    def _expect_request(self) -> None:
-        self.loop.call_later(REQUEST_SECONDS, self._close_unless_after, self.cycle)
+    def _start_head_timeout(self) -> None:
+        self.loop.call_later(REQUEST_HEAD_SECONDS, self._close_if_idle, self.cycle)
 
-    def _close_unless_after(self, cycle: object) -> None:
+    def _close_if_idle(self, cycle: object) -> None:
         if self.cycle is cycle and not self.transport.is_closing():
             self.transport.close()

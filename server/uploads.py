@@ -1,4 +1,4 @@
-"""Files of a multipart request, on disk without a name while they are needed."""
+"""Receive the files of a multipart request into unnamed temporary files."""
 
 import asyncio
 import os
@@ -11,21 +11,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from pocketgenre.server.problems import Problem
-from pocketgenre.text import printable
+from pocketgenre.text import count_of, printable
 
-_LONGEST_NAME = 200
-_MOST_FIELDS = 16
-_FIELD_BYTES = 65_536
+_MAX_NAME_LENGTH = 200
+_MAX_FIELDS = 16
+_MAX_FIELD_BYTES = 65_536
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that was received.
+    """An uploaded file.
 
     Attributes
     ----------
-    path : where another process of this user can open it
-    name : what the client calls it, fit to be shown
+    path : path at which other processes of this user can open the file
+    name : file name given by the client, escaped for display
     """
 
     path: str
@@ -33,50 +33,59 @@ class Upload:
 
 
 @asynccontextmanager
-async def received(
-    request: Request, most: int, *parts: str
+async def receive_uploads(
+    request: Request, max_files: int, *parts: str
 ) -> AsyncIterator[dict[str, list[Upload]]]:
-    """Files of a request by the name of their part; they are gone afterwards, whatever happens.
+    """Receive the files of a request; delete them when the context ends.
 
     Parameters
     ----------
-    most : files in all
-    parts : names that files may have, each at least once
+    max_files : largest number of files in the request
+    parts : names of the parts; each must occur at least once
+
+    Yields
+    ------
+    dict
+        the files of each part.
 
     Raises
     ------
     Problem
-        it is not multipart, or a part is missing, unknown or no file.
+        if the body is not multipart, or a part is missing, unknown or not a file.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
         raise Problem("not-multipart", "Send the files as multipart/form-data: curl -F file=@song.")
     try:
         form = await request.form(
-            max_files=most, max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES
+            max_files=max_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
         )
     except HTTPException as error:
         if "Too many files" in error.detail:
-            raise Problem("too-many-files", f"A request takes {most} files at most.") from error
+            raise Problem(
+                "too-many-files", f"A request may have at most {count_of(max_files, 'file')}."
+            ) from error
         raise Problem("invalid-request", f"The body cannot be read: {error.detail}") from error
-    except UnicodeError:  # the client chooses the charset, and what it raises holds the name
-        raise Problem("invalid-request", "A name or field is not of the body's charset.") from None
+    except UnicodeError:  # from the client's charset; its text contains the file name
+        raise Problem(
+            "invalid-request", "A file name or field is not valid in the body's charset."
+        ) from None
     try:
-        yield await asyncio.to_thread(_sorted_out, form, parts)
+        yield await asyncio.to_thread(_files_by_part, form, parts)
     finally:
         await form.close()
 
 
-def _sorted_out(form: FormData, parts: tuple[str, ...]) -> dict[str, list[Upload]]:
+def _files_by_part(form: FormData, parts: tuple[str, ...]) -> dict[str, list[Upload]]:
     uploads: dict[str, list[Upload]] = {part: [] for part in parts}
     for name, value in form.multi_items():
         if name not in uploads:
             expected = " and ".join(parts)
-            raise Problem("invalid-request", f"The parts of the body are called {expected}.")
+            raise Problem("invalid-request", f"The body may only have parts named {expected}.")
         if not isinstance(value, UploadFile):
-            raise Problem("invalid-request", f"The part {name} has to be a file, with a filename.")
+            raise Problem("invalid-request", f"The part {name} must be a file with a file name.")
         uploads[name].append(
-            Upload(_on_disk(value), printable(value.filename or "")[:_LONGEST_NAME])
+            Upload(_path_on_disk(value), printable(value.filename or "")[:_MAX_NAME_LENGTH])
         )
     for part, files in uploads.items():
         if not files:
@@ -84,9 +93,9 @@ def _sorted_out(form: FormData, parts: tuple[str, ...]) -> dict[str, list[Upload
     return uploads
 
 
-def _on_disk(upload: UploadFile) -> str:
-    # The temporary file has no name, so that nothing is left of it even if the server is killed;
-    # asked for its descriptor, it moves from memory to the disk.
+def _path_on_disk(upload: UploadFile) -> str:
+    # The temporary file has no name, so that nothing is left even if the server is killed.
+    # Reading its descriptor moves it from memory to the disk.
     descriptor = upload.file.fileno()
     upload.file.flush()
     return f"/proc/{os.getpid()}/fd/{descriptor}"

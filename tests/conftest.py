@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import psutil
 import pytest
 
 from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
@@ -76,6 +77,12 @@ def invoke(
         output.getvalue().decode("utf-8", errors),
         messages.getvalue().decode("utf-8", errors),
     )
+
+
+def worker_processes() -> list[psutil.Process]:
+    """List the job workers of this process."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "pocketgenre.jobs.worker" in child.cmdline()]
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,8 @@ def command_options(name: str) -> set[str]:
     """Return the options of a command from its help."""
     if name not in _OPTIONS:
         module, _, function = COMMANDS[name].partition(":")
-        code = f"import sys; sys.argv = [{name!r}, '--help']; from {module} import {function} as f; f()"
+        start = f"from {module} import {function} as start; start()"
+        code = f"import sys; sys.argv = [{name!r}, '--help']; {start}"
         result = subprocess.run(
             [sys.executable, "-c", code],
             cwd=REPOSITORY,

@@ -90,14 +90,14 @@ def _stream_samples(
     samples: NDArray[Any], rate: int, sample_rate: int, to_mono: ToMono
 ) -> Iterator[FloatArray]:
     samples = np.asarray(samples)
-    if samples.dtype.kind != "f" or samples.ndim not in (1, 2):
+    if samples.dtype.kind != "f" or samples.ndim not in (1, 2) or 0 in samples.shape[1:]:
         raise TypeError(
             "samples must be floats in [-1, 1] of shape (n,) or (n, channels), not"
             f" {samples.dtype} {samples.shape}"
         )
     check_rate(rate)
-    channels = samples.reshape(len(samples), -1)
-    size = max(1, _BLOCK_VALUES // max(1, channels.shape[1]))
+    channels = samples[:, np.newaxis] if samples.ndim == 1 else samples
+    size = max(1, _BLOCK_VALUES // channels.shape[1])
     blocks = (
         to_mono(channels[start : start + size].astype(np.float32))
         for start in range(0, len(channels), size)

@@ -95,12 +95,12 @@ class WorkerPool:
         self._killed_retries = killed_retries
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pocketgenre-worker")
         self._lock = threading.Lock()
-        self._alive: set[WorkerProcess] = set()
+        self._processes: set[WorkerProcess] = set()
         self._idle: list[WorkerProcess] = []
-        self._starting = 0
         self._unfinished = 0
         self._keeps_ready = False
         self._is_closed = False
+        self._is_terminated = False
         self._seconds_per_job = 1.0
 
     def __enter__(self) -> Self:
@@ -133,7 +133,9 @@ class WorkerPool:
     def is_ready(self) -> bool:
         """True if every process runs and has been set up."""
         with self._lock:
-            return not self._is_closed and len(self._alive) == self.workers
+            self._drop_ended()
+            ready = sum(process.is_ready for process in self._processes)
+            return not self._is_closed and ready == self.workers
 
     @property
     def queued(self) -> int:
@@ -197,10 +199,10 @@ class WorkerPool:
 
     def terminate(self) -> None:
         """Drop what is queued and end all processes at once."""
-        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            processes = list(self._alive)
+            self._is_closed = self._is_terminated = True
+            processes = list(self._processes)
         for process in processes:
             process.kill()
         self._threads.shutdown(wait=True)
@@ -213,7 +215,7 @@ class WorkerPool:
             for attempt in range(self._killed_retries + 1):
                 result = self._run_once(job)
                 was_killed = isinstance(result, JobFailure) and result.kind == "killed"
-                if not was_killed or attempt == self._killed_retries or self._is_closed:
+                if not was_killed or attempt == self._killed_retries or self._is_terminated:
                     break
             return result
         finally:
@@ -222,44 +224,49 @@ class WorkerPool:
                 self._seconds_per_job += (time.monotonic() - begin - self._seconds_per_job) / 8
 
     def _run_once(self, job: Job) -> Any:
-        process = self._take_idle() or self._start_process()
-        result = process.run(job)
-        if process.is_alive:
-            with self._lock:
-                self._idle.append(process)
-        else:
-            with self._lock:
-                self._alive.discard(process)
-                self.crashes += 1
-            self._restart()
-        return result
-
-    def _take_idle(self) -> WorkerProcess | None:
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            self._drop_ended()
+            process = self._idle.pop() if self._idle else self._launch()
+        try:
+            process.wait_until_ready()
+            return process.run(job)
+        finally:
+            self._put_back(process)
 
-    def _start_process(self) -> WorkerProcess:
+    def _launch(self) -> WorkerProcess:
+        """Start a process; the caller holds the lock."""
+        if self._is_terminated:
+            raise WorkerStartError("The worker pool has been terminated.")
         process = WorkerProcess(self._setup)
-        with self._lock:
-            self._alive.add(process)
-            is_closed = self._is_closed
-        if is_closed:
-            process.kill()
+        self._processes.add(process)
         return process
+
+    def _put_back(self, process: WorkerProcess) -> None:
+        """Make a process idle, or replace it if it has ended."""
+        with self._lock:
+            self._idle.append(process)
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        """Drop idle processes that have ended, and replace them; the caller holds the lock."""
+        for process in [process for process in self._idle if not process.is_running]:
+            process.kill()  # closes its pipes
+            self._idle.remove(process)
+            self._processes.discard(process)
+            if process.is_ready:
+                self.crashes += 1
+                self._restart()
 
     def _add_idle(self) -> None:
         """Start a process if one is missing; it waits for a job."""
         with self._lock:
-            if self._is_closed or len(self._alive) + self._starting >= self.workers:
+            if self._is_closed or len(self._processes) >= self.workers:
                 return
-            self._starting += 1
+            process = self._launch()
         try:
-            process = self._start_process()
-            with self._lock:
-                self._idle.append(process)
+            process.wait_until_ready()
         finally:
-            with self._lock:
-                self._starting -= 1
+            self._put_back(process)
 
     def _restart(self) -> None:
         """Replace a process that has ended, again and again until one starts."""

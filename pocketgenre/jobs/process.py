@@ -56,7 +56,7 @@ class WorkerStartError(PocketGenreError):
 
 
 class WorkerProcess:
-    """A running worker process.
+    """A worker process, started but not yet ready.
 
     Parameters
     ----------
@@ -65,13 +65,12 @@ class WorkerProcess:
     Raises
     ------
     WorkerStartError
-        if the system can't start the process, or it ends before it is ready.
-    Exception
-        the error that the setup raised in the worker.
+        if the system can't start the process.
     """
 
     def __init__(self, setup: JobSetup) -> None:
-        self.is_alive = True
+        self.is_ready = False
+        self._setup = setup
         self._timed_out = False
         try:
             self._process = _start_process()
@@ -79,7 +78,25 @@ class WorkerProcess:
             reason = error.strerror or error
             raise WorkerStartError(f"A worker process cannot be started: {reason}.") from error
         self._jobs, self._results = self._process.stdin, self._process.stdout
-        self._send(setup)
+
+    @property
+    def is_running(self) -> bool:
+        """True until the process has ended."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Set the process up, if that has not been done.
+
+        Raises
+        ------
+        WorkerStartError
+            if the process ends before it is ready.
+        Exception
+            the error that the setup raised in the worker.
+        """
+        if self.is_ready:
+            return
+        self._send(self._setup)
         try:
             answer = self._receive(_START_TIMEOUT)
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -90,9 +107,16 @@ class WorkerProcess:
         if answer != READY:
             self.kill()
             raise answer
+        self.is_ready = True
 
     def run(self, job: Job) -> Any:
-        """Process a job: return its result, or a :class:`JobFailure` if the process ended."""
+        """Process a job: return its result, or a :class:`JobFailure` if the process ended.
+
+        Raises
+        ------
+        Exception
+            if the job or its result can't be pickled or unpickled.
+        """
         self._send(job)
         try:
             return self._receive(job.timeout + _GRACE)
@@ -101,7 +125,6 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process, whatever it is doing."""
-        self.is_alive = False
         self._process.kill()
         self._process.wait()
         for pipe in (self._jobs, self._results):
@@ -109,9 +132,10 @@ class WorkerProcess:
                 pipe.close()  # type: ignore[union-attr]
 
     def _send(self, message: Any) -> None:
+        content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
         # A process that has ended is noticed by the read that follows.
         with suppress(OSError, ValueError):
-            pickle.dump(message, self._jobs, protocol=pickle.HIGHEST_PROTOCOL)  # type: ignore[arg-type]
+            self._jobs.write(content)  # type: ignore[union-attr]
             self._jobs.flush()  # type: ignore[union-attr]
 
     def _receive(self, timeout: float) -> Any:
@@ -120,8 +144,13 @@ class WorkerProcess:
         timer.start()
         try:
             return pickle.load(self._results)  # type: ignore[arg-type]  # noqa: S301
+        except (EOFError, OSError, pickle.UnpicklingError):
+            raise
         except ValueError as error:  # the pipe was closed by kill()
             raise EOFError from error
+        except BaseException:  # the rest of the result would be taken for the next one
+            self.kill()
+            raise
         finally:
             timer.cancel()
 

@@ -1,33 +1,37 @@
-// Drop songs, see what the server says of them.
+// Upload songs and show their predictions.
 
 import { COLOURS, drawFeatures, drawGenres, drawWave } from "./draw.js";
 
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
-const LEAST_SHARE = 0.005; // of a genre in the legend
+const MIN_LEGEND_PROBABILITY = 0.005;
 const TICKS = 5;
-const KINDS = { mfcc: "MFCC, as the network hears them (each coefficient on its own scale)", "log-mel": "Mel bands, as the network hears them (logarithm of the power)" };
+const FEATURE_CAPTIONS = {
+  mfcc: "MFCC, the input of the network (each coefficient on its own scale)",
+  "log-mel": "Mel bands, the input of the network (logarithm of the power)",
+};
 
-async function ask(path, options = {}) {
+// Send a request; repeat it while the server is overloaded.
+async function request(path, options = {}) {
   const token = byId("token").value;
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   for (;;) {
     const response = await fetch(path, { ...options, headers });
-    const answer = await response.json();
-    if (response.ok) return answer;
+    const content = await response.json();
+    if (response.ok) return content;
     if (response.status === 401) byId("token-field").hidden = false;
-    if (response.status !== 429) throw new Error(answer.detail);
-    await pause(Number(response.headers.get("Retry-After")) || 1);
+    if (response.status !== 429) throw new Error(content.detail);
+    await sleep(Number(response.headers.get("Retry-After")) || 1);
   }
 }
 
 async function listModels() {
   try {
-    const { models, default: first } = await ask("/v1/models");
-    const options = models.map(({ name, network, input }) => new Option(`${name} (${network}, ${input} in)`, name, name === first, name === first));
+    const { models, default: defaultName } = await request("/v1/models");
+    const options = models.map(({ name, network, input }) => new Option(`${name} (${network}, input ${input})`, name, name === defaultName, name === defaultName));
     byId("model").replaceChildren(...options);
     byId("status").textContent = "";
   } catch (error) {
@@ -35,15 +39,15 @@ async function listModels() {
   }
 }
 
-async function listen(files) {
+async function classify(files) {
   for (const [index, file] of [...files].entries()) {
-    byId("status").textContent = `Listening to ${file.name} (${index + 1} of ${files.length}) …`;
+    byId("status").textContent = `Classifying ${file.name} (${index + 1} of ${files.length}) …`;
     const body = new FormData();
     body.append("file", file);
-    const choice = new URLSearchParams({ outline: "true" });
-    if (byId("model").value) choice.set("model", byId("model").value);
+    const query = new URLSearchParams({ outline: "true" });
+    if (byId("model").value) query.set("model", byId("model").value);
     try {
-      show(await ask(`/v1/classify/segments?${choice}`, { method: "POST", body }));
+      showPrediction(await request(`/v1/classify/segments?${query}`, { method: "POST", body }));
     } catch (error) {
       showFailure(file.name, error.message);
     }
@@ -64,34 +68,35 @@ function showFailure(name, reason) {
   entry.querySelector(".genre").textContent = reason;
 }
 
-function show(answer) {
-  const { song, labels, probabilities, outline, model } = answer;
+function showPrediction(response) {
+  const { song, labels, probabilities, outline, model } = response;
   const colour = (genre) => COLOURS[labels.indexOf(genre) % COLOURS.length] ?? "transparent";
   const entry = newEntry(song.name);
   const find = (selector) => entry.querySelector(selector);
   find(".genre").textContent = song.genre;
-  find(".genre").style.setProperty("--of-genre", colour(song.genre));
-  find(".sure").textContent = `${percent(song.confidence)} of ${song.segments} votes, probability ${percent(song.probability)}, by ${model.name}`;
+  find(".genre").style.setProperty("--genre-colour", colour(song.genre));
+  find(".confidence").textContent = `${percent(song.confidence)} of ${song.segments} votes, probability ${percent(song.probability)}, by ${model.name}`;
   showVotes(find("dl"), song, colour);
 
   const order = labels.map((_, index) => index).sort((a, b) => song.probabilities[labels[b]] - song.probabilities[labels[a]]);
-  find(".legend").replaceChildren(...order.filter((genre) => song.probabilities[labels[genre]] > LEAST_SHARE).map((genre) => {
+  find(".legend").replaceChildren(...order.filter((genre) => song.probabilities[labels[genre]] > MIN_LEGEND_PROBABILITY).map((genre) => {
     const item = document.createElement("span");
     item.textContent = labels[genre];
-    item.style.setProperty("--of-genre", COLOURS[genre % COLOURS.length]);
+    item.style.setProperty("--genre-colour", COLOURS[genre % COLOURS.length]);
     return item;
   }));
-  const seconds = probabilities.length * answer.seconds_per_segment;
+  const seconds = probabilities.length * response.seconds_per_segment;
   find(".axis").replaceChildren(...Array.from({ length: TICKS }, (_, tick) => {
     const mark = document.createElement("span");
     mark.textContent = clock(seconds * tick / (TICKS - 1));
     return mark;
   }));
-  find(".kind").textContent = KINDS[outline.kind];
-  find(".genres").ariaLabel = `Probability of each genre over ${clock(seconds)}; ${tell(song)}`;
+  const caption = FEATURE_CAPTIONS[outline.kind] ?? `Features (${outline.kind}), the input of the network`;
+  find(".kind").textContent = caption;
+  find(".genres").ariaLabel = `Probability of each genre over ${clock(seconds)}; ${describeTimeline(song)}`;
   find(".wave").ariaLabel = `Waveform of ${clock(seconds)}`;
-  find(".features").ariaLabel = `${KINDS[outline.kind]}, ${outline.features[0].length} rows over ${clock(seconds)}`;
-  fillTable(entry, answer);
+  find(".features").ariaLabel = `${caption}, ${outline.features[0].length} rows over ${clock(seconds)}`;
+  fillTable(entry, response);
   const draw = () => {
     drawGenres(find(".genres"), probabilities, order);
     drawWave(find(".wave"), outline);
@@ -104,12 +109,12 @@ function show(answer) {
     const segment = Math.min(Math.max(Math.floor(offsetX / width * probabilities.length), 0), probabilities.length - 1);
     const row = probabilities[segment];
     const best = row.indexOf(Math.max(...row));
-    find(".cursor").textContent = `${clock(segment * answer.seconds_per_segment)} ${labels[best]} ${percent(row[best])}`;
+    find(".cursor").textContent = `${clock(segment * response.seconds_per_segment)} ${labels[best]} ${percent(row[best])}`;
   });
 }
 
-function tell({ timeline, genre }) {
-  if (!timeline) return `it stays with ${genre}`;
+function describeTimeline({ timeline, genre }) {
+  if (!timeline) return `${genre} throughout`;
   return timeline.map((part) => `${part.genre} from ${clock(part.start)} to ${clock(part.end)}`).join(", ");
 }
 
@@ -120,7 +125,7 @@ function showVotes(list, song, colour) {
     term.textContent = genre;
     bar.className = "bar";
     bar.append(document.createElement("i"));
-    bar.style.setProperty("--of-genre", colour(genre));
+    bar.style.setProperty("--genre-colour", colour(genre));
     bar.style.setProperty("--share", `${100 * votes / song.segments}%`);
     count.className = "count";
     count.textContent = votes;
@@ -143,14 +148,14 @@ const drop = byId("drop");
 for (const kind of ["dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {
     event.preventDefault();
-    drop.classList.toggle("over", kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files.length) listen(event.dataTransfer.files);
+    drop.classList.toggle("dragging", kind === "dragover");
+    if (kind === "drop" && event.dataTransfer.files.length) classify(event.dataTransfer.files);
   });
 }
 byId("files").addEventListener("change", async ({ target }) => {
-  await listen(target.files);
+  await classify(target.files);
   target.value = "";
 });
 byId("token").addEventListener("change", listModels);
-byId("ask").addEventListener("submit", (event) => event.preventDefault());
+byId("upload").addEventListener("submit", (event) => event.preventDefault());
 listModels();

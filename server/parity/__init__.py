@@ -1,1 +1,1 @@
-"""Compare the features of a device with the reference, and explain differences."""
+"""Compare features computed on a device with the reference, and find the cause of differences."""

@@ -1,4 +1,4 @@
-"""Some segments of a song as a device may have heard them: later, otherwise mixed or sampled."""
+"""Decode segments of a song with the errors that a device may make."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,67 +10,82 @@ from numpy.typing import NDArray
 from pocketgenre.audio.decoding import ToMono, stream_mono
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.server.parity.reference_features import mel_power
-from pocketgenre.server.tasks import Recording
+from pocketgenre.server.tasks import AudioUpload
 
 FloatArray = NDArray[np.float32]
 
-LONGEST_DELAY = 4_096
-"""That :meth:`ParityAudio.late` takes [samples]."""
+MAX_DELAY = 4_096
+"""Longest delay that :meth:`ParityAudio.delayed` supports [samples]."""
 
 
 @dataclass(frozen=True)
 class ParityAudio:
-    """The recording whose features were computed elsewhere, around some of its segments.
+    """Audio of the segments whose features were computed on a device.
 
     Attributes
     ----------
-    first, count : which segments
+    song : the uploaded song
+    feature_config : parameters of the features
+    first : number of the first segment
+    count : number of segments
     """
 
-    recording: Recording
+    song: AudioUpload
     feature_config: FeatureConfig
     first: int
     count: int
 
     @cached_property
     def segments(self) -> list[FloatArray]:
-        """Those segments as they are."""
-        return self.late(0)
+        """The correct segments: list of float32 [shape=(segment_samples,)]."""
+        return self.delayed(0)
 
-    def late(self, delay: int) -> list[FloatArray]:
-        """The segments if the song began so many samples later, with zeros."""
-        return self._cut(self._around[LONGEST_DELAY - delay :])
+    def delayed(self, samples: int) -> list[FloatArray]:
+        """Return the segments of the song with zeros inserted at its start.
 
-    def heard(self, rate: int, to_mono: ToMono | None = None) -> list[FloatArray]:
-        """The segments of the song at another rate, or otherwise mixed."""
-        return self._cut(self._decoded(rate, to_mono, 0))
+        Parameters
+        ----------
+        samples : number of zeros, at most :data:`MAX_DELAY`
+        """
+        return self._cut(self._with_samples_before[MAX_DELAY - samples :])
+
+    def decoded(self, sample_rate: int, to_mono: ToMono | None = None) -> list[FloatArray]:
+        """Return the segments of the song decoded differently.
+
+        Parameters
+        ----------
+        sample_rate : sample rate of the decoded audio [Hz]; the segments still have
+            ``segment_samples`` samples
+        to_mono : function that mixes the channels; None for their mean
+        """
+        return self._cut(self._decode(sample_rate, to_mono, 0))
 
     @cached_property
-    def _around(self) -> FloatArray:
-        return self._decoded(self.feature_config.sample_rate, None, LONGEST_DELAY)
+    def max_mel_power(self) -> float:
+        """Largest mel power in the whole song."""
+        segments = self.song.segments(self.feature_config)
+        return max(float(mel_power(segment, self.feature_config).max()) for segment in segments)
 
-    def _decoded(self, rate: int, to_mono: ToMono | None, before: int) -> FloatArray:
-        """What is at the segments' place, counted in samples, and so many samples before."""
+    @cached_property
+    def _with_samples_before(self) -> FloatArray:
+        return self._decode(self.feature_config.sample_rate, None, MAX_DELAY)
+
+    def _decode(self, sample_rate: int, to_mono: ToMono | None, before: int) -> FloatArray:
+        """Decode the samples of the segments, and some samples before them."""
         size = self.feature_config.segment_samples
         start, end = self.first * size - before, (self.first + self.count) * size
         parts: list[FloatArray] = [np.zeros(max(0, -start), np.float32)]
-        at = 0
-        for block in stream_mono(Path(self.recording.path), rate, to_mono):
-            parts.append(block[max(0, start - at) : max(0, end - at)])
-            at += len(block)
-            if at >= end:
+        position = 0
+        for block in stream_mono(Path(self.song.path), sample_rate, to_mono):
+            parts.append(block[max(0, start - position) : max(0, end - position)])
+            position += len(block)
+            if position >= end:
                 break
         return np.concatenate(parts)
 
     def _cut(self, samples: FloatArray) -> list[FloatArray]:
         size = self.feature_config.segment_samples
-        whole = min(len(samples) // size, self.count)
-        if not whole and len(samples) and not self.first:  # short songs are repeated
+        complete = min(len(samples) // size, self.count)
+        if not complete and len(samples) and not self.first:  # short songs are repeated
             return [np.resize(samples, size)]
-        return list(samples[: whole * size].reshape(whole, size))
-
-    @cached_property
-    def power(self) -> float:
-        """Largest mel power of any of its segments."""
-        segments = self.recording.segments(self.feature_config)
-        return max(float(mel_power(segment, self.feature_config).max()) for segment in segments)
+        return list(samples[: complete * size].reshape(complete, size))

@@ -1,4 +1,4 @@
-"""A device's features beside ours: how far they are off, where, and most likely why."""
+"""Compare a device's features with the reference and report differences and their cause."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.features import compute_features
-from pocketgenre.server.feature_encoding import decode
+from pocketgenre.features.config import feature_kind
+from pocketgenre.server.feature_encoding import decode_features
 from pocketgenre.server.parity.audio import ParityAudio
-from pocketgenre.server.parity.hypotheses import explain
+from pocketgenre.server.parity.hypotheses import rank_hypotheses
 from pocketgenre.server.schemas import (
     Cause,
     CoefficientDifference,
@@ -18,97 +19,106 @@ from pocketgenre.server.schemas import (
     ModelName,
     Parity,
 )
-from pocketgenre.server.tasks import Recording, some_segments
+from pocketgenre.server.tasks import AudioUpload, select_segments
 
-TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
-"""Largest difference that is none, by the kind of features: ten times what float32 costs."""
+_TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
+"""Largest difference regarded as equal, by kind of features: ten times the float32 error."""
 
-_MOST_SEGMENTS = 40
-_MOST_EXPLAINED = 3  # segments that mistakes are tried on
-# What a mistake may leave of the differences, on average: decoders and rounding differ as well.
-_EXPLAINED, _BETTER = 0.02, 0.25
-_SMALL = 10  # tolerances: where no more than that is left, to have bettered them is enough
+_MAX_SEGMENTS = 40
+_MAX_EXPLAINED = 3  # segments on which the hypotheses are evaluated
+# Largest share of the mean difference that may remain: decoders and rounding differ as well.
+_EXPLAINED, _IMPROVED = 0.02, 0.25
+_SMALL = 10  # tolerances; if the remaining differences are that small, _IMPROVED is enough
 _WORST_FRAMES = 10
-_NEAREST = 5
+_TRIED = 5
 
 
 @dataclass(frozen=True)
-class Compare:
-    """A device's features of a song beside ours; the answer is :class:`pocketgenre.server.schemas.Parity`.
+class ParityTask:
+    """Compare a device's features with the reference.
+
+    The result is a :class:`pocketgenre.server.schemas.Parity`.
 
     Attributes
     ----------
-    features : path of the file with the device's
-    first : number of the segment that they begin with
+    song : the uploaded song
+    features : path of the file with the device's features
+    model : name of the model
+    timeout : time after which the worker is stopped [s]
+    first : number of the first segment in ``features``
     """
 
-    recording: Recording
+    song: AudioUpload
     features: str
     model: str
-    seconds: float
+    timeout: float
     first: int = 0
 
-    def answer(self, classifier: Classifier, name: ModelName) -> Parity:
-        """Compare, and look for the cause."""
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Parity:
+        """Compare the features and search for the cause of differences."""
         feature_config = classifier.card.feature_config
-        theirs = decode(Path(self.features).read_bytes(), feature_config, _MOST_SEGMENTS)
-        chosen = some_segments(self.recording, feature_config, self.first, len(theirs))
-        ours = np.stack([compute_features(samples, feature_config) for samples in chosen])
-        tolerance = TOLERANCE[feature_config.kind]
-        difference = np.abs(ours - theirs) if ours.shape == theirs.shape else None
+        features = decode_features(Path(self.features).read_bytes(), feature_config, _MAX_SEGMENTS)
+        segments = select_segments(self.song, feature_config, self.first, len(features))
+        reference = np.stack([compute_features(samples, feature_config) for samples in segments])
+        tolerance = _tolerance(feature_config.kind)
+        same_shape = reference.shape == features.shape
+        difference = np.abs(reference - features) if same_shape else None
         same = difference is not None and bool(difference.max() <= tolerance)
-        nearest: list[Cause] = []
+        causes: list[Cause] = []
         if not same:
-            some = theirs[: min(_MOST_EXPLAINED, len(ours))]
-            excerpt = ParityAudio(self.recording, feature_config, self.first, len(some))
-            tried = (
-                Cause(code=mistake.code, detail=mistake.detail, maximum=maximum, mean=mean)
-                for mistake, maximum, mean in explain(excerpt, some)
-            )
-            nearest = sorted(tried, key=lambda cause: cause.mean or 0.0)[:_NEAREST]
+            excerpt = features[: min(_MAX_EXPLAINED, len(reference))]
+            audio = ParityAudio(self.song, feature_config, self.first, len(excerpt))
+            causes = rank_hypotheses(audio, excerpt)[:_TRIED]
         return Parity(
-            model=name,
+            model=model_name,
             kind=feature_config.kind,
             same=same,
             tolerance=tolerance,
-            shape=list(theirs.shape),
-            expected_shape=list(ours.shape),
+            shape=list(features.shape),
+            expected_shape=list(reference.shape),
             maximum=None if difference is None else float(difference.max()),
             mean=None if difference is None else float(difference.mean()),
             frames=[] if difference is None else _worst_frames(difference, self.first),
             coefficients=[] if difference is None else _coefficients(difference),
-            cause=_cause(nearest, difference, tolerance, theirs.shape, ours.shape, same=same),
-            tried=nearest,
+            cause=_cause(causes, difference, tolerance, features.shape, reference.shape, same=same),
+            tried=causes,
         )
 
 
+def _tolerance(kind: str) -> float:
+    if kind in _TOLERANCE:
+        return _TOLERANCE[kind]
+    _, absolute = feature_kind(kind).tolerance
+    return 10 * absolute
+
+
 def _cause(
-    nearest: list[Cause],
+    causes: list[Cause],
     difference: NDArray[np.float64] | None,
     tolerance: float,
     shape: tuple[int, ...],
-    expected: tuple[int, ...],
+    expected_shape: tuple[int, ...],
     *,
     same: bool,
 ) -> Cause:
     if same:
         return Cause(code="none", detail="The features are the same.", maximum=None, mean=None)
-    if nearest and _explains(nearest[0], difference, tolerance):
-        return nearest[0]
-    detail = "None of the known mistakes explains the differences."
+    if causes and _explains(causes[0], difference, tolerance):
+        return causes[0]
+    detail = "No known cause explains the differences."
     if difference is None:
-        detail = f"The table is {shape}, not {expected}, which no known mistake explains."
+        detail = f"The shape is {shape} instead of {expected_shape}; no known cause explains it."
     return Cause(code="unknown", detail=detail, maximum=None, mean=None)
 
 
 def _explains(cause: Cause, difference: NDArray[np.float64] | None, tolerance: float) -> bool:
     maximum, mean = cause.maximum or 0.0, cause.mean or 0.0
-    if difference is None:  # nothing to be better than
+    if difference is None:  # the shapes differ, so there is no difference to improve on
         return mean <= _SMALL * tolerance
-    before = float(difference.mean())
+    mean_before = float(difference.mean())
     if maximum <= _SMALL * tolerance:
-        return mean <= _BETTER * before
-    return mean <= _EXPLAINED * before
+        return mean <= _IMPROVED * mean_before
+    return mean <= _EXPLAINED * mean_before
 
 
 def _worst_frames(difference: NDArray[np.float64], first: int) -> list[FrameDifference]:

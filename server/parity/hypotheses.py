@@ -1,7 +1,11 @@
-"""Mistakes that ports of the front end are known for, made here to see whether they explain."""
+"""Hypotheses about why a device's features differ from the reference.
+
+Each hypothesis is a known error of ports, e.g. another window or a transposed table. It is tested
+by computing the reference features with the same error.
+"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +15,14 @@ from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.server.parity.audio import ParityAudio
-from pocketgenre.server.parity.reference_features import OURS, Recipe, Table, compute
+from pocketgenre.server.parity.reference_features import (
+    KINDS_WITH_VARIANTS,
+    FeatureVariant,
+    Table,
+    compute_variant,
+)
+from pocketgenre.server.schemas import Cause
+from pocketgenre.text import count_of
 
 FloatArray = NDArray[np.float32]
 
@@ -22,218 +33,289 @@ _PRE_EMPHASIS = 0.97
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A mistake.
+class Hypothesis:
+    """A possible error of the device.
 
     Attributes
     ----------
-    code : its name, which stays
-    detail : what the device does, a sentence
+    code : stable name of the error
+    detail : description of the error, one sentence
+    compute : function that computes each segment's features with this error
     """
 
     code: str
     detail: str
+    compute: Callable[[], list[Table]]
 
 
-Attempt = tuple[Mistake, Callable[[], list[Table]]]
-"""A mistake, and what computes the segments' features with it."""
+def rank_hypotheses(audio: ParityAudio, features: NDArray[np.float64]) -> list[Cause]:
+    """Evaluate all hypotheses and sort them by the mean difference that remains.
+
+    Hypotheses that give another shape than the device's are left out.
+
+    Parameters
+    ----------
+    audio : audio of the segments
+    features : float64 [shape=(segments, ...)], the device's features
+    """
+    causes = []
+    for hypothesis in hypotheses(audio):
+        try:
+            tables = hypothesis.compute()
+        except AudioError:  # the error is impossible for this song, e.g. it ends too early
+            continue
+        tables = tables[: len(features)]
+        if len(tables) < len(features) or any(t.shape != features.shape[1:] for t in tables):
+            continue
+        difference = np.abs(np.stack(tables) - features)
+        maximum, mean = float(np.nanmax(difference)), float(np.nanmean(difference))
+        causes.append(
+            Cause(code=hypothesis.code, detail=hypothesis.detail, maximum=maximum, mean=mean)
+        )
+    return sorted(causes, key=lambda cause: cause.mean or 0.0)
 
 
-def attempts(excerpt: ParityAudio) -> Iterator[Attempt]:
-    """Every mistake that the kind of features can have, with what makes it."""
-    for mistake, recipe in _recipes(excerpt.feature_config):
-        yield mistake, partial(_by_recipe, excerpt, recipe)
-    yield from _of_samples(excerpt)
-    yield from _of_time(excerpt)
-    yield from _of_tables(excerpt)
+def hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
+    """Generate all hypotheses for the kind of features.
+
+    Errors inside the computation are known for MFCC and log-mel only. For other kinds of features
+    there are only hypotheses about the audio and about the layout of the table.
+    """
+    if audio.feature_config.kind in KINDS_WITH_VARIANTS:
+        for code, detail, variant in _variants(audio.feature_config):
+            yield Hypothesis(code, detail, partial(_compute_variants, audio, variant))
+    yield from _sample_hypotheses(audio)
+    yield from _time_hypotheses(audio)
+    yield from _table_hypotheses(audio)
 
 
-def _by_recipe(excerpt: ParityAudio, recipe: Recipe) -> list[Table]:
-    power = excerpt.power if recipe.range_of == "song" else 0.0
-    return [compute(samples, excerpt.feature_config, recipe, power) for samples in excerpt.segments]
+def _compute(segments: list[FloatArray], feature_config: FeatureConfig) -> list[Table]:
+    return [compute_features(s, feature_config).astype(np.float64) for s in segments]
 
 
-def _recipes(feature_config: FeatureConfig) -> Iterator[tuple[Mistake, Recipe]]:
+def _compute_variants(audio: ParityAudio, variant: FeatureVariant) -> list[Table]:
+    power = audio.max_mel_power if variant.range_of == "song" else 0.0
+    return [
+        compute_variant(samples, audio.feature_config, variant, power) for samples in audio.segments
+    ]
+
+
+def _variants(feature_config: FeatureConfig) -> Iterator[tuple[str, str, FeatureVariant]]:
     half = feature_config.n_fft // 2
-    yield (
-        Mistake("no-padding", f"The signal is not padded by {half} zeros at both ends."),
-        Recipe(padding="none"),
-    )
-    yield (
-        Mistake("reflect-padding", "The signal's ends are mirrored, not padded with zeros."),
-        Recipe(padding="reflect"),
-    )
-    yield (
-        Mistake("edge-padding", "The first and last samples are repeated, not padded with zeros."),
-        Recipe(padding="edge"),
-    )
-    yield (
-        Mistake("symmetric-window", "The Hann window is symmetric, not periodic."),
-        Recipe(window="symmetric"),
-    )
-    yield (
-        Mistake("hamming-window", "The window is Hamming's, not Hann's."),
-        Recipe(window="hamming"),
-    )
-    yield Mistake("no-window", "No window is applied to the frames."), Recipe(window="rectangular")
-    yield (
-        Mistake("magnitude", "The mel bands add up magnitudes, not their squares."),
-        Recipe(spectrum="magnitude"),
-    )
-    yield (
-        Mistake("htk-mel", "The mel scale is HTK's, not Slaney's."),
-        Recipe(mel="htk"),
-    )
-    yield (
-        Mistake("htk-mel-without-norm", "The mel bands are HTK's, of equal heights."),
-        Recipe(mel="htk", area=False),
-    )
-    yield (
-        Mistake("no-mel-norm", "The mel bands have equal heights, not Slaney's equal areas."),
-        Recipe(area=False),
-    )
-    yield (
-        Mistake("natural-logarithm", "The logarithm is natural, not to the base of ten."),
-        Recipe(logarithm="natural"),
-    )
-    if feature_config.kind == "log-mel":
-        yield (
-            Mistake("no-level", "The segment is not brought to one level: that is plain musicnn."),
-            Recipe(levelled=False),
-        )
-        return
-    yield (
-        Mistake("no-decibel", "The logarithm is not multiplied by ten."),
-        Recipe(logarithm="log10"),
-    )
-    top = f"{feature_config.top_db:g} dB"
-    yield (
-        Mistake(
-            "range-of-song", f"The range of {top} begins at the song's peak, not the segment's."
+    yield from (
+        (
+            "no-padding",
+            f"The signal is not padded with {half} zeros at both ends.",
+            FeatureVariant(padding="none"),
         ),
-        Recipe(range_of="song"),
+        (
+            "reflect-padding",
+            "The signal is padded by reflection instead of with zeros.",
+            FeatureVariant(padding="reflect"),
+        ),
+        (
+            "edge-padding",
+            "The signal is padded with its first and last samples instead of with zeros.",
+            FeatureVariant(padding="edge"),
+        ),
+        (
+            "symmetric-window",
+            "The Hann window is symmetric instead of periodic.",
+            FeatureVariant(window="symmetric"),
+        ),
+        (
+            "hamming-window",
+            "The window is a Hamming window instead of a Hann window.",
+            FeatureVariant(window="hamming"),
+        ),
+        (
+            "no-window",
+            "No window is applied to the frames.",
+            FeatureVariant(window="rectangular"),
+        ),
+        (
+            "magnitude",
+            "The mel bands are sums of magnitudes instead of powers.",
+            FeatureVariant(spectrum="magnitude"),
+        ),
+        (
+            "htk-mel",
+            "The mel scale is HTK's instead of Slaney's.",
+            FeatureVariant(mel="htk"),
+        ),
+        (
+            "htk-mel-without-norm",
+            "The mel scale is HTK's instead of Slaney's, and the bands are not normalised.",
+            FeatureVariant(mel="htk", slaney_norm=False),
+        ),
+        (
+            "no-mel-norm",
+            "The mel bands are not normalised to equal areas (Slaney's norm).",
+            FeatureVariant(slaney_norm=False),
+        ),
+        (
+            "natural-logarithm",
+            "The logarithm is the natural one instead of base 10.",
+            FeatureVariant(logarithm="natural"),
+        ),
     )
-    yield Mistake("no-range", f"The range is not limited to {top}."), Recipe(range_of="none")
-    yield Mistake("dct-norm", "The DCT is not orthonormal."), Recipe(orthonormal=False)
-    yield Mistake("lifter", "The coefficients are liftered (22)."), Recipe(lifter=22)
+    yield from (
+        _log_mel_variants() if feature_config.kind == "log-mel" else _mfcc_variants(feature_config)
+    )
 
 
-def _of_samples(excerpt: ParityAudio) -> Iterator[Attempt]:
-    def changed(change: Callable[[FloatArray], FloatArray]) -> list[Table]:
-        return [compute(change(samples), excerpt.feature_config) for samples in excerpt.segments]
-
-    if excerpt.feature_config.kind == "mfcc":  # which log-mel's level makes good
-        for scale in (32_768.0, 32_767.0, 1 / 32_768.0):
-            detail = "Samples are from -32768 to 32767, not from -1 to 1."
-            if scale < 1:
-                detail = "Samples are divided by 32768 though they are from -1 to 1."
-            yield (
-                Mistake("sample-scale", detail),
-                partial(changed, partial(np.multiply, np.float32(scale))),
-            )
-    yield Mistake("pre-emphasis", "The signal is pre-emphasised."), partial(changed, _emphasised)
-    for code, detail, to_mono in (
-        ("left-channel", "The left channel is taken, not the mean of both.", _left),
-        ("right-channel", "The right channel is taken, not the mean of both.", _right),
-        ("channels-added", "The channels are added, not averaged.", _sum),
-    ):
-        yield (
-            Mistake(code, detail),
-            partial(_heard, excerpt, excerpt.feature_config.sample_rate, to_mono),
-        )
-    for rate in _OTHER_RATES:
-        if rate != excerpt.feature_config.sample_rate:
-            right = excerpt.feature_config.sample_rate
-            detail = f"The audio is at {rate} Hz and was not resampled to {right} Hz."
-            yield Mistake("sample-rate", detail), partial(_heard, excerpt, rate)
-
-
-def _heard(
-    excerpt: ParityAudio,
-    rate: int,
-    to_mono: Callable[[FloatArray], FloatArray] | None = None,
-) -> list[Table]:
-    return [compute(samples, excerpt.feature_config) for samples in excerpt.heard(rate, to_mono)]
-
-
-def _late(excerpt: ParityAudio, delay: int) -> list[Table]:
-    return [compute(samples, excerpt.feature_config) for samples in excerpt.late(delay)]
-
-
-def _of_time(excerpt: ParityAudio) -> Iterator[Attempt]:
-    rate = excerpt.feature_config.sample_rate
-    for source in (44_100, 48_000):
-        for delay in _DECODER_DELAYS:
-            samples = round(delay * rate / source)
-            detail = f"The decoder's delay of {delay} samples is left before the song."
-            yield Mistake("decoder-delay", detail), partial(_late, excerpt, samples)
+def _log_mel_variants() -> Iterator[tuple[str, str, FeatureVariant]]:
     yield (
-        Mistake("cut-from-song", "The features are those of the whole song, cut afterwards."),
-        partial(_cut_from_song, excerpt),
+        "no-level",
+        "The segment is not normalised to one level, as in the original musicnn.",
+        FeatureVariant(normalise_level=False),
     )
 
 
-def _cut_from_song(excerpt: ParityAudio) -> list[Table]:
-    """Frames of the song's own grid, padded at the song's ends alone."""
-    feature_config = excerpt.feature_config
+def _mfcc_variants(feature_config: FeatureConfig) -> Iterator[tuple[str, str, FeatureVariant]]:
+    top_db = f"{feature_config.top_db:g} dB"
+    yield from (
+        (
+            "no-decibel",
+            "The logarithm is not multiplied by ten.",
+            FeatureVariant(logarithm="log10"),
+        ),
+        (
+            "range-of-song",
+            f"The range of {top_db} is relative to the song's peak instead of the segment's.",
+            FeatureVariant(range_of="song"),
+        ),
+        (
+            "no-range",
+            f"The range is not limited to {top_db}.",
+            FeatureVariant(range_of="none"),
+        ),
+        (
+            "dct-norm",
+            "The DCT is not orthonormal.",
+            FeatureVariant(orthonormal=False),
+        ),
+        (
+            "lifter",
+            "The coefficients are liftered (22).",
+            FeatureVariant(lifter=22),
+        ),
+    )
+
+
+def _sample_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
+    feature_config = audio.feature_config
+
+    def with_change(change: Callable[[FloatArray], FloatArray]) -> list[Table]:
+        return _compute([change(samples) for samples in audio.segments], feature_config)
+
+    def decoded(
+        sample_rate: int, to_mono: Callable[[FloatArray], FloatArray] | None = None
+    ) -> list[Table]:
+        return _compute(audio.decoded(sample_rate, to_mono), feature_config)
+
+    if feature_config.kind != "log-mel":  # which does not depend on the scale
+        for scale in (32_768.0, 32_767.0, 1 / 32_768.0):
+            detail = "The samples range from -32768 to 32767 instead of from -1 to 1."
+            if scale < 1:
+                detail = "The samples are divided by 32768 although they range from -1 to 1."
+            change = partial(np.multiply, np.float32(scale))
+            yield Hypothesis("sample-scale", detail, partial(with_change, change))
+    yield Hypothesis(
+        "pre-emphasis", "The signal is pre-emphasised.", partial(with_change, _pre_emphasise)
+    )
+    for code, detail, to_mono in (
+        ("left-channel", "Only the left channel is used instead of the mean of both.", _left),
+        ("right-channel", "Only the right channel is used instead of the mean of both.", _right),
+        ("channels-added", "The channels are added instead of averaged.", _sum),
+    ):
+        yield Hypothesis(code, detail, partial(decoded, feature_config.sample_rate, to_mono))
+    for rate in _OTHER_RATES:
+        if rate != feature_config.sample_rate:
+            detail = (
+                f"The audio has {rate} Hz and is not resampled to {feature_config.sample_rate} Hz."
+            )
+            yield Hypothesis("sample-rate", detail, partial(decoded, rate))
+
+
+def _time_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
+    def delayed(samples: int) -> list[Table]:
+        return _compute(audio.delayed(samples), audio.feature_config)
+
+    rate = audio.feature_config.sample_rate
+    for source_rate in (44_100, 48_000):
+        for delay in _DECODER_DELAYS:
+            detail = f"The decoder's delay of {delay} samples is not removed."
+            samples = round(delay * rate / source_rate)
+            yield Hypothesis("decoder-delay", detail, partial(delayed, samples))
+    if audio.feature_config.kind in KINDS_WITH_VARIANTS:
+        yield Hypothesis(
+            "cut-from-song",
+            "The features are cut from the features of the whole song.",
+            partial(_cut_from_song, audio),
+        )
+
+
+def _cut_from_song(audio: ParityAudio) -> list[Table]:
+    """Compute frames on a grid of the whole song, which is padded at its ends only."""
+    feature_config = audio.feature_config
     half, hop, size = (
         feature_config.n_fft // 2,
         feature_config.hop_length,
         feature_config.segment_samples,
     )
-    blocks = excerpt.recording.segments(feature_config)
-    # A hop more at the end, since the grid's last frame may begin that much later.
+    blocks = audio.song.segments(feature_config)
+    # One more hop at the end: the last frame of the grid may begin up to a hop later.
     samples = np.pad(np.concatenate(list(blocks)), (half, half + hop))
+    variant = FeatureVariant(padding="none", range_of="song")
     tables = []
-    for number in range(excerpt.first, excerpt.first + len(excerpt.segments)):
+    for number in range(audio.first, audio.first + len(audio.segments)):
         start = round(number * size / hop) * hop
         needed = samples[start : start + (feature_config.n_frames - 1) * hop + feature_config.n_fft]
-        recipe = Recipe(padding="none", range_of="song")
-        tables.append(compute(needed, feature_config, recipe, excerpt.power))
+        tables.append(compute_variant(needed, feature_config, variant, audio.max_mel_power))
     return tables
 
 
-def _of_tables(excerpt: ParityAudio) -> Iterator[Attempt]:
-    def changed(change: Callable[[Table], Table]) -> list[Table]:
-        segments = excerpt.segments
-        ours = [compute_features(samples, excerpt.feature_config) for samples in segments]
-        return [change(table.astype(np.float64)) for table in ours]
+def _table_hypotheses(audio: ParityAudio) -> Iterator[Hypothesis]:
+    feature_config = audio.feature_config
 
-    yield (
-        Mistake("transposed", "The table is transposed: coefficients in rows, frames in columns."),
-        partial(changed, np.transpose),
+    def with_change(change: Callable[[Table], Table]) -> list[Table]:
+        return [change(table) for table in _compute(audio.segments, feature_config)]
+
+    yield Hypothesis(
+        "transposed",
+        "The table is transposed: its rows are coefficients and its columns are frames.",
+        partial(with_change, np.transpose),
     )
-    yield Mistake("flipped-sign", "All signs are flipped."), partial(changed, np.negative)
+    yield Hypothesis("flipped-sign", "All signs are flipped.", partial(with_change, np.negative))
     for shift in _SHIFTS:
-        for direction, word in ((shift, "late"), (-shift, "early")):
-            detail = f"The frames come {shift} too {word}."
-            yield (
-                Mistake("shifted-frames", detail),
-                partial(changed, partial(_shifted, direction)),
+        for frames, direction in ((shift, "late"), (-shift, "early")):
+            detail = f"The frames are {count_of(shift, 'frame')} too {direction}."
+            yield Hypothesis(
+                "shifted-frames", detail, partial(with_change, partial(_shift, frames))
             )
-    if excerpt.feature_config.kind == "mfcc":
-        missing = "Coefficient 0 is left out: the first is 1."
-        yield Mistake("no-coefficient-0", missing), partial(changed, lambda t: t[:, 1:])
-        more = FeatureConfig(
-            **{**vars(excerpt.feature_config), "n_mfcc": excerpt.feature_config.n_mfcc + 1}
-        )
-        yield (
-            Mistake("no-coefficient-0", missing),
-            lambda: [compute(samples, more, OURS)[:, 1:] for samples in excerpt.segments],
+    if feature_config.kind == "mfcc":
+        detail = "Coefficient 0 is missing: the first coefficient is 1."
+        yield Hypothesis("no-coefficient-0", detail, partial(with_change, lambda t: t[:, 1:]))
+        one_more = replace(feature_config, n_mfcc=feature_config.n_mfcc + 1)
+        yield Hypothesis(
+            "no-coefficient-0",
+            detail,
+            lambda: [table[:, 1:] for table in _compute(audio.segments, one_more)],
         )
 
 
-def _shifted(by: int, table: Table) -> Table:
-    """Frames moved to later ones (or earlier, if negative); those unknown are not numbers."""
-    moved = np.full_like(table, np.nan)
-    if by > 0:
-        moved[by:] = table[:-by]
+def _shift(frames: int, table: Table) -> Table:
+    """Move the frames to later places (negative: earlier); unknown frames become NaN."""
+    shifted = np.full_like(table, np.nan)
+    if frames > 0:
+        shifted[frames:] = table[:-frames]
     else:
-        moved[:by] = table[-by:]
-    return moved
+        shifted[:frames] = table[-frames:]
+    return shifted
 
 
-def _emphasised(samples: FloatArray) -> FloatArray:
+def _pre_emphasise(samples: FloatArray) -> FloatArray:
     return np.append(samples[:1], samples[1:] - np.float32(_PRE_EMPHASIS) * samples[:-1])
 
 
@@ -248,28 +330,3 @@ def _right(block: FloatArray) -> FloatArray:
 def _sum(block: FloatArray) -> FloatArray:
     total: FloatArray = block.sum(axis=1, dtype=np.float32)
     return total
-
-
-def explain(
-    excerpt: ParityAudio, theirs: NDArray[np.float64]
-) -> Iterator[tuple[Mistake, float, float]]:
-    """What is left of the differences with each mistake made here.
-
-    Parameters
-    ----------
-    theirs : float64 [shape=(segments, ...)]
-
-    Yields
-    ------
-    the mistake, the largest difference and the mean one; only of those that give such a shape
-    """
-    for mistake, make in attempts(excerpt):
-        try:
-            tables = make()
-        except AudioError:  # the song doesn't have that
-            continue
-        tables = tables[: len(theirs)]
-        if len(tables) < len(theirs) or any(t.shape != theirs.shape[1:] for t in tables):
-            continue
-        difference = np.abs(np.stack(tables) - theirs)
-        yield mistake, float(np.nanmax(difference)), float(np.nanmean(difference))

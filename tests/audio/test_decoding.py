@@ -1,5 +1,6 @@
-"""Whatever a phone plays becomes mono float32 at 22,050 Hz."""
+"""Decode songs to mono float32 at one sample rate."""
 
+import io
 import os
 import subprocess
 import sys
@@ -16,13 +17,13 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
+from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mono
 from pocketgenre.demo.synthetic import write_aac, write_audio
 from pocketgenre.errors import AudioError
 from tests.conftest import tone, write_tone
 
 
-def decode(path: Path, rate: int = 22_050) -> np.ndarray:
+def decode(path: AudioSource, rate: int = 22_050) -> np.ndarray:
     return np.concatenate([np.empty(0, np.float32), *stream_mono(path, rate)])
 
 
@@ -42,13 +43,13 @@ LIBSNDFILE = {
 }
 
 
-@pytest.mark.parametrize("ending", [*LIBSNDFILE, "m4a"])
-def test_every_format_keeps_its_pitch_and_length(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"song.{ending}"
-    if ending == "m4a":
+@pytest.mark.parametrize("suffix", [*LIBSNDFILE, "m4a"])
+def test_every_format_keeps_pitch_and_length(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"song.{suffix}"
+    if suffix == "m4a":
         write_aac(path, tone(440.0, 3.0, 44_100, 2), 44_100)
     else:
-        write_audio(path, tone(440.0, 3.0, 48_000, 2), 48_000, **LIBSNDFILE[ending])
+        write_audio(path, tone(440.0, 3.0, 48_000, 2), 48_000, **LIBSNDFILE[suffix])
     samples = decode(path)
     assert samples.dtype == np.float32
     assert samples.ndim == 1
@@ -56,23 +57,23 @@ def test_every_format_keeps_its_pitch_and_length(tmp_path: Path, ending: str) ->
     assert len(samples) / 22_050 == pytest.approx(3.0, abs=0.1)
 
 
-@pytest.mark.parametrize("ending", LIBSNDFILE)
-def test_the_samples_are_those_of_librosa_load(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"song.{ending}"
-    write_audio(path, tone(300.0, 30.0, 48_000, 2), 48_000, **LIBSNDFILE[ending])
+@pytest.mark.parametrize("suffix", LIBSNDFILE)
+def test_samples_equal_those_of_librosa_load(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"song.{suffix}"
+    write_audio(path, tone(300.0, 30.0, 48_000, 2), 48_000, **LIBSNDFILE[suffix])
     expected, _ = librosa.load(path, sr=22_050)
     np.testing.assert_array_equal(decode(path), expected)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 96_000, 192_000])
-def test_any_sample_rate(tmp_path: Path, rate: int) -> None:
+def test_any_sample_rate_is_resampled(tmp_path: Path, rate: int) -> None:
     samples = decode(write_tone(tmp_path / "song.wav", 2.0, rate))
     assert abs(len(samples) - 44_100) <= 1
     assert loudest_hz(samples) == pytest.approx(440.0, abs=2.0)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-def test_any_sample_format(tmp_path: Path, subtype: str) -> None:
+def test_any_sample_format_is_decoded(tmp_path: Path, subtype: str) -> None:
     write_audio(tmp_path / "song.wav", tone(440.0, 2.0), 22_050, subtype=subtype)
     np.testing.assert_allclose(decode(tmp_path / "song.wav"), tone(440.0, 2.0)[:, 0], atol=0.01)
 
@@ -85,34 +86,34 @@ def test_channels_are_averaged(tmp_path: Path, channels: int) -> None:
     np.testing.assert_allclose(decode(tmp_path / "song.wav"), 0.5 / channels, atol=1e-4)
 
 
-@pytest.mark.parametrize("ending", ["wav", "m4a"])
-def test_channels_can_be_mixed_otherwise(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"song.{ending}"
+@pytest.mark.parametrize("suffix", ["wav", "m4a"])
+def test_channels_can_be_mixed_by_a_function(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"song.{suffix}"
     samples = np.concatenate([tone(440.0, 3.0, 44_100), tone(2_000.0, 3.0, 44_100)], axis=1)
-    (write_aac if ending == "m4a" else write_audio)(path, samples, 44_100)
+    (write_aac if suffix == "m4a" else write_audio)(path, samples, 44_100)
     right = np.concatenate(list(stream_mono(path, 22_050, lambda block: block[:, 1])))
     assert loudest_hz(right) == pytest.approx(2_000.0, abs=2.0)
 
 
-def test_the_content_decides_not_the_name(tmp_path: Path) -> None:
+def test_format_is_detected_from_content(tmp_path: Path) -> None:
     write_aac(tmp_path / "really-aac.mp3", tone(440.0, 2.0, 44_100, 2), 44_100)
     assert loudest_hz(decode(tmp_path / "really-aac.mp3")) == pytest.approx(440.0, abs=2.0)
 
 
-def test_a_name_that_is_not_utf8_is_only_a_name(tmp_path: Path) -> None:
+def test_name_may_have_invalid_utf8(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.m4a"))
     write_aac(tmp_path / "song.m4a", tone(440.0, 2.0, 44_100, 2), 44_100)
     (tmp_path / "song.m4a").rename(path)
     assert len(decode(path)) > 40_000
 
 
-def test_a_truncated_mp3_gives_what_is_there(tmp_path: Path) -> None:
+def test_truncated_mp3_is_decoded_to_its_end(tmp_path: Path) -> None:
     whole = write_tone(tmp_path / "whole.mp3", 10.0, 44_100, 2).read_bytes()
     (tmp_path / "half.mp3").write_bytes(whole[: len(whole) // 2])
     assert len(decode(tmp_path / "half.mp3")) / 22_050 == pytest.approx(5.0, abs=0.5)
 
 
-def test_a_truncated_flac_gives_what_is_there_and_says_that_it_is_damaged(tmp_path: Path) -> None:
+def test_truncated_flac_is_decoded_to_its_damage(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.uniform(-0.5, 0.5, (441_000, 1)).astype(np.float32)
     write_audio(tmp_path / "whole.flac", noise, 44_100)
@@ -127,11 +128,11 @@ def test_a_truncated_flac_gives_what_is_there_and_says_that_it_is_damaged(tmp_pa
     assert sum(map(len, blocks)) / 22_050 == pytest.approx(5.0, abs=1.0)
 
 
-def test_samples_that_are_not_numbers_are_an_error(tmp_path: Path) -> None:
+def test_non_finite_samples_raise(tmp_path: Path) -> None:
     samples = tone(440.0, 2.0)
     samples[100] = np.nan
     write_audio(tmp_path / "nan.wav", samples, 22_050, subtype="FLOAT")
-    with pytest.raises(AudioError, match="not numbers"):
+    with pytest.raises(AudioError, match="not finite"):
         decode(tmp_path / "nan.wav")
 
 
@@ -146,7 +147,7 @@ def write_silent_video(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def test_files_that_are_no_music_say_what_they_are(tmp_path: Path) -> None:
+def test_files_without_music_raise_the_reason(tmp_path: Path) -> None:
     (tmp_path / "empty.mp3").touch()
     (tmp_path / "text.mp3").write_text("Dear diary, " * 1000)
     (tmp_path / "zeros.mp3").write_bytes(bytes(10_000))
@@ -158,7 +159,7 @@ def test_files_that_are_no_music_say_what_they_are(tmp_path: Path) -> None:
         "empty.mp3": "the file is empty",
         "text.mp3": "not audio",
         "zeros.mp3": "",
-        "video.mp4": "no sound in it",
+        "video.mp4": "it holds no audio",
         "folder.mp3": "not a file",
         "loop.mp3": "cannot be read",
         "pipe.mp3": "not a file",
@@ -171,7 +172,7 @@ def test_files_that_are_no_music_say_what_they_are(tmp_path: Path) -> None:
 
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
-    """A folder that another user may enter, which pytest's own are not."""
+    """Create a folder that other users may enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -179,7 +180,7 @@ def public_folder() -> Iterator[Path]:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Without root's right to read everything, where the tests run as root."""
+    """Drop root's right to read everything, if the tests run as root."""
     if os.geteuid() != 0:
         yield
         return
@@ -190,7 +191,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_file_without_permission_says_so(public_folder: Path) -> None:
+def test_file_without_permission_raises(public_folder: Path) -> None:
     path = write_tone(public_folder / "secret.wav")
     path.chmod(0)
     with as_nobody(), pytest.raises(AudioError, match="Permission denied"):
@@ -205,7 +206,7 @@ def test_a_file_without_permission_says_so(public_folder: Path) -> None:
         "<?xml version='1.0'?><MPD><BaseURL>{song}</BaseURL></MPD>",
     ],
 )
-def test_a_playlist_dressed_up_as_a_song_opens_nothing(tmp_path: Path, playlist: str) -> None:
+def test_playlist_disguised_as_song_opens_nothing(tmp_path: Path, playlist: str) -> None:
     song = tmp_path / "real.m4a"
     write_aac(song, tone(440.0, 2.0, 44_100, 2), 44_100)
     (tmp_path / "fake.m4a").write_text(playlist.format(song=song))
@@ -214,7 +215,7 @@ def test_a_playlist_dressed_up_as_a_song_opens_nothing(tmp_path: Path, playlist:
 
 
 @pytest.mark.parametrize("error", [IndexError("foreign"), RuntimeError("foreign")])
-def test_whatever_a_damaged_file_makes_of_a_decoder_costs_that_file_alone(
+def test_foreign_error_of_a_decoder_is_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     write_aac(tmp_path / "song.m4a", tone(440.0, 2.0, 44_100, 2), 44_100)
@@ -228,7 +229,7 @@ def test_whatever_a_damaged_file_makes_of_a_decoder_costs_that_file_alone(
         decode(tmp_path / "song.m4a")
 
 
-def test_formats_that_are_not_music_are_left_alone(tmp_path: Path) -> None:
+def test_formats_without_music_are_rejected(tmp_path: Path) -> None:
     write_audio(tmp_path / "sample dump.wav", tone(440.0, 2.0), 22_050, "SDS", "PCM_16")
     with pytest.raises(AudioError, match="not audio in a format"):
         decode(tmp_path / "sample dump.wav")
@@ -236,17 +237,17 @@ def test_formats_that_are_not_music_are_left_alone(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    ending=st.sampled_from(["wav", "aiff", "flac", "ogg", "mp3", "m4a"]),
+    suffix=st.sampled_from(["wav", "aiff", "flac", "ogg", "mp3", "m4a"]),
     position=st.floats(0, 1),
     junk=st.binary(min_size=1, max_size=8),
     cut=st.floats(0.02, 1),
 )
-def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
-    ending: str, position: float, junk: bytes, cut: float
+def test_damaged_file_is_decoded_or_rejected(
+    suffix: str, position: float, junk: bytes, cut: float
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"song.{ending}")
-        (write_aac if ending == "m4a" else write_audio)(path, tone(440.0, 1.5, 44_100), 44_100)
+        path = Path(folder, f"song.{suffix}")
+        (write_aac if suffix == "m4a" else write_audio)(path, tone(440.0, 1.5, 44_100), 44_100)
         content = bytearray(path.read_bytes())
         start = int(position * len(content))
         content[start : start + len(junk)] = junk
@@ -256,6 +257,76 @@ def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
         except AudioError:
             return
         assert np.isfinite(samples).all()
+
+
+class NotSeekable(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mp3", "m4a"])
+def test_file_objects_equal_their_files(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"song.{suffix}"
+    (write_aac if suffix == "m4a" else write_audio)(path, tone(440.0, 2.0, 44_100, 2), 44_100)
+    expected = decode(path)
+    np.testing.assert_array_equal(decode(str(path)), expected)
+    content = io.BytesIO(path.read_bytes())
+    content.seek(100)
+    for _ in range(2):
+        np.testing.assert_array_equal(decode(content), expected)
+        assert not content.closed
+    with open(path, "rb") as file:
+        np.testing.assert_array_equal(decode(file), expected)
+
+
+def test_file_objects_without_audio_raise_the_reason() -> None:
+    for file, reason in (
+        (io.BytesIO(), "the file is empty"),
+        (io.BytesIO(b"Dear diary, " * 1000), "not audio"),
+        (NotSeekable(b"RIFF"), "cannot seek; read it into io.BytesIO"),
+    ):
+        with pytest.raises(AudioError, match=reason):
+            decode(file)
+
+
+@pytest.mark.parametrize("song", [None, 3, b"song.wav", io.StringIO("song"), ["song.wav"]])
+def test_other_types_of_songs_raise(song: object) -> None:
+    with pytest.raises(TypeError, match="a song is a path"):
+        decode(song)
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_samples_equal_their_file(tmp_path: Path, rate: int, channels: int) -> None:
+    samples = tone(440.0, 2.0, rate, channels)
+    write_audio(tmp_path / "song.wav", samples, rate, subtype="FLOAT")
+    np.testing.assert_array_equal(decode((samples, rate)), decode(tmp_path / "song.wav"))
+    np.testing.assert_array_equal(
+        decode((samples.astype(np.float64), rate)), decode((samples, rate))
+    )
+    if channels == 1:
+        np.testing.assert_array_equal(decode((samples[:, 0], rate)), decode((samples, rate)))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(9, np.int16),
+        np.zeros((2, 2, 2), np.float32),
+        np.zeros((9, 0), np.float32),
+        np.float32(0),
+        "song",
+    ],
+)
+def test_samples_of_other_types_raise(samples: object) -> None:
+    with pytest.raises(TypeError, match="samples must be floats"):
+        decode((samples, 22_050))
+
+
+@pytest.mark.parametrize("rate", [0, 999, 2_000_000])
+def test_sample_rate_out_of_range_raises(rate: int) -> None:
+    with pytest.raises(AudioError, match=f"sample rate of {rate} Hz is not supported"):
+        decode((np.zeros(9, np.float32), rate))
 
 
 MEASURE = """
@@ -269,7 +340,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 @pytest.mark.slow
-def test_three_hours_need_no_more_memory_than_three_minutes(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     minute = tone(440.0, 60.0, 8_000)
     peaks = []
     for minutes in (3, 180):

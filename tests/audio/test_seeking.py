@@ -1,4 +1,4 @@
-"""Segments that were sought are those that a full decoding cuts."""
+"""Decode some segments of a song by seeking, and by decoding all of it."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pocketgenre.audio.seeking import (
     select_segments,
 )
 from pocketgenre.audio.segments import cut_segments
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.demo.synthetic import write_aac, write_audio
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
@@ -24,7 +24,7 @@ SECONDS = 40
 
 
 def chirp(rate: int) -> np.ndarray:
-    """Never the same twice, so that a segment from the wrong place is another one."""
+    """Return a signal that does not repeat, so that segments from wrong places differ."""
     t = np.arange(SECONDS * rate) / rate
     wave = 0.5 * np.sin(2 * np.pi * (200 * t + 60 * t**2)) * (0.6 + 0.4 * np.sin(2 * t))
     return np.repeat(wave[:, np.newaxis], 2, axis=1).astype(np.float32)
@@ -34,12 +34,14 @@ def write_with_ffmpeg(path: Path, codec: str, container: str, rate: int) -> None
     with av.open(str(path), "w", format=container) as file:
         stream = file.add_stream(codec, rate=rate, layout="stereo")
         size = stream.codec_context.frame_size or 4_096
-        form = av.AudioResampler(stream.codec_context.format.name, "stereo", rate, frame_size=size)
+        resampler = av.AudioResampler(
+            stream.codec_context.format.name, "stereo", rate, frame_size=size
+        )
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(chirp(rate).T), format="fltp", layout="stereo"
         )
         frame.sample_rate = rate
-        for part in [*form.resample(frame), *form.resample(None), None]:
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
             file.mux(stream.encode(part))
 
 
@@ -71,7 +73,7 @@ def all_segments(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> lis
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "log-mel"])
-def test_they_are_those_that_a_full_decoding_cuts(song: Path, kind: str) -> None:
+def test_sought_segments_equal_decoded_ones(song: Path, kind: str) -> None:
     feature_config = {"mfcc": MFCC_CONFIG, "log-mel": LOG_MEL_CONFIG}[kind]
     whole = all_segments(song, feature_config)
     assert len(whole) == SECONDS // 3
@@ -82,8 +84,8 @@ def test_they_are_those_that_a_full_decoding_cuts(song: Path, kind: str) -> None
         # Matroska's time stamps are whole milliseconds, 22 samples.
         tolerance = 23 if song.suffix in (".mka", ".webm") else 0
         lags = range(-tolerance, tolerance + 1)
-        likeness = [np.corrcoef(np.roll(segment, lag), expected)[0, 1] for lag in lags]
-        assert max(likeness) > (0.75 if tolerance else 0.999)
+        correlation = [np.corrcoef(np.roll(segment, lag), expected)[0, 1] for lag in lags]
+        assert max(correlation) > (0.75 if tolerance else 0.999)
 
 
 def test_positions_are_spread_over_the_song() -> None:
@@ -97,7 +99,7 @@ def test_positions_are_spread_over_the_song() -> None:
             assert set(positions) <= set(range(whole))
 
 
-def test_what_cannot_be_sought_is_decoded_and_picked(tmp_path: Path) -> None:
+def test_unseekable_file_is_decoded_completely(tmp_path: Path) -> None:
     path = tmp_path / "raw.aac"
     write_with_ffmpeg(path, "aac", "adts", 44_100)
     with pytest.raises(CannotSeekError):
@@ -107,31 +109,29 @@ def test_what_cannot_be_sought_is_decoded_and_picked(tmp_path: Path) -> None:
         evenly_spaced_positions(len(whole), 4), select_segments(path, MFCC_CONFIG, 4), strict=True
     ):
         np.testing.assert_array_equal(segment, whole[position])
-    assert Classifier.load().segment_probabilities(path, 4).shape == (4, 10)
+    assert GenreClassifier().segment_probabilities(path, 4).shape == (4, 10)
 
 
-@pytest.mark.parametrize("ending", ["flac", "mp3", "m4a", "wav"])
-def test_a_song_that_is_cut_off_gives_segments_of_what_is_there(
-    tmp_path: Path, ending: str
-) -> None:
-    path = tmp_path / f"song.{ending}"
-    WRITERS[ending](path)
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "m4a", "wav"])
+def test_truncated_song_gives_segments_before_its_end(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"song.{suffix}"
+    WRITERS[suffix](path)
     with open(path, "r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    classifier = Classifier.load()
+    classifier = GenreClassifier()
     try:
         whole = classifier.segment_probabilities(path)
     except AudioError:
-        assert ending == "m4a"  # its table of contents stands at the end
+        assert suffix == "m4a"  # its index is at its end
         return
     some = classifier.segment_probabilities(path, 3)
     expected = whole[evenly_spaced_positions(len(whole), 3)]
     np.testing.assert_allclose(some, expected, atol=0.1)
 
 
-def test_a_short_song_is_taken_as_a_whole(tmp_path: Path) -> None:
+def test_short_song_is_classified_completely(tmp_path: Path) -> None:
     path = write_tone(tmp_path / "short.wav", 7.0)
-    classifier = Classifier.load()
+    classifier = GenreClassifier()
     np.testing.assert_array_equal(
         classifier.segment_probabilities(path, 5), classifier.segment_probabilities(path)
     )

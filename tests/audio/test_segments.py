@@ -1,4 +1,4 @@
-"""Songs are cut in consecutive 3 s segments."""
+"""Cut songs into consecutive 3 s segments."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from pocketgenre.audio.segments import TooShortError, cut_segments
 
 @settings(max_examples=50, deadline=None)
 @given(lengths=st.lists(st.integers(1, 90_000), min_size=1, max_size=6))
-def test_segments_are_the_song_whatever_blocks_it_comes_in(lengths: list[int]) -> None:
+def test_segments_do_not_depend_on_blocks(lengths: list[int]) -> None:
     song = np.arange(sum(lengths), dtype=np.float32)
     blocks = np.split(song, np.cumsum(lengths)[:-1])
     if len(song) < 22_050:
@@ -23,17 +23,17 @@ def test_segments_are_the_song_whatever_blocks_it_comes_in(lengths: list[int]) -
     np.testing.assert_array_equal(joined, np.resize(song, len(joined)))
 
 
-def test_a_rest_shorter_than_a_segment_is_dropped() -> None:
+def test_rest_shorter_than_a_segment_is_dropped() -> None:
     assert len(list(cut_segments([np.ones(2 * 66_150 - 1, np.float32)]))) == 1
 
 
-def test_one_second_is_enough_and_is_repeated_to_fill_a_segment() -> None:
+def test_short_song_is_repeated_to_a_segment() -> None:
     second = np.arange(22_050, dtype=np.float32)
     (segment,) = cut_segments([second])
     np.testing.assert_array_equal(segment, np.tile(second, 3))
 
 
 @pytest.mark.parametrize("blocks", [[], [np.ones(22_049, np.float32)]])
-def test_less_than_a_second_is_an_error_that_says_how_much_there_was(blocks: list) -> None:
+def test_song_under_one_second_raises_its_length(blocks: list) -> None:
     with pytest.raises(TooShortError, match=r"\d\.\d\d s of audio"):
         list(cut_segments(blocks))

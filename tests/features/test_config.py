@@ -1,4 +1,4 @@
-"""The front end's parameters travel in a card and are checked when they come back."""
+"""Store feature configurations in model cards, and check those that are read."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from pocketgenre.errors import ModelError
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
 
 
-def test_the_standard_is_gtzans() -> None:
+def test_mfcc_defaults_are_those_of_gtzan() -> None:
     assert MFCC_CONFIG.to_dict() == {
         "sample_rate": 22_050,
         "segment_samples": 66_150,
@@ -21,7 +21,7 @@ def test_the_standard_is_gtzans() -> None:
     assert MFCC_CONFIG.segment_seconds == 3.0
 
 
-def test_log_mel_is_musicnns() -> None:
+def test_log_mel_defaults_are_those_of_musicnn() -> None:
     assert LOG_MEL_CONFIG.to_dict() == {
         "sample_rate": 16_000,
         "segment_samples": 48_000,
@@ -36,11 +36,11 @@ def test_log_mel_is_musicnns() -> None:
 
 
 @pytest.mark.parametrize("feature_config", [FeatureConfig(n_mfcc=20), MFCC_CONFIG, LOG_MEL_CONFIG])
-def test_it_survives_a_round_trip(feature_config: FeatureConfig) -> None:
+def test_configuration_survives_a_round_trip(feature_config: FeatureConfig) -> None:
     assert FeatureConfig.from_dict(feature_config.to_dict()) == feature_config
 
 
-def test_without_a_kind_it_is_of_the_time_when_there_was_mfcc_alone() -> None:
+def test_configuration_without_a_kind_is_mfcc() -> None:
     values = MFCC_CONFIG.to_dict()
     del values["features"]
     assert FeatureConfig.from_dict(values) == MFCC_CONFIG
@@ -64,12 +64,12 @@ def test_without_a_kind_it_is_of_the_time_when_there_was_mfcc_alone() -> None:
         {"features": None},
     ],
 )
-def test_impossible_parameters_are_refused(change: dict[str, object]) -> None:
+def test_impossible_parameters_are_rejected(change: dict[str, object]) -> None:
     with pytest.raises(ModelError):
         FeatureConfig.from_dict({**MFCC_CONFIG.to_dict(), **change})
 
 
 @pytest.mark.parametrize("values", [None, [], {}, "x"])
-def test_what_is_not_a_front_end_is_refused(values: object) -> None:
+def test_invalid_configuration_is_rejected(values: object) -> None:
     with pytest.raises(ModelError):
         FeatureConfig.from_dict(values)

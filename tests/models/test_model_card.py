@@ -1,4 +1,4 @@
-"""A model and its card belong together, or are refused."""
+"""Read model cards, and check that they match their models."""
 
 import json
 from pathlib import Path
@@ -14,14 +14,14 @@ from tests.conftest import GENRES
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A copy of the shipped model with its card."""
+    """Copy a pretrained model with its card."""
     path = tmp_path / "model.tflite"
     path.write_bytes(PRETRAINED["standard"].read_bytes())
     card_path(path).write_bytes(card_path(PRETRAINED["standard"]).read_bytes())
     return path
 
 
-def test_the_shipped_model_has_a_card_that_says_what_it_is() -> None:
+def test_pretrained_model_has_a_complete_card() -> None:
     _, card = read_model(PRETRAINED["standard"])
     assert card.labels == GENRES
     assert card.feature_config == MFCC_CONFIG
@@ -30,25 +30,25 @@ def test_the_shipped_model_has_a_card_that_says_what_it_is() -> None:
     assert card.licence == "Apache-2.0"
 
 
-def test_a_card_survives_a_round_trip(model: Path) -> None:
+def test_card_survives_a_round_trip(model: Path) -> None:
     _, card = read_model(model)
     assert ModelCard.from_json(card.to_json()) == card
 
 
-def test_a_model_without_its_card_is_refused(model: Path) -> None:
+def test_model_without_card_is_rejected(model: Path) -> None:
     card_path(model).unlink()
     with pytest.raises(ModelError, match="no model card at"):
         read_model(model)
 
 
-def test_a_card_of_another_file_is_refused(model: Path) -> None:
+def test_card_of_another_file_is_rejected(model: Path) -> None:
     model.write_bytes(model.read_bytes() + b"\0")
     with pytest.raises(ModelError, match="describes another file"):
         read_model(model)
 
 
-def test_what_is_not_tflite_is_refused(model: Path) -> None:
-    model.write_text("hello, I am a model")
+def test_file_that_is_not_tflite_is_rejected(model: Path) -> None:
+    model.write_text("not a model at all")
     with pytest.raises(ModelError, match="not a TFLite model"):
         read_model(model)
 
@@ -68,7 +68,7 @@ def test_what_is_not_tflite_is_refused(model: Path) -> None:
         {"standardization": {"mean": "x"}},
     ],
 )
-def test_a_malformed_card_is_refused_with_its_name(model: Path, change: dict) -> None:
+def test_malformed_card_is_rejected_by_name(model: Path, change: dict) -> None:
     values = json.loads(card_path(model).read_text())
     card_path(model).write_text(json.dumps({**values, **change}))
     with pytest.raises(ModelError, match=r"model\.json"):
@@ -76,7 +76,7 @@ def test_a_malformed_card_is_refused_with_its_name(model: Path, change: dict) ->
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
-def test_a_card_that_is_no_card_is_refused(model: Path, text: str) -> None:
+def test_card_that_is_not_json_is_rejected(model: Path, text: str) -> None:
     card_path(model).write_text(text)
     with pytest.raises(ModelError, match="card is not"):
         read_model(model)

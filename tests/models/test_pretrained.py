@@ -1,4 +1,4 @@
-"""The models that come with the package."""
+"""Check the pretrained models of the package."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketgenre.classifier import Classifier
+from pocketgenre.classifier import GenreClassifier
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.errors import ModelError
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM, find_model
-from tests.conftest import GENRES, REPOSITORY, Command, tone
+from pocketgenre.models.tflite_model import TFLiteModel
+from tests.conftest import GENRES, REPOSITORY, invoke, tone
 
 SCAN = "pocketgenre.cli.scan_library"
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_a_model_is_at_most_a_megabyte_with_its_front_end(name: str) -> None:
+def test_waveform_model_is_at_most_a_megabyte(name: str) -> None:
     assert (
         len(PRETRAINED[name].read_bytes())
         < len(PRETRAINED_WAVEFORM[name].read_bytes())
@@ -26,7 +27,7 @@ def test_a_model_is_at_most_a_megabyte_with_its_front_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*PRETRAINED.values(), *PRETRAINED_WAVEFORM.values()])
-def test_a_model_says_what_it_is_worth_and_was_checked(path: Path) -> None:
+def test_model_has_a_card_and_a_report(path: Path) -> None:
     _, card = read_model(path)
     assert card.labels == GENRES
     assert 0.5 < card.accuracy["song_accuracy_tflite"] < 1
@@ -35,7 +36,7 @@ def test_a_model_says_what_it_is_worth_and_was_checked(path: Path) -> None:
     assert report["sha256"] == card.sha256
 
 
-def test_the_readme_says_of_the_models_what_their_reports_say() -> None:
+def test_readme_has_the_numbers_of_the_reports() -> None:
     rows = [
         [cell.strip(" *") for cell in line.split("|")[1:-1]]
         for line in (REPOSITORY / "README.md").read_text().splitlines()
@@ -49,15 +50,15 @@ def test_the_readme_says_of_the_models_what_their_reports_say() -> None:
     for name, path in PRETRAINED.items():
         report = json.loads(path.with_suffix(".report.json").read_text())
         _, heldout = report["labels"]
-        agree = f"{heldout['segment_agreement']:.1%}".replace("%", " % agree")
-        assert table["segment labels, int8 against Keras"][name] == agree
-        right = f"{heldout['tflite_accuracy']:.1%}".replace("%", " %")
-        assert table["the same songs right as int8 files"][name] == right
+        agreement = f"{heldout['segment_agreement']:.1%}".replace("%", " % agree")
+        assert table["segment labels, int8 against Keras"][name] == agreement
+        accuracy = f"{heldout['tflite_accuracy']:.1%}".replace("%", " %")
+        assert table["the same songs right as int8 files"][name] == accuracy
         bound = float(table["features against librosa's"][name].removeprefix("within "))
         assert report["features"]["NumPy, all of the data set"]["largest_difference"] < bound
 
 
-def test_musicnns_licence_goes_with_its_weights() -> None:
+def test_licence_of_musicnn_is_in_the_package() -> None:
     assert read_model(PRETRAINED["standard"])[1].licence == "Apache-2.0"
     assert read_model(PRETRAINED["best"])[1].licence == "Apache-2.0 AND ISC"
     licence = PRETRAINED["best"].with_name("LICENSE-musicnn.txt").read_text()
@@ -65,20 +66,20 @@ def test_musicnns_licence_goes_with_its_weights() -> None:
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_the_waveform_file_says_what_the_features_file_says(name: str) -> None:
+def test_waveform_model_equals_the_features_model(name: str) -> None:
     by_features, by_graph = (
-        Classifier.load(path) for path in (PRETRAINED[name], PRETRAINED_WAVEFORM[name])
+        TFLiteModel.load(path) for path in (PRETRAINED[name], PRETRAINED_WAVEFORM[name])
     )
     size = by_features.card.feature_config.segment_samples
     rng = np.random.default_rng(1)
     for samples in (tone(440.0, 4.0)[:size, 0], rng.normal(0, 0.1, size).astype(np.float32)):
-        said = [c.predict(c.prepare(samples)[np.newaxis])[0] for c in (by_features, by_graph)]
-        np.testing.assert_allclose(*said, atol=0.1)
-        assert said[0].sum() == pytest.approx(1, abs=1e-3)
+        outputs = [model.predict_segment(samples) for model in (by_features, by_graph)]
+        np.testing.assert_allclose(*outputs, atol=0.1)
+        assert outputs[0].sum() == pytest.approx(1, abs=1e-3)
 
 
-def test_the_best_model_does_not_mind_the_volume(tmp_path: Path) -> None:
-    classifier = Classifier.load(PRETRAINED["best"])
+def test_best_model_does_not_depend_on_volume(tmp_path: Path) -> None:
+    classifier = GenreClassifier("best")
     rng = np.random.default_rng(2)
     music = tone(220.0, 6.5) + rng.normal(0, 0.05, (143_325, 1)).astype(np.float32)
     loud, quiet = tmp_path / "loud.wav", tmp_path / "quiet.wav"
@@ -89,16 +90,16 @@ def test_the_best_model_does_not_mind_the_volume(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_is_a_shipped_model_and_anything_else_a_file() -> None:
+def test_model_is_found_by_name_or_path() -> None:
     assert find_model("best") == PRETRAINED["best"]
     assert find_model("best_waveform") == PRETRAINED_WAVEFORM["best"]
     assert find_model("best.tflite") == Path("best.tflite")
-    with pytest.raises(ModelError, match="no model bset; there are standard, best, standard_wave"):
+    with pytest.raises(ModelError, match="no model bset; choose standard, best, standard_wave"):
         find_model("bset")
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_a_library_is_scanned_with_each(name: str, library: Path, run_command: Command) -> None:
-    result = run_command(SCAN, library, "--model", name, "--format", "json")
+def test_library_is_scanned_with_each_model(name: str, library: Path) -> None:
+    result = invoke(SCAN, library, "--model", name, "--format", "json")
     assert result.returncode == 0, result.stderr
     assert all(song["genre"] in GENRES for song in json.loads(result.stdout))

@@ -1,4 +1,4 @@
-"""LiteRT and its predecessor give the same labels.
+"""LiteRT and its predecessor predict the same genres.
 
 ``make test`` sets up the second environment: NumPy 1, tflite-runtime and the decoders.
 """
@@ -14,10 +14,10 @@ import pytest
 from pocketgenre.errors import ModelError
 from pocketgenre.models.interpreter import RUNTIME_VARIABLE, create_interpreter
 from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
-from tests.conftest import REPOSITORY, Command
+from tests.conftest import REPOSITORY, invoke
 
 OLD = REPOSITORY / ".venv" / "tflite-runtime" / "bin" / "python"
-SCAN = ["-m", "pocketgenre.cli.scan_library"]
+SCAN = "pocketgenre.cli.scan_library"
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def old_python() -> Path:
     return OLD
 
 
-def test_the_old_environment_has_numpy_1_and_no_litert(old_python: Path) -> None:
+def test_old_environment_has_no_litert(old_python: Path) -> None:
     code = (
         "import importlib.util as u, numpy, pocketgenre.models.interpreter as r;"
         "print(numpy.__version__.split('.')[0], u.find_spec('ai_edge_litert'),"
@@ -39,7 +39,7 @@ def test_the_old_environment_has_numpy_1_and_no_litert(old_python: Path) -> None
     assert output.split() == ["1", "None", "tflite_runtime.interpreter"]
 
 
-def probe_with(python: Path | str) -> dict:
+def benchmark_with(python: Path | str) -> dict:
     command = [
         python,
         "-m",
@@ -51,8 +51,8 @@ def probe_with(python: Path | str) -> dict:
     return json.loads(output)
 
 
-def test_on_the_same_segments_both_give_the_same_labels(old_python: Path) -> None:
-    for new, old in zip(probe_with(sys.executable), probe_with(old_python), strict=True):
+def test_both_runtimes_predict_the_same_genres(old_python: Path) -> None:
+    for new, old in zip(benchmark_with(sys.executable), benchmark_with(old_python), strict=True):
         assert new["runtime"].startswith("ai-edge-litert ")
         assert old["runtime"].startswith("tflite-runtime ")
         labels = np.argmax(new["answers"], axis=1)
@@ -60,14 +60,14 @@ def test_on_the_same_segments_both_give_the_same_labels(old_python: Path) -> Non
         np.testing.assert_array_equal(labels, np.argmax(old["answers"], axis=1))
 
 
-def test_their_probabilities_differ_by_rounding_alone(old_python: Path) -> None:
-    for new, old in zip(probe_with(sys.executable), probe_with(old_python), strict=True):
+def test_probabilities_differ_only_by_rounding(old_python: Path) -> None:
+    for new, old in zip(benchmark_with(sys.executable), benchmark_with(old_python), strict=True):
         np.testing.assert_allclose(new["answers"], old["answers"], atol=0.05)
 
 
 def scan_with(python: Path | str, folder: Path) -> list[dict]:
     output = subprocess.check_output(
-        [python, *SCAN, folder, "--format", "json", "--catalog", ":memory:"],
+        [python, "-m", SCAN, folder, "--format", "json", "--catalog", ":memory:"],
         cwd=REPOSITORY,
         stderr=subprocess.DEVNULL,
     )
@@ -81,41 +81,35 @@ def tied_winners(votes: dict[str, int]) -> set[str]:
 def assert_same_labels(old: list[dict], new: list[dict]) -> None:
     assert [song["path"] for song in old] == [song["path"] for song in new]
     for before, after in zip(old, new, strict=True):
-        # Where the segments' vote is a tie, the last digits of their probabilities decide it.
+        # The last digits of the probabilities break a tie of the votes.
         assert before["genre"] in tied_winners(after["votes"])
         assert after["genre"] in tied_winners(before["votes"])
     assert [song["segments"] for song in old] == [song["segments"] for song in new]
-    # The last digits of features differ between NumPy 1 and 2, so a tie may fall otherwise.
-    agreeing = sum(
+    # The last digits of features differ between NumPy 1 and 2, so that ties may differ.
+    agreement = sum(
         min(a["votes"][g], b["votes"][g]) for a, b in zip(old, new, strict=True) for g in a["votes"]
     )
-    assert agreeing >= 0.99 * sum(song["segments"] for song in new)
+    assert agreement >= 0.99 * sum(song["segments"] for song in new)
 
 
-def test_both_label_a_mixed_library_alike(
-    old_python: Path, library: Path, run_command: Command
-) -> None:
-    new = json.loads(
-        run_command("pocketgenre.cli.scan_library", library, "--format", "json").stdout
-    )
+def test_both_runtimes_label_a_library_alike(old_python: Path, library: Path) -> None:
+    new = json.loads(invoke(SCAN, library, "--format", "json").stdout)
     assert len(new) == 5
     assert_same_labels(scan_with(old_python, library), new)
 
 
-def test_both_label_real_songs_alike(
-    old_python: Path, gtzan: Path, tmp_path: Path, run_command: Command
+def test_both_runtimes_label_real_songs_alike(
+    old_python: Path, gtzan: Path, tmp_path: Path
 ) -> None:
     for genre in sorted((gtzan / "audio").iterdir()):
         for song in sorted(genre.iterdir())[:8]:
             (tmp_path / song.name).symlink_to(song)
-    new = json.loads(
-        run_command("pocketgenre.cli.scan_library", tmp_path, "--format", "json").stdout
-    )
+    new = json.loads(invoke(SCAN, tmp_path, "--format", "json").stdout)
     assert len(new) == 80
     assert_same_labels(scan_with(old_python, tmp_path), new)
 
 
-def test_a_runtime_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runtime_is_chosen_by_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUNTIME_VARIABLE, "tflite-runtime")
     with pytest.raises(ModelError, match="pip install tflite-runtime"):
         create_interpreter(b"")

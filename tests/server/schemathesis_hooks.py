@@ -1,7 +1,7 @@
-"""Told to schemathesis: what is sent as a file is a song, and to /v1/parity features as well.
+"""Hooks for schemathesis: send songs as files, and features to /v1/parity.
 
-A schema can't say "audio", and random bytes would only ever meet the first check. Other tests
-send them.
+A schema cannot require valid audio, and random bytes, which other tests send, would always be
+refused.
 """
 
 import io
@@ -27,10 +27,10 @@ FEATURES = [_npy(188, 96), _npy(130, 13), _npy(2, 130, 13), b"[[1, 2.5], [3, 4]]
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Make a list of the song where a list is taken: a song in place of one is sent as text."""
+    """Wrap a song in a list where the schema has one; otherwise it would be sent as text."""
     parts = getattr(body, "body", None)
-    listed = context.operation is not None and context.operation.path == "/v1/classify"
-    if listed and isinstance(parts, dict) and isinstance(parts.get("file"), bytes):
+    takes_list = context.operation is not None and context.operation.path == "/v1/classify"
+    if takes_list and isinstance(parts, dict) and isinstance(parts.get("file"), bytes):
         parts["file"] = [parts["file"]]
     return body
 

@@ -1,4 +1,4 @@
-"""Mutated songs of every format: none is the server's fault, and none leaves anything behind."""
+"""Mutated songs of every format cause no server error and leak neither memory nor files."""
 
 import random
 import time
@@ -10,14 +10,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.server.serving import Serving, serving, write_mixed_library
+from tests.server.mixed_library import write_mixed_library
+from tests.server.servers import ServerProcess, serve_in_process
 
-SETTLING = 1_000  # uploads after which memory is looked at first: all decoders are loaded by then
+WARM_UP = 1_000  # uploads before memory is first measured, so that all decoders are loaded
 
 
 @dataclass(frozen=True)
-class State:
-    """What may not grow."""
+class Resources:
+    """Resources that must not grow.
+
+    Attributes
+    ----------
+    memory : resident memory of the largest process [bytes]
+    files : number of open files of all processes
+    """
 
     memory: int
     files: int
@@ -25,22 +32,22 @@ class State:
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """Fifteen songs in as many forms."""
+    """Fifteen songs in fifteen formats."""
     library = write_mixed_library(tmp_path_factory.mktemp("originals"), seconds=3.5)
     return [path.read_bytes() for path in library]
 
 
-def mutated(original: bytes, chance: random.Random) -> bytes:
-    """A song with bytes changed, left out, doubled or cut off; mostly where its headers are."""
+def mutate(original: bytes, rng: random.Random) -> bytes:
+    """Change, remove, repeat or cut off bytes of a song, mostly in its headers."""
     content = bytearray(original)
-    for _ in range(chance.choice([1, 1, 2, 4, 16])):
-        reach = chance.choice([64, 512, 4_096, len(content)])
-        at = chance.randrange(max(1, min(reach, len(content))))
-        kind = chance.randrange(6)
+    for _ in range(rng.choice([1, 1, 2, 4, 16])):
+        limit = rng.choice([64, 512, 4_096, len(content)])
+        start = rng.randrange(max(1, min(limit, len(content))))
+        kind = rng.randrange(6)
         if kind == 0:
-            content[at : at + 1] = bytes([chance.randrange(256)])
+            content[start : start + 1] = bytes([rng.randrange(256)])
         elif kind == 1:
-            content[at : at + 4] = chance.choice(
+            content[start : start + 4] = rng.choice(
                 [
                     b"\xff\xff\xff\xff",
                     b"\x7f\xff\xff\xff",
@@ -50,33 +57,33 @@ def mutated(original: bytes, chance: random.Random) -> bytes:
                 ]
             )
         elif kind == 2:
-            del content[at : at + chance.choice([1, 4, 100, 10_000])]
+            del content[start : start + rng.choice([1, 4, 100, 10_000])]
         elif kind == 3:
-            content[at:at] = content[at : at + chance.choice([1, 4, 100, 10_000])]
+            content[start:start] = content[start : start + rng.choice([1, 4, 100, 10_000])]
         elif kind == 4:
-            content[at : at + 32] = chance.randbytes(32)
+            content[start : start + 32] = rng.randbytes(32)
         else:
-            del content[max(at, 16) :]
+            del content[max(start, 16) :]
     return bytes(content)
 
 
-def state_of(server: Serving) -> State:
-    """Of the server and its workers, when nothing is being done."""
+def measure(server: ServerProcess) -> Resources:
+    """Measure the server and its workers."""
     processes = [psutil.Process(server.process.pid), *server.workers()]
-    return State(
+    return Resources(
         memory=max(process.memory_info().rss for process in processes),
         files=sum(process.num_fds() for process in processes),
     )
 
 
-def fuzz(server: Serving, originals: list[bytes], uploads: int) -> Counter[str]:
-    """Send mutated songs by several clients; what came of them, by status and code."""
+def fuzz(server: ServerProcess, originals: list[bytes], uploads: int) -> Counter[str]:
+    """Send mutated songs from several clients; count the responses by status and code."""
     outcomes: Counter[str] = Counter()
 
     def send(number: int) -> str:
-        chance = random.Random(number)
-        content = mutated(chance.choice(originals), chance)
-        path = chance.choice(
+        rng = random.Random(number)
+        content = mutate(rng.choice(originals), rng)
+        path = rng.choice(
             ["/v1/classify", "/v1/classify/segments?outline=1", "/v1/features?count=1"]
         )
         with server.client() as client:
@@ -84,14 +91,14 @@ def fuzz(server: Serving, originals: list[bytes], uploads: int) -> Counter[str]:
         assert response.status_code in (200, 413, 415, 422), (number, response.text)
         return str(response.status_code if response.is_success else response.json()["code"])
 
-    def some(numbers: range) -> None:
+    def send_all(numbers: range) -> None:
         with ThreadPoolExecutor(4) as clients:
             outcomes.update(clients.map(send, numbers))
 
-    some(range(min(SETTLING, uploads // 2)))
-    before = settled(server)
-    some(range(min(SETTLING, uploads // 2), uploads))
-    after = settled(server)
+    send_all(range(min(WARM_UP, uploads // 2)))
+    before = measure_when_idle(server)
+    send_all(range(min(WARM_UP, uploads // 2), uploads))
+    after = measure_when_idle(server)
     print(f"{uploads} uploads: {dict(outcomes)}; before {before}, after {after}")
     assert after.files <= before.files
     assert after.memory < before.memory + 48_000_000
@@ -100,31 +107,35 @@ def fuzz(server: Serving, originals: list[bytes], uploads: int) -> Counter[str]:
     return outcomes
 
 
-def settled(server: Serving) -> State:
-    """Once the connections of the clients are closed."""
-    state = state_of(server)
+def measure_when_idle(server: ServerProcess) -> Resources:
+    """Measure once the connections of the clients are closed."""
+    current = measure(server)
     for _ in range(20):
         time.sleep(0.5)
-        state, last = state_of(server), state
-        if state.files == last.files:
+        current, previous = measure(server), current
+        if current.files == previous.files:
             break
-    return state
+    return current
 
 
 @pytest.fixture
-def victim(tmp_path: Path):
-    with serving(tmp_path / "log", "--workers", 2, TMPDIR=str(tmp_path)) as running:
-        yield running
+def running(tmp_path: Path):
+    with serve_in_process(tmp_path / "log", "--workers", 2, TMPDIR=str(tmp_path)) as server:
+        yield server
     assert {path.name for path in tmp_path.iterdir()} == {"log"}
 
 
-def test_mutated_songs_harm_nobody(victim: Serving, originals: list[bytes]) -> None:
-    outcomes = fuzz(victim, originals, 200)
-    assert outcomes["200"] > 20, "mutations should leave some songs whole"
-    assert outcomes.total() - outcomes["200"] > 40, "and break others"
+def test_mutated_songs_cause_no_server_error(
+    running: ServerProcess, originals: list[bytes]
+) -> None:
+    outcomes = fuzz(running, originals, 200)
+    assert outcomes["200"] > 20, "some mutated songs should still be valid"
+    assert outcomes.total() - outcomes["200"] > 40, "and others should not"
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3_000)
-def test_ten_thousand_mutated_songs_harm_nobody(victim: Serving, originals: list[bytes]) -> None:
-    fuzz(victim, originals, 10_000)
+def test_ten_thousand_mutated_songs_are_harmless(
+    running: ServerProcess, originals: list[bytes]
+) -> None:
+    fuzz(running, originals, 10_000)

@@ -1,4 +1,4 @@
-"""The server does what its OpenAPI document says, and nothing else."""
+"""The server conforms to its OpenAPI document."""
 
 import os
 import subprocess
@@ -9,18 +9,18 @@ import pytest
 
 from pocketgenre.demo.synthetic import write_synthetic_library
 from pocketgenre.server.examples import DESCRIPTION, MODELS, SEGMENTS, SONG
-from pocketgenre.server.problems import KINDS
+from pocketgenre.server.problems import PROBLEM_TYPES
 from pocketgenre.server.schemas import ModelDescription, Models, Segments, Song
 from tests.conftest import REPOSITORY
-from tests.server.serving import Serving
+from tests.server.servers import Server
 
 HERE = Path(__file__).parent
 PATHS = ("classify", "classify/segments", "features", "parity")
-"""To which songs are sent, below ``/v1/``."""
+"""Paths below ``/v1/`` that receive songs."""
 
 
-def schemathesis(
-    server: Serving, folder: Path, *options: object
+def run_schemathesis(
+    server: Server, folder: Path, *options: object
 ) -> subprocess.CompletedProcess[str]:
     write_synthetic_library(folder / "songs", seconds=3.5)
     variables = {"SCHEMATHESIS_HOOKS": f"{__package__}.schemathesis_hooks"}
@@ -38,49 +38,54 @@ def schemathesis(
     )
 
 
-def heard(server: Serving, path: str) -> float:
-    """Requests there that got what they asked for."""
+def count_ok(server: Server, path: str) -> float:
+    """Count the requests with status 200."""
     return server.metric(
         f'pocketgenre_requests_total{{method="POST",path="/v1/{path}",status="200"}}'
     )
 
 
-def test_schemathesis_finds_nothing(server: Serving, tmp_path: Path) -> None:
-    before = {path: heard(server, path) for path in PATHS}
-    result = schemathesis(server, tmp_path, "--phases", "examples,fuzzing", "--max-examples", 12)
+def test_schemathesis_finds_no_errors(server: Server, tmp_path: Path) -> None:
+    before = {path: count_ok(server, path) for path in PATHS}
+    result = run_schemathesis(
+        server, tmp_path, "--phases", "examples,fuzzing", "--max-examples", 12
+    )
     assert result.returncode == 0, result.stdout[-3000:]
     assert "9 selected / 9 total" in result.stdout
     for path in PATHS:
-        assert heard(server, path) > before[path], f"no song was good enough for {path}"
+        assert count_ok(server, path) > before[path], f"no song was accepted by {path}"
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
-def test_schemathesis_finds_nothing_in_many_tries(server: Serving, tmp_path: Path) -> None:
-    result = schemathesis(server, tmp_path, "--max-examples", 300)
+def test_schemathesis_finds_no_errors_in_many_cases(server: Server, tmp_path: Path) -> None:
+    result = run_schemathesis(server, tmp_path, "--max-examples", 300)
     assert result.returncode == 0, result.stdout[-3000:]
     print(result.stdout[-600:])
 
 
-def test_the_examples_are_of_the_kind_that_is_answered(server: Serving, tmp_path: Path) -> None:
+def test_examples_match_schemas_and_responses(server: Server, tmp_path: Path) -> None:
     Song.model_validate(SONG)
     Segments.model_validate(SEGMENTS)
     Models.model_validate(MODELS)
     ModelDescription.model_validate(DESCRIPTION)
     assert set(server.get("/v1/model?model=standard").json()) == set(DESCRIPTION)
     song = write_synthetic_library(tmp_path)[0]
-    answer = server.post("/v1/classify/segments", song).json()
-    assert set(answer) == set(SEGMENTS)
-    assert set(answer["song"]) == set(SONG)
+    response = server.post("/v1/classify/segments", song).json()
+    assert set(response) == set(SEGMENTS)
+    assert set(response["song"]) == set(SONG)
 
 
-def test_every_code_of_a_problem_is_in_the_document(server: Serving) -> None:
+def test_document_has_every_problem_code(server: Server) -> None:
     document = server.get("/openapi.json").text
-    for code in set(KINDS) - {"unknown-path", "wrong-method"}:  # of no operation
+    for code in set(PROBLEM_TYPES) - {
+        "unknown-path",
+        "wrong-method",
+    }:  # these belong to no operation
         assert f"urn:pocketgenre:problem:{code}" in document, code
 
 
-def test_every_operation_says_what_it_is_for(server: Serving) -> None:
+def test_every_operation_has_a_description(server: Server) -> None:
     for path in server.get("/openapi.json").json()["paths"].values():
         for operation in path.values():
             assert operation["description"]

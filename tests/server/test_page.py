@@ -1,4 +1,4 @@
-"""The page as a person sees it, in a real browser."""
+"""The page for dropping songs, in a real browser."""
 
 import os
 from collections.abc import Iterator
@@ -9,9 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pocketgenre.demo.synthetic import write_audio
+from pocketgenre.jobs.pool import WorkerPool
+from pocketgenre.server.settings import Settings
 from tests.browser import CHROMIUM, start_browser
 from tests.conftest import tone
-from tests.server.serving import Serving, serving
+from tests.server.servers import Server, build_app, serve_in_thread
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -19,39 +21,41 @@ TOKEN = "correct-horse-battery-staple"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium here")
+        pytest.skip("Chromium is not installed")
     with start_browser() as chromium:
         yield chromium
 
 
-DESK, PHONE = (1280, "light"), (390, "dark")
-EITHER = pytest.mark.parametrize("page", [DESK, PHONE], ids=["desk", "phone"], indirect=True)
+DESKTOP, PHONE = (1280, "light"), (390, "dark")
+BOTH_SIZES = pytest.mark.parametrize(
+    "page", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True
+)
 
 
 @pytest.fixture
-def page(browser: Browser, server: Serving, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The page; it may ask this server alone, and may not complain."""
+def page(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page, which must send requests to this server only and log no errors."""
     width, scheme = getattr(request, "param", PHONE)
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    complaints: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda asking: asked.append(asking.url))
+    errors: list[str] = []
+    requested: list[str] = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: requested.append(request.url))
     page.goto(server.url)
     yield page
-    assert not [text for text in complaints if "422" not in text and "415" not in text]
-    assert all(url.startswith(f"{server.url}/") for url in asked)
+    assert not [text for text in errors if "422" not in text and "415" not in text]
+    assert all(url.startswith(f"{server.url}/") for url in requested)
     page.close()
 
 
-def listen(page: Page, *songs: Path) -> None:
+def upload(page: Page, *songs: Path) -> None:
     page.set_input_files("#files", list(songs))
     expect(page.locator("#status")).to_contain_text("Done", timeout=60_000)
 
 
-def colours(page: Page, canvas: str) -> int:
-    """How many colours a picture has."""
+def count_colours(page: Page, canvas: str) -> int:
+    """Count the different colours of a canvas."""
     return page.locator(canvas).first.evaluate(
         """canvas => {
           const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -60,29 +64,27 @@ def colours(page: Page, canvas: str) -> int:
     )
 
 
-@EITHER
-def test_songs_get_their_genre_their_vote_and_their_pictures(
-    page: Page, server: Serving, songs: Path
-) -> None:
+@BOTH_SIZES
+def test_page_shows_genre_votes_and_pictures(page: Page, server: Server, songs: Path) -> None:
     chosen = [songs / "Bells.m4a", songs / "Broken beat.mp3"]
-    listen(page, *chosen)
+    upload(page, *chosen)
     articles = page.locator("article")
     expect(articles).to_have_count(2)
     for article, song in zip(reversed(articles.all()), chosen, strict=True):
-        said = server.post("/v1/classify", song).json()["songs"][0]
+        expected = server.post("/v1/classify", song).json()["songs"][0]
         expect(article.locator(".name")).to_have_text(song.name)
-        expect(article.locator(".genre")).to_have_text(said["genre"])
-        expect(article.locator(".sure")).to_contain_text(f"of {said['segments']} votes")
+        expect(article.locator(".genre")).to_have_text(expected["genre"])
+        expect(article.locator(".confidence")).to_contain_text(f"of {expected['segments']} votes")
         counts = map(int, article.locator("dd.count").all_inner_texts())
-        assert sum(counts) == said["segments"]
-    assert colours(page, ".genres") >= 2
-    assert colours(page, ".wave") >= 2
-    assert colours(page, ".features") > 50
+        assert sum(counts) == expected["segments"]
+    assert count_colours(page, ".genres") >= 2
+    assert count_colours(page, ".wave") >= 2
+    assert count_colours(page, ".features") > 50
 
 
-@EITHER
-def test_nothing_is_wider_than_the_page(page: Page, songs: Path) -> None:
-    listen(page, songs / "Slow pad.wav")
+@BOTH_SIZES
+def test_nothing_is_wider_than_page(page: Page, songs: Path) -> None:
+    upload(page, songs / "Slow pad.wav")
     page.locator("summary").click()
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= page.viewport_size["width"]
@@ -92,8 +94,8 @@ def test_nothing_is_wider_than_the_page(page: Page, songs: Path) -> None:
         assert box["x"] + box["width"] <= page.viewport_size["width"]
 
 
-def test_the_segments_are_there_to_read_as_well(page: Page, songs: Path) -> None:
-    listen(page, songs / "Slow pad.wav")
+def test_segments_are_available_as_table(page: Page, songs: Path) -> None:
+    upload(page, songs / "Slow pad.wav")
     page.locator("summary").click()
     assert page.locator("tbody tr").count() == 2
     assert page.locator("thead th").first.inner_text() == "from"
@@ -101,29 +103,27 @@ def test_the_segments_are_there_to_read_as_well(page: Page, songs: Path) -> None
         assert "0:06" in canvas.get_attribute("aria-label")
 
 
-def test_another_model_can_be_chosen(page: Page, songs: Path) -> None:
+def test_other_model_can_be_chosen(page: Page, songs: Path) -> None:
     page.select_option("#model", "standard")
-    listen(page, songs / "Slow pad.wav")
-    expect(page.locator(".sure")).to_contain_text("by standard")
+    upload(page, songs / "Slow pad.wav")
+    expect(page.locator(".confidence")).to_contain_text("by standard")
     expect(page.locator(".kind")).to_contain_text("MFCC")
 
 
-def test_a_file_that_is_no_song_says_why_and_a_song_after_it_is_heard(
-    page: Page, songs: Path, tmp_path: Path
-) -> None:
+def test_page_shows_error_of_bad_file(page: Page, songs: Path, tmp_path: Path) -> None:
     (tmp_path / "diary.mp3").write_text("Dear diary, " * 100)
-    listen(page, tmp_path / "diary.mp3", songs / "Bells.m4a")
+    upload(page, tmp_path / "diary.mp3", songs / "Bells.m4a")
     expect(page.locator(".failed .genre")).to_have_text(
         "Not audio in a format that can be decoded."
     )
     expect(page.locator("article")).to_have_count(2)
 
 
-def test_a_name_is_only_text(page: Page, tmp_path: Path) -> None:
+def test_file_name_is_not_markup(page: Page, tmp_path: Path) -> None:
     name = "<img src=x onerror=document.title='HARMED'>.wav"
     write_audio(tmp_path / "plain.wav", tone(440.0, 4.0), 22_050)
     (tmp_path / "plain.wav").rename(tmp_path / name)
-    listen(page, tmp_path / name)
+    upload(page, tmp_path / name)
     expect(page.locator(".name")).to_have_text(name)
     assert "HARMED" not in page.title()
 
@@ -143,30 +143,31 @@ def test_songs_can_be_dropped(page: Page, songs: Path) -> None:
     expect(page.locator("#status")).to_contain_text("Done")
 
 
-def test_it_can_be_used_by_keyboard_alone(page: Page, songs: Path) -> None:
+def test_page_can_be_used_by_keyboard(page: Page, songs: Path) -> None:
     expect(page.locator("#model option")).not_to_have_count(0)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "files"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "model"
-    listen(page, songs / "Slow pad.wav")
+    upload(page, songs / "Slow pad.wav")
     page.locator("summary").focus()
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr").first).to_be_visible()
 
 
-def test_a_song_of_changing_genre_shows_its_change(page: Page, tmp_path: Path) -> None:
+def test_change_of_genre_is_described(page: Page, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = 0.3 * rng.normal(size=(30 * 22_050, 1)).astype(np.float32)
     write_audio(tmp_path / "two.flac", np.concatenate([tone(220.0, 30.0), noise]), 22_050)
-    listen(page, tmp_path / "two.flac")
+    upload(page, tmp_path / "two.flac")
     assert "from 0:00 to" in page.locator(".genres").get_attribute("aria-label")
 
 
-def test_where_a_token_is_needed_it_is_asked_for(
-    browser: Browser, songs: Path, tmp_path: Path
+def test_page_asks_for_token(
+    browser: Browser, pool: WorkerPool, songs: Path, tmp_path: Path
 ) -> None:
-    with serving(tmp_path / "log", "--workers", 1, POCKETGENRE_TOKEN=TOKEN) as guarded:
+    app = build_app(pool, Settings(workers=2, token=TOKEN))
+    with serve_in_thread(app, tmp_path / "log") as guarded:
         page = browser.new_page()
         page.goto(guarded.url)
         expect(page.locator("#token-field")).to_be_visible()
@@ -174,6 +175,6 @@ def test_where_a_token_is_needed_it_is_asked_for(
         page.fill("#token", TOKEN)
         page.locator("#token").press("Tab")
         expect(page.locator("#model option")).not_to_have_count(0)
-        listen(page, songs / "Slow pad.wav")
+        upload(page, songs / "Slow pad.wav")
         expect(page.locator(".genre")).not_to_be_empty()
         page.close()

@@ -1,4 +1,4 @@
-"""The phone page is served beside the endpoint, as the page asks to be."""
+"""The built phone page is served with its own headers."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.serving import Serving, serving
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.jobs.pool import WorkerPool
+from pocketgenre.server.phone_page import PhonePage
+from pocketgenre.server.settings import Settings
+from tests.server.servers import Server, build_app, serve_in_thread
 
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 
@@ -24,25 +28,26 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(page: Path) -> Iterator[Serving]:
-    with serving(page / "log", "--workers", 1, "--phone", page, "--token", "x" * 32) as running:
+def server(pool: WorkerPool, page: Path) -> Iterator[Server]:
+    settings = Settings(workers=2, phone=page, token="x" * 32)
+    with serve_in_thread(build_app(pool, settings), page / "log") as running:
         yield running
 
 
-def test_it_needs_no_token_since_it_sends_nothing(server: Serving) -> None:
+def test_page_needs_no_token(server: Server) -> None:
     assert server.get("/phone/").text.endswith("<title>pocketgenre</title>")
     assert server.get("/v1/models").status_code == 401
 
 
-def test_it_has_the_headers_that_it_was_built_with(server: Serving) -> None:
-    answer = server.get("/phone/")
-    assert answer.headers["content-security-policy"] == POLICY
-    assert answer.headers["x-content-type-options"] == "nosniff"
+def test_page_has_headers_of_its_build(server: Server) -> None:
+    response = server.get("/phone/")
+    assert response.headers["content-security-policy"] == POLICY
+    assert response.headers["x-content-type-options"] == "nosniff"
     assert "wasm-unsafe-eval" not in server.get("/").headers["content-security-policy"]
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "kept"),
+    ("path", "media_type", "caching"),
     [
         ("", "text/html; charset=utf-8", "no-cache"),
         ("sw.js", "text/javascript; charset=utf-8", "no-cache"),
@@ -51,15 +56,15 @@ def test_it_has_the_headers_that_it_was_built_with(server: Serving) -> None:
         ("assets/gone.js", "application/problem+json", "no-store"),
     ],
 )
-def test_a_file_is_of_its_kind_and_kept_as_long_as_it_holds(
-    server: Serving, path: str, kind: str, kept: str
+def test_file_has_media_type_and_caching(
+    server: Server, path: str, media_type: str, caching: str
 ) -> None:
     headers = server.get(f"/phone/{path}").headers
-    assert headers["content-type"] == kind
-    assert headers["cache-control"] == kept
+    assert headers["content-type"] == media_type
+    assert headers["cache-control"] == caching
 
 
-def test_a_file_comes_unchanged(server: Serving, page: Path) -> None:
+def test_file_is_unchanged(server: Server, page: Path) -> None:
     name = "assets/best-0a1b.tflite"
     assert server.get(f"/phone/{name}").content == (page / name).read_bytes()
 
@@ -75,18 +80,15 @@ def test_a_file_comes_unchanged(server: Serving, page: Path) -> None:
         "/phone/link",
     ],
 )
-def test_nothing_outside_of_it_is_served(server: Serving, page: Path, path: str) -> None:
-    (page.parent / "secret").write_text("kept to itself")
+def test_files_outside_page_are_not_served(server: Server, page: Path, path: str) -> None:
+    (page.parent / "secret").write_text("outside the page")
     if not (page / "link").is_symlink():
         (page / "link").symlink_to(page.parent / "secret")
-    answer = server.get_as_written(path)
-    assert answer.startswith(b"HTTP/1.1 404 ")
-    assert b"kept to itself" not in answer
+    response = server.get_raw(path)
+    assert response.startswith(b"HTTP/1.1 404 ")
+    assert b"outside the page" not in response
 
 
-def test_where_none_was_built_that_is_said(tmp_path: Path) -> None:
-    with (
-        pytest.raises(AssertionError, match="holds no phone page; make phone builds it"),
-        serving(tmp_path / "log", "--phone", tmp_path),
-    ):
-        pass
+def test_missing_page_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(PocketGenreError, match=r"no phone page in .*; build it with make phone"):
+        PhonePage(tmp_path)
