@@ -2,12 +2,13 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.features.config import FeatureConfig
+from pocketgenre.features.config import FeatureConfig, feature_kind
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.training.models.trainers import BUILT_IN, Trainer, find_trainer, list_trainers
 from pocketgenre.training.runs import Run
@@ -56,24 +57,24 @@ toy = toy:FEATURES
 """
 
 
-def install(folder: Path, module: str = MODULE, entry_points: str = ENTRY_POINTS) -> Path:
+def install(folder: Path, entry_points: str = ENTRY_POINTS) -> None:
     """Create what pip would install of a distribution ``toy``."""
     metadata = folder / "toy-0.1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 0.1\n")
     (metadata / "entry_points.txt").write_text(entry_points)
-    (folder / "toy.py").write_text(module)
-    return folder
+    (folder / "toy.py").write_text(MODULE)
 
 
 @pytest.fixture
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Folder on the import path of this process and of those that it starts."""
     folder = tmp_path / "plugins"
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{REPOSITORY}")
     monkeypatch.delitem(sys.modules, "toy", raising=False)
-    return folder
+    yield folder
+    feature_kind.cache_clear()
 
 
 @pytest.mark.slow
