@@ -78,7 +78,7 @@ def test_thresholds_make_songs_uncertain(config: LabelConfig, genre: str) -> Non
 
 def test_default_labels_have_no_thresholds() -> None:
     assert not DEFAULT_LABELS.has_thresholds
-    assert DEFAULT_LABELS == LabelConfig()
+    assert LabelConfig() == DEFAULT_LABELS
 
 
 @given(

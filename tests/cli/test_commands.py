@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from pocketgenre.cli.console import _EXTRAS
+from pocketgenre.cli.console import _EXTRAS, run
 from pocketgenre.library.catalog import Catalog
 from tests.conftest import REPOSITORY
 
@@ -64,9 +64,8 @@ def test_unknown_option_is_a_usage_error(script: str) -> None:
 @pytest.mark.parametrize(
     ("script", "arguments", "extra", "package"),
     [
-        ("prepare-dataset", [".", "--out", "data"], "train", "librosa"),
-        ("train-model", ["data", "--out", "run"], "train", "tensorflow"),
-        ("evaluate-model", ["run"], "train", "h5py"),
+        ("compare-runs", ["one", "two"], "train", "h5py"),
+        ("find-mislabelled", ["run"], "train", "sklearn"),
         ("serve-classifier", [], "server", "fastapi"),
         ("serve-classifier", [], "server", "uvicorn"),
         ("scan-library", [".", "--cluster", "tcp://localhost:1"], "cluster", "distributed"),
@@ -84,6 +83,22 @@ def test_missing_package_names_its_extra(
     assert f"needs the package {package}, which is not installed" in result.stderr
     assert f"install the extra {extra}, from a checkout: pip install '.[{extra}]'" in result.stderr
     assert "Traceback" in start(script, *arguments, "--debug", blocked=package).stderr
+
+
+def test_package_missing_in_a_command_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise ModuleNotFoundError("No module named 'keras.layers'", name="keras.layers")
+
+    monkeypatch.setattr("sys.argv", ["train-model"])
+    with pytest.raises(SystemExit) as end:
+        run(command)
+    assert end.value.code == 1
+    assert capsys.readouterr().err == (
+        "Error: This command needs the package keras, which is not installed; install the extra"
+        " train, from a checkout: pip install '.[train]'\n"
+    )
 
 
 def test_missing_package_of_no_extra_shows_a_traceback() -> None:
