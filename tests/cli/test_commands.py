@@ -82,7 +82,12 @@ def test_missing_package_names_its_extra(
     assert "Traceback" not in result.stderr
     assert f"needs the package {package}, which is not installed" in result.stderr
     assert f"install the extra {extra}, from a checkout: pip install '.[{extra}]'" in result.stderr
-    assert "Traceback" in start(script, *arguments, "--debug", blocked=package).stderr
+
+
+def test_debug_shows_where_a_package_is_missing() -> None:
+    result = start("serve-classifier", "--debug", blocked="fastapi")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
 
 
 def test_package_missing_in_a_command_names_its_extra(
