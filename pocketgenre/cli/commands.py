@@ -13,6 +13,8 @@ def _start(module: str) -> None:
     try:
         main = import_module(module).main
     except KeyboardInterrupt:
+        if "--debug" in sys.argv:
+            raise
         sys.exit(130)
     except ModuleNotFoundError as error:
         from pocketgenre.cli.console import explain_missing_package, fail

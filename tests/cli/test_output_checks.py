@@ -1,4 +1,4 @@
-"""Results are written over older results, and over nothing else of the user's."""
+"""Results replace only earlier results, never other files."""
 
 import json
 import os
@@ -11,14 +11,14 @@ import pytest
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.models.pretrained import PRETRAINED
-from tests.conftest import Command, write_tone
+from tests.conftest import invoke, write_tone
 
 CLI = "pocketgenre.cli."
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A song, a catalogue, an undo file, a model with its card, and links to some of them."""
+    """Write a song, a catalogue, an undo file and a model, and links to some of them."""
     (tmp_path / "music").mkdir()
     write_tone(tmp_path / "music" / "song.wav")
     Catalog(tmp_path / "c.sqlite", create=True).close()
@@ -48,36 +48,32 @@ def state(folder: Path) -> dict[str, bytes]:
         ("scan_library music --write-tags --undo-file u.jsonl --out u.jsonl", "is the undo file"),
         ("scan_library music --model mine.tflite --out mine.json", "is the model's card"),
         ("scan_library music --model mine.tflite --report mine.tflite", "is the model;"),
-        ("scan_library music --out to-song.json", "song.wav, which has a song's ending"),
+        ("scan_library music --out to-song.json", "song.wav, which has the suffix of a song"),
         ("scan_library music --report to-catalogue.json", "c.sqlite, which is a database"),
-        ("scan_library music --out to-itself.json", "is a link that leads to itself"),
+        ("scan_library music --out to-itself.json", "is a link that points to itself"),
         ("scan_library music --out protected.json", "is write-protected"),
         ("list_songs --catalog c.sqlite --out c.sqlite", "is part of the catalogue"),
-        ("list_songs --catalog c.sqlite --out to-song.json", "has a song's ending"),
+        ("list_songs --catalog c.sqlite --out to-song.json", "has the suffix of a song"),
         ("export_catalog --catalog c.sqlite --out c.sqlite-shm", "is part of the catalogue"),
         ("export_catalog --catalog c.sqlite --format jsonl --out undo.jsonl", "is an undo file"),
     ],
 )
-def test_what_results_would_destroy_is_refused_before_anything_is_heard(
-    run_command: Command, home: Path, options: str, sentence: str
-) -> None:
+def test_other_files_are_never_replaced(home: Path, options: str, sentence: str) -> None:
     before = state(home)
     command, *words = options.split()
-    here = [home / word if "." in word or word == "music" else word for word in words]
-    result = run_command(CLI + command, *here)
+    arguments = [home / word if "." in word or word == "music" else word for word in words]
+    result = invoke(CLI + command, *arguments)
     assert result.returncode == 1
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert state(home) == before
 
 
-def test_results_replace_older_ones_and_keep_their_permissions(
-    run_command: Command, home: Path
-) -> None:
+def test_replaced_results_keep_their_permissions(home: Path) -> None:
     (home / "older.json").write_text("[]")
     (home / "older.json").chmod(0o600)
     (home / "link.json").symlink_to("older.json")
-    result = run_command(
+    result = invoke(
         CLI + "export_catalog", "--catalog", home / "c.sqlite", "--out", home / "link.json"
     )
     assert result.returncode == 0, result.stderr
@@ -87,7 +83,7 @@ def test_results_replace_older_ones_and_keep_their_permissions(
     assert stat.S_IMODE((home / "older.json").stat().st_mode) == 0o600
 
 
-def test_a_new_file_has_the_permissions_that_the_user_wants(tmp_path: Path) -> None:
+def test_new_file_has_permissions_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         write_atomic(tmp_path / "new", b"content")
@@ -96,9 +92,9 @@ def test_a_new_file_has_the_permissions_that_the_user_wants(tmp_path: Path) -> N
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
 
 
-def test_a_write_protected_file_is_not_replaced(tmp_path: Path) -> None:
+def test_write_protected_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").write_bytes(b"mine")
     (tmp_path / "mine").chmod(0o444)
     with pytest.raises(PermissionError, match="write-protected"):
-        write_atomic(tmp_path / "mine", b"ours")
+        write_atomic(tmp_path / "mine", b"new")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("mine", b"mine")]

@@ -1,4 +1,4 @@
-"""Playlists, report and tags as a user of ``scan-library`` and ``undo-tags`` gets them."""
+"""Write playlists, reports and tags with ``scan-library``, and undo tags with ``undo-tags``."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mutagen
@@ -15,8 +14,8 @@ import pytest
 from pocketgenre.library.playlists import make_playlists, write_playlists
 from pocketgenre.library.tags.tagging import tag_songs, undo_changes
 from pocketgenre.library.tags.undo_log import UndoLog, read_undo_file
-from tests.conftest import GENRES, REPOSITORY, Command
-from tests.library.songs import labelled, song, with_label
+from tests.conftest import GENRES, REPOSITORY, invoke, until
+from tests.library.songs import song
 
 SCAN, UNDO = "pocketgenre.cli.scan_library", "pocketgenre.cli.undo_tags"
 
@@ -41,22 +40,22 @@ def genre(path: Path) -> str | None:
     return str(value[0]) if value else None
 
 
-def test_everything_that_a_scan_can_leave_behind(run_command: Command, music: Path) -> None:
+def test_scan_writes_and_undoes_all_outputs(music: Path) -> None:
     before, undo_file = state(music), music.parent / "data" / "pocketgenre" / "undo.jsonl"
     lists, report = music / "lists", music.parent / "report.html"
     options = [music, "--format", "jsonl", "--playlists", lists, "--report", report, "--write-tags"]
 
-    assert run_command(SCAN, music).returncode == 0
-    foreseen = run_command(SCAN, *options, "--dry-run")
-    assert foreseen.returncode == 0, foreseen.stderr
+    assert invoke(SCAN, music).returncode == 0
+    preview = invoke(SCAN, *options, "--dry-run")
+    assert preview.returncode == 0, preview.stderr
     assert state(music) == before
     assert not undo_file.exists()
     assert not report.exists()
-    would = foreseen.stdout.splitlines()
+    would = preview.stdout.splitlines()
     assert f"write     {report}" in would
     assert sum(line.startswith("tag ") and "no genre -> " in line for line in would) == 5
 
-    result = run_command(SCAN, *options)
+    result = invoke(SCAN, *options)
     assert result.returncode == 0, result.stderr
     songs = {song["path"]: song for song in map(json.loads, result.stdout.splitlines())}
     assert len(songs) == 6
@@ -74,60 +73,62 @@ def test_everything_that_a_scan_can_leave_behind(run_command: Command, music: Pa
             spelled = labels["genre"].replace("hiphop", "hip-hop")
             assert str(genre(music / name)).lower() == spelled
             assert (music / name).stat().st_mtime_ns == before[name][1]
-    assert "Wrote the genre of 5 songs" in result.stderr
-    assert "To take that back: undo-tags" in result.stderr
+    assert "Wrote the genre into the tags of 5 songs" in result.stderr
+    assert "To undo that: undo-tags" in result.stderr
 
-    again = run_command(SCAN, *options)
-    assert "Wrote the genre of 0 songs" in again.stderr
-    assert "5 have a genre already; --overwrite replaces it" in again.stderr
+    again = invoke(SCAN, *options)
+    assert "Wrote the genre into the tags of 0 songs" in again.stderr
+    assert "5 songs kept because of an existing genre; --overwrite replaces it" in again.stderr
 
     tagged = state(music)
-    dry = run_command(UNDO, "--dry-run")
+    dry = invoke(UNDO, "--dry-run")
     assert dry.stdout.count("restore ") == 5
     assert state(music) == tagged
-    undone = run_command(UNDO)
+    undone = invoke(UNDO)
     assert undone.returncode == 0
     assert undone.stdout.count("-> no genre") == 5
-    assert "The genres of 5 songs were brought back" in undone.stderr
+    assert "Restored the genre of 5 songs" in undone.stderr
     assert {genre(music / name) for name, song in songs.items() if song["genre"]} == {None}
     for name in ("Broken beat.mp3", "Slow pad.wav"):
         assert state(music)[name] == before[name]
-    assert "nothing to bring back" in run_command(UNDO).stderr
-    assert "6 songs are unchanged, 0 would be heard" in run_command(SCAN, music, "--dry-run").stderr
+    assert "There is nothing to restore" in invoke(UNDO).stderr
+    assert (
+        "6 songs unchanged, 0 songs would be classified" in invoke(SCAN, music, "--dry-run").stderr
+    )
 
 
-def test_a_dry_run_foretells_what_is_written_and_removed(run_command: Command, music: Path) -> None:
+def test_dry_run_previews_all_outputs(music: Path) -> None:
     lists, out, report = (music.parent / name for name in ("lists", "o.json", "r.html"))
     jazz = lists / "jazz.m3u8"
-    write_playlists(make_playlists(labelled(song("/a.mp3", ["jazz"])), lists), lists, GENRES)
+    write_playlists(make_playlists([song("/a.mp3", ["jazz"])], lists), lists, GENRES)
     options = [music, "--out", out, "--report", report, "--playlists", lists, "--write-tags"]
 
-    first = run_command(SCAN, *options, "--dry-run")  # there is no catalogue yet
+    first = invoke(SCAN, *options, "--dry-run")  # there is no catalogue yet
     assert first.returncode == 0, first.stderr
     would = first.stdout.splitlines()
-    assert [line.split()[0] for line in would] == ["listen"] * 6 + ["write"] * 2 + ["remove"]
+    assert [line.split()[0] for line in would] == ["classify"] * 6 + ["write"] * 2 + ["remove"]
     assert would[6:] == [
         f"write     {out}",
         f"write     {report}",
-        f"remove    {jazz}: it would be empty, unless one of the songs to come belongs there",
+        f"remove    {jazz}: it would be empty, unless a song not yet classified belongs there",
     ]
-    assert "Playlists and tags depend on 6 songs" in first.stderr
+    assert "Playlists and tags also depend on 6 songs" in first.stderr
     assert not (music.parent / "data").exists()
 
-    assert run_command(SCAN, music).returncode == 0
-    second = run_command(SCAN, *options, "--dry-run")
+    assert invoke(SCAN, music).returncode == 0
+    second = invoke(SCAN, *options, "--dry-run")
     assert f"remove    {jazz}: it would be empty" in second.stdout.splitlines()
     assert "depend on" not in second.stderr
     assert [jazz] == list(lists.iterdir())
-    assert f"Removed {jazz}" in run_command(SCAN, *options).stderr
+    assert f"Removed {jazz}" in invoke(SCAN, *options).stderr
     written = {line.split()[-1] for line in second.stdout.splitlines() if line[:5] == "write"}
     assert written == {str(path) for path in (out, report, *lists.iterdir())}
 
 
-def test_uncertain_songs_have_a_playlist_and_no_tag(run_command: Command, music: Path) -> None:
+def test_uncertain_songs_have_a_playlist_and_no_tag(music: Path) -> None:
     before = state(music)
     lists = music.parent / "lists"
-    result = run_command(SCAN, music, "--min-margin", 1, "--write-tags", "--playlists", lists)
+    result = invoke(SCAN, music, "--min-margin", 1, "--write-tags", "--playlists", lists)
     assert result.returncode == 0
     assert "0 of 6 songs labelled" in result.stdout
     assert "5 are uncertain" in result.stdout
@@ -135,32 +136,32 @@ def test_uncertain_songs_have_a_playlist_and_no_tag(run_command: Command, music:
     assert state(music) == before
 
 
-def test_undo_says_what_somebody_else_changed(run_command: Command, music: Path) -> None:
+def test_undo_keeps_changes_of_other_programs(music: Path) -> None:
     undo_file = music.parent / "undo.jsonl"
-    assert run_command(SCAN, music, "--write-tags", "--undo-file", undo_file).returncode == 0
+    assert invoke(SCAN, music, "--write-tags", "--undo-file", undo_file).returncode == 0
     audio = mutagen.File(music / "Distorted riff.ogg")
     audio["genre"] = "Mine"
     audio.save()
-    result = run_command(UNDO, undo_file)
+    result = invoke(UNDO, undo_file)
     assert result.returncode == 1
-    assert "Distorted riff.ogg: someone else wrote Mine since" in result.stdout
+    assert "Distorted riff.ogg: another program has changed its genre to Mine" in result.stdout
     assert result.stdout.count("restored") == 4
     assert genre(music / "Distorted riff.ogg") == "Mine"
 
 
 @pytest.mark.parametrize("limit", ["song", "undo file"])
-def test_with_no_room_left_every_file_stays_as_it_was(music: Path, limit: str) -> None:
-    """A limit on the size of files stands in for a full disk: writing fails half-way."""
+def test_full_disk_leaves_every_file_unchanged(music: Path, limit: str) -> None:
+    """Limit the size of files, so that writing fails in the middle as on a full disk."""
     code = f"""
 import resource, signal, sys
 from pathlib import Path
 from pocketgenre.cli.console import run
 from pocketgenre.cli.outputs import Outputs, write_outputs
-from tests.library.songs import labelled, song, with_label
+from tests.library.songs import song
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({80_000 if limit == "song" else 100},) * 2)
 music, undo_file = map(Path, sys.argv[1:])
-songs = [with_label(path) for path in sorted(music.iterdir())]
+songs = [song(path) for path in sorted(music.iterdir())]
 del sys.argv[1:]
 run(lambda: write_outputs(songs, music, Outputs(write_tags=True, undo_file=undo_file)))
 """
@@ -179,7 +180,7 @@ run(lambda: write_outputs(songs, music, Outputs(write_tags=True, undo_file=undo_
     else:
         assert result.returncode == 1
         assert "The undo file" in result.stderr
-        assert "nothing more was changed" in result.stderr
+        assert "so no further song was changed" in result.stderr
         assert written == set()
     assert sorted(state(music)) == sorted(before)
 
@@ -187,75 +188,77 @@ run(lambda: write_outputs(songs, music, Outputs(write_tags=True, undo_file=undo_
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--report", "{music}/a.mp3"], "has a song's ending"),
+        (["--report", "{music}/a.mp3"], "has the suffix of a song"),
         (["--report", "/no/such/folder/r.html"], "is not a folder that can be written to"),
         (["--playlists", __file__], "is not a folder; name one for the playlists"),
         (["--playlists", "{music}/theirs"], "was not written by pocketgenre"),
-        (["--overwrite"], "go with --write-tags"),
-        (["--write-tags", "--undo-file", __file__], "is no undo file of pocketgenre"),
+        (["--overwrite"], "need --write-tags; add it"),
+        (["--write-tags", "--undo-file", __file__], "is not an undo file of pocketgenre"),
         (["--out", "{music}/x", "--report", "{music}/x"], "name the same file"),
     ],
 )
-def test_a_mistake_is_answered_before_the_scan(
-    run_command: Command, music: Path, arguments: list[str], sentence: str
+def test_invalid_outputs_are_rejected_before_the_scan(
+    music: Path, arguments: list[str], sentence: str
 ) -> None:
     (music / "theirs").mkdir()
     (music / "theirs" / "jazz.m3u8").write_text("#EXTM3U\nmine.mp3\n")
     before = state(music)
-    result = run_command(SCAN, music, *[a.format(music=music) for a in arguments])
+    result = invoke(SCAN, music, *[a.format(music=music) for a in arguments])
     assert result.returncode == 1
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert state(music) == before
 
 
-def test_undo_without_an_undo_file_says_so(run_command: Command, tmp_path: Path) -> None:
-    result = run_command(UNDO, tmp_path / "none.jsonl")
+def test_undo_without_an_undo_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke(UNDO, tmp_path / "none.jsonl")
     assert result.returncode == 1
     assert "There is no undo file at" in result.stderr
-    result = run_command(UNDO, env={**os.environ, "XDG_DATA_HOME": str(tmp_path)})
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    result = invoke(UNDO)
     assert str(tmp_path / "pocketgenre" / "undo.jsonl") in result.stderr
 
 
-def test_help_teaches(run_command: Command) -> None:
-    text = run_command(SCAN, "--help").stdout
+def test_help_has_outputs_and_examples() -> None:
+    text = invoke(SCAN, "--help").stdout
     for word in ("--playlists", "--report", "--write-tags", "--overwrite", "--dry-run", "Tags"):
         assert word in text
-    assert "undo-tags --dry-run" in run_command(UNDO, "--help").stdout
+    assert "undo-tags --dry-run" in invoke(UNDO, "--help").stdout
 
 
-def test_what_undo_says_goes_to_stdout_though_a_bar_is_on_the_terminal(music: Path) -> None:
+def test_undo_prints_to_stdout_next_to_a_progress_bar(music: Path) -> None:
     import pty
 
     undo_file = music.parent / "undo.jsonl"
     scan = [sys.executable, "-m", SCAN, str(music), "--write-tags", "--undo-file", str(undo_file)]
-    terminal, ours = pty.openpty()
+    terminal, process_side = pty.openpty()
     for command in (scan, [sys.executable, "-m", UNDO, str(undo_file)]):
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=ours)
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=process_side
+        )
         stdout = process.communicate(timeout=120)[0].decode()
         assert process.returncode == 0
     assert stdout.count("restored  ") == 5
-    os.close(ours)
+    os.close(process_side)
     os.close(terminal)
 
 
-def test_interrupted_it_has_undone_whole_songs_and_goes_on(music: Path) -> None:
+def test_interrupted_undo_continues_with_the_rest(music: Path) -> None:
     for number in range(150):
         shutil.copy(music / "Bells.m4a", music / f"{number}.m4a")
     undo_file = music.parent / "undo.jsonl"
-    songs = [with_label(path) for path in sorted(music.glob("*.m4a"))]
+    songs = [song(path) for path in sorted(music.glob("*.m4a"))]
     with UndoLog(undo_file) as log:
         assert len(list(tag_songs(songs, log))) == 151
     process = subprocess.Popen(
         [sys.executable, "-m", UNDO, str(undo_file)],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while b'"do": "undone"' not in undo_file.read_bytes() and process.poll() is None:
-        time.sleep(0.001)
+    until(lambda: b'"do": "undone"' in undo_file.read_bytes() or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "goes on with the rest" in stderr
+    assert "continues with the rest" in stderr
     rest = [path for path in music.glob("*.m4a") if genre(path)]
     assert len(rest) == 151 - stdout.count("restored")
     with UndoLog(undo_file) as log:
