@@ -37,6 +37,8 @@ def run(command: Callable[..., Any]) -> NoReturn:
 
     The function's docstring is the command's help.
     """
+    # TensorFlow, where a command imports it, prints start-up messages to stderr.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )

@@ -167,12 +167,12 @@ class WorkerProcess:
         return status
 
     def _failure(self, status: int, job: Job) -> JobFailure:
-        if self._timed_out or (sys.platform != "win32" and status == -signal.SIGALRM):
-            return JobFailure(f"it took longer than {job.timeout:.0f} s", kind="timeout")
-        if sys.platform != "win32" and status == -signal.SIGKILL:
+        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        if self._timed_out or name == "SIGALRM":
+            return JobFailure(f"it took longer than {round(job.timeout, 1):g} s", kind="timeout")
+        if name == "SIGKILL":
             reason = "its worker process was killed from outside"
             return JobFailure(reason, is_transient=True, kind="killed")
-        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         return JobFailure(f"it crashes its decoder ({name})", kind="crash")
 
 

@@ -8,7 +8,6 @@ setup raised, then one result for each job. What decoders print goes to the null
 import os
 import pickle
 import signal
-import sys
 from typing import Any, BinaryIO
 
 READY = "ready"
@@ -61,23 +60,23 @@ def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _limit_resources() -> None:
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ModuleNotFoundError:  # on Windows
         return
-    import resource
-
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # crashes are expected: no core dumps
     _, limit = resource.getrlimit(resource.RLIMIT_DATA)
     if limit == resource.RLIM_INFINITY or limit > _MAX_MEMORY:
         resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, limit))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # in case that the parent ignores it
 
 
 def _set_alarm(seconds: float) -> None:
     """Let the kernel end this process after a time, even in a decoder that never returns.
 
-    On Windows there is no such signal; there the parent ends the process.
+    On Windows there is no such signal; there only the parent ends the process.
     """
-    if sys.platform != "win32":
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # in case that the parent ignores it
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

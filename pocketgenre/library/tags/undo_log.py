@@ -7,7 +7,6 @@ a change that was not made, which the song's genre shows.
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -128,13 +127,13 @@ def _lock(handle: int) -> None:
     OSError
         if another process has locked it.
     """
-    if sys.platform == "win32":
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # on Windows
         import msvcrt
 
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     else:
-        import fcntl
-
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
