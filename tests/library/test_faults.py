@@ -18,6 +18,7 @@ from pocketgenre.library.catalog import Catalog
 from tests.conftest import REPOSITORY, invoke, until, write_tone
 
 SCAN = "pocketgenre.cli.scan_library"
+MODEL = ("--model", "standard")  # three times faster than the default one
 SONGS = 120
 
 Contents = dict[str, tuple[str, bytes]]
@@ -37,12 +38,12 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scan(folder: Path, file: Path) -> subprocess.CompletedProcess[str]:
     """Scan a folder to the end."""
-    return invoke(SCAN, folder, "--catalog", file, "--workers", 2)
+    return invoke(SCAN, folder, *MODEL, "--catalog", file, "--workers", 2)
 
 
 def start_scan(folder: Path, file: Path, workers: int = 2) -> "subprocess.Popen[bytes]":
     """Start a process that scans a folder."""
-    options = ["--catalog", str(file), "--workers", str(workers)]
+    options = [*MODEL, "--catalog", str(file), "--workers", str(workers)]
     return subprocess.Popen(
         [sys.executable, "-m", SCAN, str(folder), *options],
         cwd=REPOSITORY,
