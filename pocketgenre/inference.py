@@ -14,7 +14,7 @@ from pocketgenre.errors import AudioError
 from pocketgenre.library.file_hash import hash_file
 from pocketgenre.models.model_card import ModelCard
 
-_MIN_TIMEOUT = 120.0  # seconds
+MIN_TIMEOUT = 120.0  # seconds
 _TIMEOUT_PER_MB = 10.0  # seconds
 
 SegmentFunction = Callable[[Path, int], NDArray[np.floating]]
@@ -111,6 +111,6 @@ def run_inference(classify: SegmentFunction, job: InferenceJob) -> InferenceResu
         )
 
 
-def timeout_for(size: int, min_timeout: float = _MIN_TIMEOUT) -> float:
+def timeout_for(size: int, min_timeout: float = MIN_TIMEOUT) -> float:
     """Return the timeout for a file of ``size`` bytes [s]: 10 s per MB plus ``min_timeout``."""
     return min_timeout + _TIMEOUT_PER_MB * max(0, size) / 1e6

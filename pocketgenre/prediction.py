@@ -20,7 +20,7 @@ VOTE_RULES: tuple[VoteRule, ...] = get_args(VoteRule)
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """How segment probabilities become a song's label.
+    """Vote rule and thresholds that turn segment probabilities into a label.
 
     Attributes
     ----------

@@ -3,8 +3,13 @@
 
 def printable(text: str) -> str:
     """Escape control characters and bytes that are not UTF-8, as file names may hold them."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = encode_escaped(text).decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def encode_escaped(text: str) -> bytes:
+    """Encode text as UTF-8, and escape surrogates, which file names may hold."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def count_of(count: int, noun: str, plural: str = "") -> str:

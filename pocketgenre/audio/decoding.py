@@ -156,7 +156,7 @@ class DecoderFile:
         self._file = file
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Seek; stay at the position if a damaged file asks for an impossible one."""
+        """Seek; stay at the position if a damaged file requests an impossible one."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):

@@ -17,8 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.text import count_of as count_of  # noqa: PLC0414 - every command needs it
-from pocketgenre.text import printable as printable  # noqa: PLC0414
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pocketgenre.cli.console import count_of, print_status, printable
+from pocketgenre.cli.console import print_status
 from pocketgenre.cli.outputs import Outputs
 from pocketgenre.cli.scan_progress import no_music
 from pocketgenre.cli.song_output import with_progress
@@ -13,6 +13,7 @@ from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_libr
 from pocketgenre.library.playlists import make_playlists, stale_playlists
 from pocketgenre.library.songs import LibrarySong
 from pocketgenre.library.tags.tagging import tag_songs
+from pocketgenre.text import count_of, printable
 
 
 def preview_scan(

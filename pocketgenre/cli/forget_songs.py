@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import Debug, count_of, print_status, printable, run
+from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.cli.options import CatalogFile, DryRun, Folder, absolute, catalog_file
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.queries import Selection, select_songs
 from pocketgenre.library.songs import State
+from pocketgenre.text import count_of, printable
 
 
 def forget_songs(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketgenre.cli.console import Debug, count_of, print_status, printable, run
+from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.cli.options import (
     CatalogFile,
     Folder,
@@ -28,6 +28,7 @@ from pocketgenre.cli.song_output import write_content
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.queries import Row, Selection, select_songs
 from pocketgenre.library.songs import State
+from pocketgenre.text import count_of, encode_escaped, printable
 
 
 class ListFormat(StrEnum):
@@ -94,7 +95,7 @@ def list_songs(
 
 
 def _table(rows: Sequence[Row]) -> bytes:
-    return _encode("".join(f"{_line(row)}\n" for row in rows))
+    return encode_escaped("".join(f"{_line(row)}\n" for row in rows))
 
 
 def _line(row: Row) -> str:
@@ -109,7 +110,9 @@ def _paths(rows: Sequence[Row]) -> bytes:
 
 
 def _json(rows: Sequence[Row]) -> bytes:
-    return _encode(json.dumps([_fields(row) for row in rows], indent=2, ensure_ascii=False) + "\n")
+    return encode_escaped(
+        json.dumps([_fields(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
+    )
 
 
 def _csv(rows: Sequence[Row]) -> bytes:
@@ -117,7 +120,7 @@ def _csv(rows: Sequence[Row]) -> bytes:
     writer = csv.DictWriter(text, Row._fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(map(_fields, rows))
-    return _encode(text.getvalue())
+    return encode_escaped(text.getvalue())
 
 
 def _fields(row: Row) -> dict[str, Any]:
@@ -126,10 +129,6 @@ def _fields(row: Row) -> dict[str, Any]:
         for name in ("confidence", "probability", "margin")
     }
     return row._asdict() | {"path": os.fsdecode(row.path)} | rounded
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
 
 
 _WRITERS = {

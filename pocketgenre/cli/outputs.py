@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.cli.console import count_of, print_status, printable, progress
+from pocketgenre.cli.console import print_status, progress
 from pocketgenre.cli.output_checks import (
     ProtectedFiles,
     check_format,
@@ -29,11 +29,12 @@ from pocketgenre.library.playlists import (
 from pocketgenre.library.songs import LibrarySong, genres_of
 from pocketgenre.library.tags.tagging import Outcome, tag_songs
 from pocketgenre.library.tags.undo_log import UndoLog, check_undo_file, default_undo_file
+from pocketgenre.text import count_of, printable
 
 _RESULTS, _TAGS = "Results", "Tags"
 
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="What to write.", rich_help_panel=_RESULTS)
+    Format, typer.Option("--format", help="Output format.", rich_help_panel=_RESULTS)
 ]
 OutOption = Annotated[
     Path | None,

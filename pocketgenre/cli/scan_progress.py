@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.progress import TextColumn
 
-from pocketgenre.cli.console import count_of, print_status, progress
+from pocketgenre.cli.console import print_status, progress
 from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
@@ -18,6 +18,7 @@ from pocketgenre.library.scan import (
     find_changes,
     scan_files,
 )
+from pocketgenre.text import count_of
 
 IsInterrupted = Callable[[], bool]
 

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import Debug, count_of, printable, run
+from pocketgenre.cli.console import Debug, run
 from pocketgenre.cli.options import CatalogFile, Folder, Vote, VoteOption, absolute, catalog_file
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.queries import Statistics, compute_statistics
+from pocketgenre.text import count_of, printable
 
 
 class StatisticsFormat(StrEnum):

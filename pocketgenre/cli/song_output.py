@@ -11,13 +11,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.cli.console import count_of, print_status, printable, progress
+from pocketgenre.cli.console import print_status, progress
 from pocketgenre.constants import UNCERTAIN
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
 from pocketgenre.library.songs import LibrarySong
 from pocketgenre.plugins import load_plugin
 from pocketgenre.prediction import SongPrediction
+from pocketgenre.text import count_of, encode_escaped, printable
 
 _MAX_TABLE_ROWS = 500
 """Longer tables are printed as plain lines, since rich needs too long for their layout."""
@@ -176,4 +177,4 @@ def _render(table: Table, *, to_file: bool) -> bytes:
         console = Console(highlight=False)
     with console.capture() as capture:
         console.print(table)
-    return capture.get().encode("utf-8", "backslashreplace")
+    return encode_escaped(capture.get())

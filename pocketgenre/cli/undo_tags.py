@@ -5,20 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pocketgenre.cli.console import (
-    Debug,
-    count_of,
-    interrupt_flag,
-    print_status,
-    printable,
-    progress,
-    run,
-)
-from pocketgenre.cli.options import CatalogFile, catalog_file
+from pocketgenre.cli.console import Debug, interrupt_flag, print_status, progress, run
+from pocketgenre.cli.options import CatalogFile, DryRun, catalog_file
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.schema import NO_CATALOG
 from pocketgenre.library.tags.tagging import Outcome, count_undoable, undo_changes
 from pocketgenre.library.tags.undo_log import UndoLog, default_undo_file, read_undo_file
+from pocketgenre.text import count_of, printable
 
 
 def undo_tags(
@@ -30,9 +23,7 @@ def undo_tags(
         ),
     ] = None,
     catalog: CatalogFile = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
     """Restore the genre that each song had before `scan-library --write-tags`.

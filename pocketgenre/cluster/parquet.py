@@ -13,6 +13,7 @@ from pocketgenre.cluster.fsspec_files import FsspecStore
 from pocketgenre.library.discovery import is_address, local_path
 from pocketgenre.library.serialize import song_fields
 from pocketgenre.library.songs import LibrarySong
+from pocketgenre.text import encode_escaped
 
 _ROWS = 10_000
 """Songs per row group, which is in memory at once."""
@@ -49,7 +50,7 @@ def _row(song: LibrarySong) -> dict[str, Any]:
     # Bytes that are not UTF-8 are escaped as in JSON.
     for name in ("path", "error"):
         if fields[name]:
-            fields[name] = fields[name].encode("utf-8", "backslashreplace").decode()
+            fields[name] = encode_escaped(fields[name]).decode()
     return fields
 
 

@@ -10,7 +10,14 @@ from contextlib import closing
 from itertools import islice
 from typing import Any, Self
 
-from pocketgenre.jobs.process import Job, JobFailure, JobSetup, WorkerProcess, WorkerStartError
+from pocketgenre.jobs.process import (
+    START_TIMEOUT,
+    Job,
+    JobFailure,
+    JobSetup,
+    WorkerProcess,
+    WorkerStartError,
+)
 
 __all__ = ["JobFailure", "JobResults", "JobSetup", "WorkerPool", "map_jobs", "usable_cores"]
 
@@ -18,7 +25,6 @@ __all__ = ["JobFailure", "JobResults", "JobSetup", "WorkerPool", "map_jobs", "us
 _JOBS_PER_WORKER = 2
 _POLL_SECONDS = 0.2
 _RESTART_SECONDS = 1.0
-_START_TIMEOUT = 60.0  # seconds
 
 JobResults = Generator[tuple[Any, Any], None, None]
 """Jobs with their results, in the order of completion.
@@ -84,7 +90,7 @@ class WorkerPool:
     ----------
     setup : see :data:`pocketgenre.jobs.process.JobSetup`
     workers : largest number of processes
-    killed_retries : how often a job is repeated whose process was killed from outside
+    killed_retries : repetitions of a job whose process was killed from outside
     """
 
     def __init__(self, setup: JobSetup, workers: int, *, killed_retries: int = 0) -> None:
@@ -121,7 +127,7 @@ class WorkerPool:
         starting = [self._threads.submit(self._add_idle) for _ in range(self.workers)]
         try:
             for future in starting:
-                future.result(_START_TIMEOUT)
+                future.result(START_TIMEOUT)
         except TimeoutError:
             self.terminate()
             raise WorkerStartError("The worker processes do not start.") from None

@@ -15,7 +15,7 @@ from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.worker import READY
 
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-_START_TIMEOUT = 60.0  # seconds
+START_TIMEOUT = 60.0  # seconds
 # Time beyond a job's timeout after which the parent kills a process that should have ended itself.
 _GRACE = 5.0  # seconds
 
@@ -98,7 +98,7 @@ class WorkerProcess:
             return
         self._send(self._setup)
         try:
-            answer = self._receive(_START_TIMEOUT)
+            answer = self._receive(START_TIMEOUT)
         except (EOFError, OSError, pickle.UnpicklingError):
             status = self._end()
             raise WorkerStartError(

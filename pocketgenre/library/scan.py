@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocketgenre.inference import (
+    MIN_TIMEOUT,
     InferenceJob,
     InferenceResult,
     InferenceSetupProtocol,
@@ -24,19 +25,17 @@ from pocketgenre.library.songs import LibrarySong
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 
-_MIN_TIMEOUT = 120.0  # seconds
-
 
 @dataclass(frozen=True)
 class ScanConfig:
-    """How a scan classifies files.
+    """Configuration of a scan.
 
     Attributes
     ----------
     card : model card of the model
-    setup : prepares each worker
+    setup : setup of each worker
     segments : number of segments of each song, spread over it; 0 for all
-    executor : where the files are classified
+    executor : executor that classifies the files
     min_timeout : time that any file may take [s]; 10 s per MB are added
     """
 
@@ -44,7 +43,7 @@ class ScanConfig:
     setup: InferenceSetupProtocol
     segments: int = 0
     executor: Executor = field(default_factory=LocalExecutor)
-    min_timeout: float = _MIN_TIMEOUT
+    min_timeout: float = MIN_TIMEOUT
 
     def request(self, *, retry_failed: bool = False) -> ScanRequest:
         """Return the results that a scan with this configuration has to obtain."""

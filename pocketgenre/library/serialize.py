@@ -12,6 +12,7 @@ from typing import Any
 
 from pocketgenre.library.songs import LibrarySong
 from pocketgenre.prediction import SongPrediction
+from pocketgenre.text import encode_escaped
 
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -19,7 +20,7 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", 
 def to_json(songs: Iterable[LibrarySong]) -> bytes:
     """Serialize as a list of objects, one per line; ``docs/scan-library.md`` lists the fields."""
     rows = ",\n".join(json.dumps(song_fields(song), ensure_ascii=False) for song in songs)
-    return _encode(f"[\n{rows}\n]\n")
+    return encode_escaped(f"[\n{rows}\n]\n")
 
 
 def to_json_lines(songs: Iterable[LibrarySong]) -> bytes:
@@ -55,7 +56,7 @@ def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
             + [probabilities.get(label) for label in labels]
             + [_cell(row["error"])]
         )
-    return _encode(text.getvalue())
+    return encode_escaped(text.getvalue())
 
 
 def song_fields(song: LibrarySong, *, with_timeline: bool = True) -> dict[str, Any]:
@@ -112,7 +113,3 @@ def _path_cell(path: str) -> str:
 
 def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_PREFIXES) else value
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")

@@ -11,8 +11,6 @@ from pocketgenre.prediction import SongPrediction
 State = Literal["labelled", "failed", "vanished"]
 """``labelled``: classified. ``failed``: could not be classified. ``vanished``: the file is gone."""
 
-STATES: tuple[State, ...] = ("labelled", "failed", "vanished")
-
 
 @dataclass(frozen=True, eq=False)
 class LibrarySong:

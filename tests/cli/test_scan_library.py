@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pocketgenre.cli.console import printable
 from pocketgenre.library.discovery import list_songs
 from pocketgenre.models.pretrained import PRETRAINED
+from pocketgenre.text import printable
 from tests.conftest import GENRES, Command, invoke, write_tone
 
 SCAN = "pocketgenre.cli.scan_library"

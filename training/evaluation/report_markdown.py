@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from pocketgenre.cli.console import printable
+from pocketgenre.text import printable
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.evaluation.label_issues import LabelIssue
 from pocketgenre.training.evaluation.metrics import (

@@ -52,9 +52,7 @@ def read_genre(path: Path) -> tuple[GenreFormat, GenreTag]:
             raise TagError("no genre can be written into files of its format")
         genre_format = _FORMATS[type(audio)]
         return genre_format, genre_format.read(path)
-    except (TagError, MemoryError):
-        raise
-    except OSError:
+    except (TagError, MemoryError, OSError):
         raise
     except Exception as error:  # a damaged file can raise anything in foreign code
         raise TagError(f"its tags can't be read: {error or type(error).__name__}") from error
