@@ -47,7 +47,7 @@ class TrainingConfig:
     validation : share of the data set to evaluate on, without folds
     epochs : number of epochs
     batch_size : segments in a batch
-    learning_rate : of the optimizer
+    learning_rate : learning rate of the optimizer
     early_stopping : epochs without a lower validation loss after which training stops and the
         best epoch is restored, 0 to train all epochs. The validation loss is computed on an
         eighth of the training songs, held out for it.

@@ -24,7 +24,7 @@ from pocketgenre.training.evaluation.report_markdown import evaluation_report
 from pocketgenre.training.evaluation.run_evaluation import evaluate_dataset, evaluate_heldout
 from pocketgenre.training.plots.curves import plot_curves
 from pocketgenre.training.runs import Run
-from tests.conftest import REPOSITORY, Command
+from tests.conftest import REPOSITORY, Command, invoke
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 EVALUATE = "pocketgenre.training.cli.evaluate_model"
@@ -134,8 +134,8 @@ def test_folds_are_evaluated_together_with_statistics(tmp_path: Path, data: Data
     assert "Statistics over 2 folds" in evaluation_report(evaluation)
 
 
-def test_command_writes_files_and_prints_table(run: Run, run_in_process: Command) -> None:
-    result = run_in_process(EVALUATE, run.folder)
+def test_command_writes_files_and_prints_table(run: Run) -> None:
+    result = invoke(EVALUATE, run.folder)
     assert result.returncode == 0, result.stderr
     out = run.folder / "evaluation"
     assert {file.name for file in out.iterdir()} == OUTPUT_FILES
@@ -152,23 +152,19 @@ def test_command_writes_files_and_prints_table(run: Run, run_in_process: Command
     assert "LEAKS" not in report + result.stdout + result.stderr
 
 
-def test_output_files_are_reproducible(
-    run: Run, tmp_path: Path, run_command: Command, run_in_process: Command
-) -> None:
+def test_output_files_are_reproducible(run: Run, tmp_path: Path, run_command: Command) -> None:
     assert run_command(EVALUATE, run.folder, "--out", tmp_path / "one").returncode == 0
     for _ in range(2):  # the second time over existing files
-        assert run_in_process(EVALUATE, run.folder, "--out", tmp_path / "two").returncode == 0
+        assert invoke(EVALUATE, run.folder, "--out", tmp_path / "two").returncode == 0
     for name in OUTPUT_FILES:
         one, two = (tmp_path / out / name for out in ("one", "two"))
         assert one.read_bytes() == two.read_bytes(), name
 
 
-def test_leaking_split_gives_warnings_everywhere(
-    tmp_path: Path, data: Dataset, run_in_process: Command
-) -> None:
+def test_leaking_split_gives_warnings_everywhere(tmp_path: Path, data: Dataset) -> None:
     run = fabricate_run(tmp_path / "leaky", data, PROBABILITIES, protocol="segments")
     warning = PROTOCOLS["segments"]
-    result = run_in_process(EVALUATE, run.folder)
+    result = invoke(EVALUATE, run.folder)
     assert warning in result.stdout
     assert warning in result.stderr
     assert warning in (run.folder / "evaluation" / "evaluation.md").read_text()
@@ -182,7 +178,7 @@ def test_picture_titles_warn_of_leaking_split(
 ) -> None:
     from matplotlib.figure import Figure
 
-    from pocketgenre.training.plots.evaluation import plot_confusion, plot_reliability
+    from pocketgenre.training.plots.evaluation_plots import plot_confusion, plot_reliability
 
     titles = []
     monkeypatch.setattr(Figure, "suptitle", lambda self, text: titles.append(text))
@@ -248,11 +244,9 @@ def test_dataset_changed_since_training_is_an_error(
         ("heldout.npz", "No such file"),
     ],
 )
-def test_run_without_a_file_is_an_error(
-    run: Run, run_in_process: Command, broken: str, sentence: str
-) -> None:
+def test_run_without_a_file_is_an_error(run: Run, broken: str, sentence: str) -> None:
     (run.folder / broken).unlink()
-    result = run_in_process(EVALUATE, run.folder)
+    result = invoke(EVALUATE, run.folder)
     assert result.returncode == 1
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
@@ -283,14 +277,12 @@ def test_damaged_network_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_final_network_is_evaluated_on_a_dataset(
-    run: Run, data: Dataset, tmp_path: Path, run_in_process: Command
-) -> None:
+def test_final_network_is_evaluated_on_a_dataset(run: Run, data: Dataset, tmp_path: Path) -> None:
     import keras
 
     from pocketgenre.training.models.networks import build_network
 
-    result = run_in_process(EVALUATE, run.folder, data.folder)
+    result = invoke(EVALUATE, run.folder, data.folder)
     assert result.returncode == 1
     assert "not a Keras model" in result.stderr
     network = build_network("ann", (130, 13), 2, np.zeros(13), np.ones(13))
@@ -298,11 +290,11 @@ def test_final_network_is_evaluated_on_a_dataset(
     keras.saving.save_model(network, run.folder / "model.keras")
     shutil.copytree(data.folder, tmp_path / "elsewhere")
 
-    other = run_in_process(EVALUATE, run.folder, tmp_path / "elsewhere")
+    other = invoke(EVALUATE, run.folder, tmp_path / "elsewhere")
     assert other.returncode == 0, other.stderr
     assert re.search(r"^\| songs by vote +\| +4 \| +50\.0% \|", other.stdout, re.MULTILINE)
     assert "the network was trained on" not in other.stderr + other.stdout
-    own = run_in_process(EVALUATE, run.folder, data.folder)
+    own = invoke(EVALUATE, run.folder, data.folder)
     assert own.returncode == 0
     assert "these metrics say nothing about other music" in own.stderr
     assert "these metrics say nothing about other music" in own.stdout

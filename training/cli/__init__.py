@@ -1,1 +1,1 @@
-"""The trainer's commands."""
+"""Provide the commands of the training."""

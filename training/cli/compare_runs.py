@@ -1,4 +1,4 @@
-"""``compare-runs``: compare the metrics of finished runs."""
+"""Run ``compare-runs``: compare the metrics of finished runs."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def compare_runs(
       compare-runs runs/cnn-seed1 runs/cnn-seed2 runs/lstm --out comparison
     """
     comparison = compare([Run.load(folder) for folder in run_folders])
-    from pocketgenre.training.plots.comparison import plot_comparison
+    from pocketgenre.training.plots.comparison_plots import plot_comparison
 
     for warning in comparison.warnings:
         print_status(f"Warning: {warning}")

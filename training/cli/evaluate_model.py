@@ -1,4 +1,4 @@
-"""``evaluate-model``: evaluate a run and plot the results."""
+"""Run ``evaluate-model``: evaluate a run and plot the results."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ def evaluate_model(
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
     from pocketgenre.training.plots.curves import plot_curves
-    from pocketgenre.training.plots.evaluation import plot_confusion, plot_reliability
+    from pocketgenre.training.plots.evaluation_plots import plot_confusion, plot_reliability
 
     plot_confusion(evaluation, out / "confusion.png")
     plot_reliability(evaluation, out / "reliability.png")

@@ -1,4 +1,4 @@
-"""``find-mislabelled``: find songs with a probably wrong label."""
+"""Run ``find-mislabelled``: find songs with a probably wrong label."""
 
 from pathlib import Path
 from typing import Annotated

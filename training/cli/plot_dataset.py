@@ -1,4 +1,4 @@
-"""``plot-dataset``: plot a song of each genre, and the class balance of a data set."""
+"""Run ``plot-dataset``: plot a song of each genre, and the class balance of a data set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,7 @@ def plot_dataset(
       plot-dataset data/gtzan --out figures
     """
     data = load_dataset(dataset)
-    from pocketgenre.training.plots.dataset import plot_class_balance, plot_song
+    from pocketgenre.training.plots.dataset_plots import plot_class_balance, plot_song
 
     out.mkdir(parents=True, exist_ok=True)
     plot_class_balance(data, out / "class-balance.png")
@@ -51,8 +51,8 @@ def plot_dataset(
                 out / f"song-{quote(genre, safe='')}.png",
             )
             bar.advance(task)
-    songs = count_of(len(data.labels), "figure")
-    print_status(f"{out}: class-balance.png and {songs} of songs, one for each genre.")
+    figures = count_of(len(data.labels), "figure")
+    print_status(f"{out}: class-balance.png and {figures} of songs, one for each genre.")
 
 
 def _load_excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
@@ -69,7 +69,7 @@ def _load_excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(plot_dataset)
 
 

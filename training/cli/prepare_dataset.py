@@ -1,4 +1,4 @@
-"""``prepare-dataset``: compute the features of labelled music."""
+"""Run ``prepare-dataset``: compute the features of labelled music."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +23,7 @@ _MAX_SEGMENT_SECONDS = 600
 _PARAMETERS = "Feature parameters"
 
 
-def _known_kind(name: str) -> str:
+def _check_kind(name: str) -> str:
     try:
         return feature_kind(name).name
     except ModelError as error:
@@ -56,7 +56,7 @@ def prepare_dataset(
         typer.Option(
             help="Kind of features: mfcc, log-mel (for musicnn), or the name of an installed kind.",
             metavar="KIND",
-            callback=_known_kind,
+            callback=_check_kind,
         ),
     ] = "mfcc",
     segment_seconds: Annotated[
@@ -209,7 +209,7 @@ def _progress_tasks(bar: Progress) -> Callable[[str, int, int], None]:
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(prepare_dataset)
 
 

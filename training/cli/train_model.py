@@ -1,4 +1,4 @@
-"""Command ``train-model``: train a network on a prepared data set and evaluate it."""
+"""Run ``train-model``: train a network on a prepared data set and evaluate it."""
 
 import shlex
 import sys
@@ -227,16 +227,14 @@ def _train_all(
         folder = out / f"{config.model}-{config.protocol}"
         if not folder.exists():
             _train(config, data, folder, placement, tensorboard)
-        elif not _is_same_run(Run.load(folder), config, data):
-            raise PocketGenreError(
-                f"{folder} is a run of another configuration or data set; name another --out."
-            )
+        else:
+            run = Run.load(folder)
+            if run.config != config or not run.is_of(data):
+                raise PocketGenreError(
+                    f"{folder} is a run of another configuration or data set; name another --out."
+                )
         runs.append(folder)
     print_status(f"Compare them: compare-runs {' '.join(map(str, runs))} --out {out}")
-
-
-def _is_same_run(run: Run, config: TrainingConfig, data: Dataset) -> bool:
-    return run.config == config and run.is_of(data)
 
 
 def _train(
@@ -295,7 +293,7 @@ def _epoch_reporter(
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     run(train_model)
 
 

@@ -77,7 +77,7 @@ def feature_file_name(
         f"({file.path!r}, {file.size!r}, {file.modified_ns!r}, FrontEnd({', '.join(values)}),"
         f" {content!r})"
     )
-    return f"{FEATURE_FILES}/{hashlib.sha256(_encode(text)).hexdigest()}.npy"
+    return f"{FEATURE_FILES}/{hashlib.sha256(encode_name(text)).hexdigest()}.npy"
 
 
 def prepare_songs(
@@ -159,7 +159,8 @@ def remove_feature_files(store: Store) -> None:
     store.remove(f"{FEATURE_FILES}/{name}" for name in names)
 
 
-def _encode(text: str) -> bytes:
+def encode_name(text: str) -> bytes:
+    """Encode text that contains file names; surrogate escapes become the original bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 

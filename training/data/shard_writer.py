@@ -21,6 +21,7 @@ from pocketgenre.library.discovery import SongFile
 from pocketgenre.training.data.feature_files import (
     FEATURE_FILES,
     PreparedSong,
+    encode_name,
     feature_file_name,
     prepare_songs,
 )
@@ -63,10 +64,10 @@ def plan_shards(
     shard.
     """
     plans = []
-    in_order = sorted(files, key=lambda song: hashlib.sha256(_encode(song.name)).digest())
+    in_order = sorted(files, key=lambda song: hashlib.sha256(encode_name(song.name)).digest())
     for number, songs in enumerate(_chunks(in_order, songs_per_shard)):
         names = "".join(feature_file_name(files[song], feature_config) for song in songs)
-        digest = hashlib.sha256(_encode(names)).hexdigest()[:16]
+        digest = hashlib.sha256(encode_name(names)).hexdigest()[:16]
         plans.append(ShardPlan(f"{number:06d}-{digest}", {song: files[song] for song in songs}))
     return plans
 
@@ -155,10 +156,6 @@ def remove_other_shards(store: Store, kept: Collection[Shard]) -> None:
             store.remove([f"{SHARDS}/{name}"])
     if not names:
         store.remove([MANIFEST])
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:

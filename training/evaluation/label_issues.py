@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.evaluation.metrics import predict_songs
-from pocketgenre.training.evaluation.run_evaluation import load_heldout, require_song_split
+from pocketgenre.training.evaluation.run_evaluation import (
+    load_heldout,
+    require_distinct_runs,
+    require_song_split,
+)
 from pocketgenre.training.runs import Run
 
 IntArray = NDArray[np.int64]
@@ -110,9 +114,7 @@ def find_label_issues(runs: Sequence[Run], dataset: Dataset) -> LabelIssues:
     DataError
         if a run is named twice, was not split by song, or was trained on another data set.
     """
-    folders = [run.folder.resolve() for run in runs]
-    if len(set(folders)) < len(folders):
-        raise DataError("A run is named twice; name each run once.")
+    require_distinct_runs(runs)
     for run in runs:
         require_song_split(run)
         if run.dataset.resolve() != dataset.folder.resolve():

@@ -16,7 +16,11 @@ from pocketgenre.training.evaluation.metrics import (
     SummaryStatistics,
     to_stored_dict,
 )
-from pocketgenre.training.evaluation.run_evaluation import protocol_warnings, recorded_metrics
+from pocketgenre.training.evaluation.run_evaluation import (
+    protocol_warnings,
+    recorded_metrics,
+    require_distinct_runs,
+)
 from pocketgenre.training.runs import Run
 
 PUBLISHED_VALIDATION_ACCURACY: dict[str, float] = {
@@ -137,10 +141,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
     DataError
         if a run is named twice, or its metrics can't be read.
     """
-    folders = [run.folder.resolve() for run in runs]
-    if len(set(folders)) < len(folders):
-        raise DataError("A run is named twice; name each run once.")
-    names = [folder.name for folder in folders]
+    require_distinct_runs(runs)
+    names = [run.folder.resolve().name for run in runs]
     rows = [
         _run_metrics(run, name if names.count(name) == 1 else str(run.folder))
         for run, name in zip(runs, names, strict=True)

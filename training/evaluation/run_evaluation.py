@@ -103,6 +103,19 @@ def evaluate_heldout(run: Run, dataset: Dataset) -> Evaluation:
     )
 
 
+def require_distinct_runs(runs: Sequence[Run]) -> None:
+    """Check that no run is given twice.
+
+    Raises
+    ------
+    DataError
+        if two runs have the same folder.
+    """
+    folders = {run.folder.resolve() for run in runs}
+    if len(folders) < len(runs):
+        raise DataError("A run is named twice; name each run once.")
+
+
 def require_song_split(run: Run) -> None:
     """Check that a run was split by song.
 

@@ -7,9 +7,7 @@ from matplotlib.axes import Axes
 
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.plots.figure_style import add_title, saved_figure
-from pocketgenre.training.runs import Run
-
-History = dict[str, list[float]]
+from pocketgenre.training.runs import History, Run
 
 _AXIS_LABELS = {"accuracy": "accuracy (share of segments)", "loss": "loss (nats, with any penalty)"}
 
