@@ -1,4 +1,4 @@
-"""``export-tflite``: convert a trained run to a checked TFLite file."""
+"""Run ``export-tflite``: convert a trained run to a checked TFLite file."""
 
 import os
 from enum import StrEnum

@@ -84,9 +84,9 @@ class ExportReport:
 
     def to_markdown(self, file_name: str) -> str:
         """Return the report as a page about a file."""
-        verdict = "Parity check passed." if self.holds else "**Parity check failed**: do not ship."
+        result = "Parity check passed." if self.holds else "**Parity check failed**: do not ship."
         variant = self.variant
-        lines = [f"# Export of {printable(file_name)}", "", verdict, ""]
+        lines = [f"# Export of {printable(file_name)}", "", result, ""]
         lines += [
             f"- Network: `{self.model}`, {self.size:,} bytes",
             f"- Input: {variant.input}; input and output are {variant.io}",

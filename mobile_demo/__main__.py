@@ -1,4 +1,4 @@
-"""Command of ``make scan``: scan the user's folder, or synthetic songs if there is no music."""
+"""Run ``make scan``: scan the user's folder, or synthetic songs if there is no music."""
 
 import os
 import tempfile

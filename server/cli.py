@@ -1,4 +1,4 @@
-"""Command ``serve-classifier``: run the local HTTP server."""
+"""Run ``serve-classifier``, the local HTTP server."""
 
 import logging
 import os
