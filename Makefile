@@ -55,13 +55,13 @@ data/musicnn: | $(DEV)/ready  ## Download musicnn's weights, for train-model --m
 	@$(BIN)/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
 	@mv data/musicnn.part data/musicnn
 
-# The shipped models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
-# songs, known by their MFCC). Each step is done once; an interrupted one goes on.
+# The pretrained models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
+# songs, given by their MFCC). Each step is done once; an interrupted one continues.
 DATA ?= gtzan
 MODELS ?= pocketgenre/models
 MFCC_SONGS = $(if $(wildcard $(DATA)/frames387.npz),--mfcc-songs $(DATA)/frames387.npz)
 
-reproduce-model: $(addprefix $(MODELS)/,standard.tflite standard_waveform.tflite best.tflite best_waveform.tflite)  ## Train and export the shipped models from DATA
+reproduce-model: $(addprefix $(MODELS)/,standard.tflite standard_waveform.tflite best.tflite best_waveform.tflite)  ## Train and export the pretrained models from DATA
 
 $(MODELS)/%_waveform.tflite: runs/%/run.json
 	$(BIN)/export-tflite runs/$* --input waveform --out $@
