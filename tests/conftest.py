@@ -1,4 +1,4 @@
-"""Audio that the tests make for themselves, and the real songs where there are some."""
+"""Fixtures and helpers that all tests share, and synthetic audio."""
 
 import io
 import subprocess
@@ -32,7 +32,7 @@ GENRES = (
     "reggae",
     "rock",
 )
-"""GTZAN's, in the order of the shipped model's outputs."""
+"""GTZAN's, in the order of the pretrained models' outputs."""
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,7 +54,7 @@ def invoke(
     ----------
     module : module with a function ``main``, for example ``pocketgenre.cli.list_songs``
     arguments : arguments of the command line
-    errors : how bytes of the output that are not UTF-8 are decoded
+    errors : error handler that decodes bytes of the output that are not UTF-8
     """
     command = [module, *map(str, arguments)]
     output, messages = io.BytesIO(), io.BytesIO()
@@ -121,7 +121,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_catalog(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test touches the catalogue of whoever runs it, or another test's."""
+    """Give each test its own data folder, so that none uses the user's catalogue."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
 
 
@@ -150,13 +150,13 @@ def tone(hz: float, seconds: float, rate: int = 22_050, channels: int = 1) -> np
 
 
 def write_tone(path: Path, seconds: float = 4.0, rate: int = 22_050, channels: int = 1) -> Path:
-    """A file with a 440 Hz sine."""
+    """Write a file with a 440 Hz sine."""
     write_audio(path, tone(440.0, seconds, rate, channels), rate)
     return path
 
 
 def write_genres(folder: Path, songs: int = 5, seconds: float = 6.5) -> Path:
-    """A folder for each of three "genres" that anyone can tell apart: low, high, noisy."""
+    """Write a folder for each of three distinct "genres": low tones, high tones and noise."""
     rng = np.random.default_rng(3)
     for genre, hz in (("bass", 80.0), ("flute", 1_500.0), ("noise", 0.0)):
         (folder / genre).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The whole line: audio, data set, run, TFLite file, labels of a library."""
+"""End to end: from audio to a data set, a run, a TFLite file and the labels of a library."""
 
 import json
 from pathlib import Path

@@ -37,14 +37,14 @@ def main(models: list[Path]) -> int:
             difference = np.abs(np.subtract(one["answers"], other["answers"])).max()
             same = bool(difference <= TOLERANCE)
             failures += not same
-            verdict = "agree" if same else "DIFFER"
-            print(f"{one['runtime']}  {one['model']}: probabilities {verdict} ({difference:.1e})")
+            outcome = "agree" if same else "DIFFER"
+            print(f"{one['runtime']}  {one['model']}: probabilities {outcome} ({difference:.1e})")
         scan = ("pocketgenre.cli.scan_library", "library", "--format", "json", *_OPTIONS)
         native, emulated = _run_native(environment, *scan), _run_emulated(environment, *scan)
         same = [_prediction(song) for song in native] == [_prediction(song) for song in emulated]
         failures += not same
-        verdict = "agree" if same else "DIFFER"
-        print(f"{environment}: labels and votes of {len(native)} songs {verdict}")
+        outcome = "agree" if same else "DIFFER"
+        print(f"{environment}: labels and votes of {len(native)} songs {outcome}")
     return 1 if failures else 0
 
 

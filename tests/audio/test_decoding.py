@@ -21,6 +21,7 @@ from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mo
 from pocketgenre.demo.synthetic import write_aac, write_audio
 from pocketgenre.errors import AudioError
 from tests.conftest import tone, write_tone
+from tests.library.broken import write_silent_video
 
 
 def decode(path: AudioSource, rate: int = 22_050) -> np.ndarray:
@@ -134,17 +135,6 @@ def test_non_finite_samples_raise(tmp_path: Path) -> None:
     write_audio(tmp_path / "nan.wav", samples, 22_050, subtype="FLOAT")
     with pytest.raises(AudioError, match="not finite"):
         decode(tmp_path / "nan.wav")
-
-
-def write_silent_video(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width = stream.height = 64
-        stream.pix_fmt = "yuv420p"
-        for _ in range(25):
-            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def test_files_without_music_raise_the_reason(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def read_until_closed(terminal: int) -> None:
     os.close(terminal)
 
 
-def test_undo_prints_to_stdout_next_to_a_progress_bar(music: Path) -> None:
+def test_undo_prints_to_stdout_despite_progress_bar(music: Path) -> None:
     import pty
 
     undo_file = music.parent / "undo.jsonl"

@@ -13,7 +13,7 @@ from pocketgenre.errors import ModelError
 
 @dataclass(frozen=True)
 class SampleJob:
-    """A job that does what its name says.
+    """A job whose name selects its action.
 
     Attributes
     ----------

@@ -156,7 +156,7 @@ def test_command_sets_limits(process: ServerProcess, song: Path, tmp_path: Path)
 
 
 class HeldPool:
-    """A pool without workers, whose jobs finish when the test says so."""
+    """A pool without workers, whose jobs finish when the test sets their results."""
 
     is_ready = True
     estimated_wait = 0.0

@@ -17,7 +17,7 @@ from pocketgenre.training.evaluation.run_comparison import (
     count_parameters,
 )
 from pocketgenre.training.runs import Run
-from tests.conftest import Command
+from tests.conftest import Command, invoke
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 COMPARE = "pocketgenre.training.cli.compare_runs"
@@ -125,27 +125,23 @@ def test_command_writes_report_and_picture(
     assert "split by segment" in values["published_conditions"]
 
 
-def test_damaged_metrics_are_an_error(
-    runs: list[Run], tmp_path: Path, run_in_process: Command
-) -> None:
+def test_damaged_metrics_are_an_error(runs: list[Run], tmp_path: Path) -> None:
     (runs[0].folder / "metrics.json").write_text("{")
-    result = run_in_process(COMPARE, runs[0].folder, "--out", tmp_path / "out")
+    result = invoke(COMPARE, runs[0].folder, "--out", tmp_path / "out")
     assert result.returncode == 1
     assert "metrics.json" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_oversized_weights_are_not_unpacked(
-    runs: list[Run], tmp_path: Path, run_in_process: Command
-) -> None:
+def test_oversized_weights_are_not_unpacked(runs: list[Run], tmp_path: Path) -> None:
     with (
         zipfile.ZipFile(runs[0].folder / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("model.weights.h5", "w") as file,
     ):
         for _ in range(257):
             file.write(bytes(1 << 20))
-    result = run_in_process(COMPARE, runs[0].folder, "--out", tmp_path / "out")
+    result = invoke(COMPARE, runs[0].folder, "--out", tmp_path / "out")
     assert result.returncode == 1
     assert "model.keras unpack to 257 MB" in result.stderr
     assert "Traceback" not in result.stderr

@@ -17,7 +17,7 @@ from pocketgenre.training.evaluation.label_issues import (
     suggest_labels,
 )
 from pocketgenre.training.runs import Run
-from tests.conftest import Command
+from tests.conftest import Command, invoke
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 FIND = "pocketgenre.training.cli.find_mislabelled"
@@ -153,10 +153,8 @@ def test_command_prints_table_and_writes_csv(
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_no_issues_give_an_empty_csv(
-    runs: list[Run], tmp_path: Path, run_in_process: Command
-) -> None:
-    result = run_in_process(FIND, runs[1].folder, "--out", tmp_path / "none.csv")
+def test_no_issues_give_an_empty_csv(runs: list[Run], tmp_path: Path) -> None:
+    result = invoke(FIND, runs[1].folder, "--out", tmp_path / "none.csv")
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
     assert "No label issues in 4 songs." in result.stderr
@@ -180,9 +178,7 @@ def test_song_list_may_have_one_name_per_line(tmp_path: Path) -> None:
         read_song_names(tmp_path / "nowhere.txt")
 
 
-def test_unsuitable_runs_are_refused(
-    runs: list[Run], data: Dataset, tmp_path: Path, run_in_process: Command
-) -> None:
+def test_unsuitable_runs_are_refused(runs: list[Run], data: Dataset, tmp_path: Path) -> None:
     leaky = fabricate_run(tmp_path / "leaky", data, SEED_1, protocol="segments")
     with pytest.raises(DataError, match="trained on parts of the songs to evaluate"):
         find_label_issues([runs[0], leaky], data)
@@ -190,7 +186,7 @@ def test_unsuitable_runs_are_refused(
         find_label_issues([runs[0], runs[0]], data)
     elsewhere = fabricate_dataset(tmp_path / "more", {"jazz": [2, 1], "rock": [1, 3]})
     other = fabricate_run(tmp_path / "other", elsewhere, SEED_1)
-    result = run_in_process(FIND, runs[0].folder, other.folder)
+    result = invoke(FIND, runs[0].folder, other.folder)
     assert result.returncode == 1
     assert "name runs of one data set" in result.stderr
     assert "Traceback" not in result.stderr

@@ -78,7 +78,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_plugin_walks_from_audio_to_labels(
+def test_plugin_works_from_audio_to_labels(
     plugins: Path, tmp_path: Path, run_command: Command
 ) -> None:
     install(plugins)

@@ -22,7 +22,7 @@ from pocketgenre.training.evaluation.perturbations import (
     unchanged,
 )
 from pocketgenre.training.runs import Run
-from tests.conftest import Command, tone
+from tests.conftest import invoke, tone
 from tests.training.fabricated import fabricate_run
 
 EVALUATE = "pocketgenre.training.cli.evaluate_model"
@@ -149,12 +149,10 @@ def loudness_run(folder: Path, dataset: Dataset) -> Run:
 
 
 @pytest.mark.slow
-def test_every_perturbed_song_is_evaluated_by_its_fold(
-    tmp_path: Path, run_in_process: Command
-) -> None:
+def test_every_perturbed_song_is_evaluated_by_its_fold(tmp_path: Path) -> None:
     dataset = loud_and_soft(tmp_path)
     run = loudness_run(tmp_path / "run", dataset)
-    result = run_in_process(EVALUATE, run.folder, "--robustness")
+    result = invoke(EVALUATE, run.folder, "--robustness")
     assert result.returncode == 0, result.stderr
     out = run.folder / "evaluation"
     values = json.loads((out / "robustness.json").read_text())
@@ -175,7 +173,7 @@ def test_every_perturbed_song_is_evaluated_by_its_fold(
 
     # Each fold has three of the six songs, and a wrong network changes only its own songs.
     invert_network(run.folder / "fold-2" / "model.keras")
-    again = run_in_process(EVALUATE, run.folder, "--robustness", "--out", tmp_path / "again")
+    again = invoke(EVALUATE, run.folder, "--robustness", "--out", tmp_path / "again")
     assert again.returncode == 0, again.stderr
     values = json.loads((tmp_path / "again" / "robustness.json").read_text())
     assert values["conditions"][0]["song_accuracy"] == pytest.approx(3 / 6)
@@ -215,7 +213,7 @@ def test_log_mel_run_without_folds_uses_heldout_songs(
 
 
 @pytest.mark.slow
-def test_missing_or_changed_audio_is_an_error(tmp_path: Path, run_in_process: Command) -> None:
+def test_missing_or_changed_audio_is_an_error(tmp_path: Path) -> None:
     dataset = loud_and_soft(tmp_path)
     run = loudness_run(tmp_path / "run", dataset)
     from pocketgenre.training.evaluation.robustness import evaluate_robustness
@@ -228,19 +226,19 @@ def test_missing_or_changed_audio_is_an_error(tmp_path: Path, run_in_process: Co
     with pytest.raises(DataError, match="The audio of loud/0 has changed since"):
         evaluate_robustness(run, dataset)
     dataset.audio.rename(tmp_path / "moved")
-    result = run_in_process(EVALUATE, run.folder, "--robustness")
+    result = invoke(EVALUATE, run.folder, "--robustness")
     assert result.returncode == 1
     assert "is no longer at" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (run.folder / "evaluation" / "robustness.json").exists()
 
 
-def test_robustness_needs_heldout_songs(tmp_path: Path, run_in_process: Command) -> None:
+def test_robustness_needs_heldout_songs(tmp_path: Path) -> None:
     dataset = loud_and_soft(tmp_path)
     probabilities = np.eye(2)[dataset.segment_targets].tolist()
     run = fabricate_run(tmp_path / "leaky", dataset, probabilities, protocol="segments")
-    leaky = run_in_process(EVALUATE, run.folder, "--robustness")
-    other = run_in_process(EVALUATE, run.folder, dataset.folder, "--robustness")
+    leaky = invoke(EVALUATE, run.folder, "--robustness")
+    other = invoke(EVALUATE, run.folder, dataset.folder, "--robustness")
     for result, sentence in (
         (leaky, "trained on parts of the songs to evaluate"),
         (other, "remove DATASET"),
