@@ -1,9 +1,10 @@
-"""Load optional parts by entry point.
+"""Load optional parts by entry point or by dotted name.
 
 The core imports nothing of the packages built on it and is installed without their dependencies.
 Those packages register an entry point instead, so that imports point one way.
 """
 
+from importlib import import_module
 from typing import Any
 
 from pocketgenre.errors import PocketGenreError
@@ -39,3 +40,9 @@ def load_plugin(group: str, name: str, option: str) -> Any:
                 f"{option} needs the package {error.name}, which is not installed; {advice}"
             ) from error
     raise PocketGenreError(f"{option} needs packages that are not installed; {advice}")
+
+
+def load_object(dotted_name: str) -> Any:
+    """Import an object by its dotted name, ``module:attribute``."""
+    module, _, attribute = dotted_name.partition(":")
+    return getattr(import_module(module), attribute)

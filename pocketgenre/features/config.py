@@ -9,13 +9,13 @@ entry point in the group ``pocketgenre.feature_kinds`` that loads a :class:`Feat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.errors import ModelError
+from pocketgenre.plugins import load_object
 
 FloatArray = NDArray[np.float32]
 Compute = Callable[[FloatArray, "FeatureConfig"], FloatArray]
@@ -186,7 +186,7 @@ class FeatureKind:
 
     def load_reference(self) -> Compute:
         """Import the reference computation."""
-        compute: Compute = _load(self.reference)
+        compute: Compute = load_object(self.reference)
         return compute
 
     def load_graph(self) -> Callable[..., Any]:
@@ -199,7 +199,7 @@ class FeatureKind:
         """
         if self.graph is None:
             raise ModelError(f"The features {self.name} cannot be computed inside a model.")
-        build: Callable[..., Any] = _load(self.graph)
+        build: Callable[..., Any] = load_object(self.graph)
         return build
 
 
@@ -213,7 +213,7 @@ def feature_kind(name: str) -> FeatureKind:
         if no kind of that name is built in or installed.
     """
     if name in _BUILT_IN:
-        kind: FeatureKind = _load(_BUILT_IN[name])
+        kind: FeatureKind = load_object(_BUILT_IN[name])
         return kind
     for entry in _installed_kinds():
         if entry.name == name:
@@ -231,8 +231,3 @@ def _installed_kinds() -> Any:
     from importlib.metadata import entry_points  # takes 20 ms, needed for unknown names only
 
     return entry_points(group=ENTRY_POINTS)
-
-
-def _load(dotted_name: str) -> Any:
-    module, _, attribute = dotted_name.partition(":")
-    return getattr(import_module(module), attribute)

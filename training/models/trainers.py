@@ -7,13 +7,13 @@ package outside the project registers its :class:`Trainer` as an entry point of 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.features.config import LOG_MEL_CONFIG, FeatureConfig
+from pocketgenre.plugins import load_object
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.runs import History, Run, TrainingConfig
@@ -95,8 +95,7 @@ class Trainer:
 
     def load_fit(self) -> Fit:
         """Import the function that trains, and with it TensorFlow."""
-        module, _, function = self.fit.partition(":")
-        fit: Fit = getattr(import_module(module), function)
+        fit: Fit = load_object(self.fit)
         return fit
 
     def check_features(self, dataset: Dataset) -> None:
