@@ -23,7 +23,7 @@ serve: .venv/server/ready  ## Start the local test endpoint: an API, and a page 
 
 phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it on this machine
 	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
-	@cat mobile_demo/web/opening.txt
+	@cat mobile_demo/web/instructions.txt
 	@npm --prefix mobile_demo/web run --silent serve
 
 train: $(DEV)/ready  ## Set up the commands for training and export
