@@ -75,13 +75,13 @@ class FeatureConfig:
             if not 0 < value < 10_000_000:
                 raise ModelError(f"The feature parameter {field.name} is out of range: {value!r}.")
         if (
-            self.n_mfcc > self.n_mels
+            (self.kind == "mfcc" and self.n_mfcc > self.n_mels)
             or self.n_fft < 16
             or self.n_fft.bit_count() != 1
             or (self.n_fft // 2) % self.hop_length
         ):
             raise ModelError(
-                "Feature extraction needs n_mfcc <= n_mels, a power of two as n_fft"
+                "Feature extraction needs n_mfcc <= n_mels (for MFCC), a power of two as n_fft"
                 " and a hop_length that divides n_fft / 2."
             )
 
