@@ -29,8 +29,11 @@ phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it 
 train: $(DEV)/ready  ## Set up the commands for training and export
 	@echo "prepare-dataset, train-model, evaluate-model, export-tflite and the others are in $(BIN)"
 
+# The tests of the other folders start TensorFlow, servers, browsers or clusters.
+FAST_TESTS = $(addprefix tests/,audio cli features jobs library models) $(wildcard tests/test_*.py)
+
 check: lint  ## Run linters, type checks and fast tests
-	$(BIN)/python -m pytest -m "not slow and not long" -n auto
+	$(BIN)/python -m pytest -m "not slow and not long" -n auto $(FAST_TESTS)
 
 test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run linters, type checks and all tests
 	$(BIN)/python -m pytest -n auto

@@ -198,7 +198,10 @@ with UndoLog(Path(sys.argv[2])) as log:
     (tmp_path / "music").mkdir()
     path = write_song(tmp_path / "music" / "a.wav")
     path.chmod(0o666)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (
+        tmp_path,
+        *(p for p in tmp_path.parents if p.name.startswith(("pytest-", "popen-"))),
+    ):
         parent.chmod(0o755)
     (tmp_path / "state").mkdir(mode=0o777)
     (tmp_path / "state").chmod(0o777)
