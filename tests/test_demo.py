@@ -32,6 +32,7 @@ def test_folder_without_music_scans_synthetic_songs(
     assert sorted(path.suffix for path in scanned) == sorted(SUFFIXES)
 
 
+@pytest.mark.slow
 def test_demo_command_without_folder(run_command: Command) -> None:
     result = run_command("pocketgenre.demo.__main__")
     assert result.returncode == 0

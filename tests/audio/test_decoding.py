@@ -59,6 +59,7 @@ def test_every_format_keeps_pitch_and_length(tmp_path: Path, suffix: str) -> Non
 
 
 @pytest.mark.parametrize("suffix", LIBSNDFILE)
+@pytest.mark.slow
 def test_samples_equal_those_of_librosa_load(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"song.{suffix}"
     write_audio(path, tone(300.0, 30.0, 48_000, 2), 48_000, **LIBSNDFILE[suffix])

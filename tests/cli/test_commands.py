@@ -45,6 +45,7 @@ def test_script_resolves(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.slow
 def test_help_needs_no_tensorflow(script: str) -> None:
     result = start(script, "--help", blocked="tensorflow keras")
     assert result.returncode == 0, result.stderr

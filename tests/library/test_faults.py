@@ -17,6 +17,8 @@ from pocketgenre.errors import CatalogError
 from pocketgenre.library.catalog import Catalog
 from tests.conftest import REPOSITORY, invoke, until, write_tone
 
+pytestmark = pytest.mark.slow
+
 SCAN = "pocketgenre.cli.scan_library"
 MODEL = ("--model", "standard")  # three times faster than the default one
 SONGS = 120

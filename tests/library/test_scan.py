@@ -145,6 +145,7 @@ def test_failing_setup_fails_the_scan(music: Path, catalog: Catalog) -> None:
     assert not children()
 
 
+@pytest.mark.slow
 def test_interrupted_scan_keeps_results(music: Path, catalog: Catalog) -> None:
     write_files(music, *(f"slow {n}.mp3" for n in range(40)))
     files = list_songs(music).files
@@ -194,6 +195,7 @@ def write_minutes(path: Path, minutes: int) -> Path:
 
 
 @pytest.mark.parametrize("minutes", [20, pytest.param(180, marks=pytest.mark.long)])
+@pytest.mark.slow
 def test_long_file_needs_no_more_memory(music: Path, catalog: Catalog, minutes: int) -> None:
     short = peak_memory(write_minutes(music / "short.flac", 3), catalog)
     long = peak_memory(write_minutes(music / "long.flac", minutes), catalog)

@@ -497,6 +497,7 @@ def kill_while_tagging(tmp_path: Path, kills: int) -> None:
     print(f"{kills} kills, {strays} left a copy behind, {tagged} songs found tagged")
 
 
+@pytest.mark.slow
 def test_six_kills_leave_complete_files(tmp_path: Path) -> None:
     kill_while_tagging(tmp_path, 6)
 

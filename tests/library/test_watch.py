@@ -17,6 +17,8 @@ import pytest
 
 from tests.conftest import REPOSITORY, invoke, until, write_tone
 
+pytestmark = pytest.mark.slow
+
 SCAN = "pocketgenre.cli.scan_library"
 
 

@@ -98,6 +98,7 @@ def test_both_runtimes_label_a_library_alike(old_python: Path, library: Path) ->
     assert_same_labels(scan_with(old_python, library), new)
 
 
+@pytest.mark.slow
 def test_both_runtimes_label_real_songs_alike(
     old_python: Path, gtzan: Path, tmp_path: Path
 ) -> None:
