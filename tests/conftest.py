@@ -135,7 +135,7 @@ def run_command() -> Command:
             capture_output=True,
             text=True,
             cwd=REPOSITORY,
-            timeout=280,
+            timeout=800,
             check=False,
             **options,
         )

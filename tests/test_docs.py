@@ -51,7 +51,7 @@ def test_python_snippets_run(page: Path, songs: Path) -> None:
         env={"PYTHONPATH": str(REPOSITORY), "HOME": str(songs), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -99,7 +99,7 @@ def command_options(name: str) -> set[str]:
             env={"COLUMNS": "400", "PATH": "/usr/bin:/bin", "TERM": "dumb"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=True,
         )
         _OPTIONS[name] = set(re.findall(r"--[a-z][a-z-]*", result.stdout))

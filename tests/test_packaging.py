@@ -18,7 +18,7 @@ SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"][
 
 def run(*command: object, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, check=True, timeout=280, **options
+        [*map(str, command)], capture_output=True, text=True, check=True, timeout=800, **options
     )
 
 
@@ -78,7 +78,7 @@ def test_command_starts_or_names_its_extra(script: str, environment: Path, tmp_p
         cwd=tmp_path,
         env=os.environ | {"COLUMNS": "100"},
         check=False,
-        timeout=120,
+        timeout=600,
     )
     if result.returncode == 0:
         assert script in result.stdout

@@ -42,7 +42,7 @@ def run(environment: dict[str, str], *arguments: object) -> subprocess.Completed
         env=environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
         check=False,
     )
 

@@ -129,7 +129,7 @@ def dom_in_browser(file: Path, profile: Path, search: str = "") -> str:
         "--window-size=390,844", "--dump-dom", f"{file.as_uri()}#search={search}",
     ]  # fmt: skip
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=True, env={**os.environ}
+        command, capture_output=True, text=True, timeout=600, check=True, env={**os.environ}
     ).stdout
 
 

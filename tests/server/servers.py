@@ -51,7 +51,7 @@ class Server:
         return host, int(port)
 
     def client(self, **options) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=120, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=600, trust_env=False, **options)
 
     def post(self, path: str, *files: Path, part: str = "file", **options) -> httpx.Response:
         parts = [(part, (printable(file.name), file.read_bytes())) for file in files]
