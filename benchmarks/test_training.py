@@ -10,7 +10,7 @@ import pytest
 from pocketgenre.features.config import MFCC_CONFIG
 from pocketgenre.training.data.dataset import Dataset, save_dataset
 from pocketgenre.training.data.groups import group_songs
-from pocketgenre.training.data.songs import LabelledSong
+from pocketgenre.training.data.labelled_songs import LabelledSong
 
 GENRES = ("jazz", "metal", "pop")
 

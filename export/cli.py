@@ -16,7 +16,7 @@ from pocketgenre.features.config import feature_kind_names
 from pocketgenre.models.model_card import card_path
 from pocketgenre.suppress_stderr import suppress_stderr
 from pocketgenre.training.data.dataset import load_dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.runs import Run
 
 if TYPE_CHECKING:

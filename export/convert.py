@@ -31,7 +31,7 @@ from pocketgenre.export.variants import Variant
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.suppress_stderr import suppress_stderr
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.networks import STANDARDIZE
 
 FloatArray = NDArray[np.float32]

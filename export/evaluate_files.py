@@ -14,7 +14,7 @@ from pocketgenre.models.model_card import ModelCard
 from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import song_segments
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 FloatArray = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from pocketgenre.export.parity_checks import FeatureParity, LabelParity
 from pocketgenre.export.runtime_results import RuntimeResult
 from pocketgenre.export.variants import QUANTIZATIONS, Variant
 from pocketgenre.text import printable
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.report_markdown import markdown_table
 
 _JSON_KEYS = {"variant": "form", "runtimes": "probes"}

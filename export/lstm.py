@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 Stage = Callable[[tf.Tensor], tf.Tensor]
 

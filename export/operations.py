@@ -5,7 +5,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from pocketgenre.errors import ModelError
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.suppress_stderr import suppress_stderr
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 
 def op_names(tflite: bytes) -> list[str]:

@@ -34,8 +34,8 @@ from pocketgenre.features import compute_features
 from pocketgenre.features.config import feature_kind
 from pocketgenre.models.model_card import ModelCard, model_hash
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.calibration import fit_temperature
 from pocketgenre.training.evaluation.run_evaluation import load_heldout
 from pocketgenre.training.models.checkpoints import load_network

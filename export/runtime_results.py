@@ -12,7 +12,7 @@ import numpy as np
 
 from pocketgenre.models.interpreter import RUNTIMES
 from pocketgenre.models.model_card import ModelCard, card_path
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 _TIMEOUT = 120  # seconds
 _PRINT_VERSION = "from pocketgenre.models.interpreter import runtime_version as v; print(v())"

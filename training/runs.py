@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 RUN_FORMAT = 1
 

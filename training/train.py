@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import (
     PROTOCOLS,
     Split,
@@ -26,6 +25,7 @@ from pocketgenre.training.data.splits import (
     require_all_genres,
     split_segments,
 )
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
 from pocketgenre.training.models.checkpoints import save_network
 from pocketgenre.training.models.keras_trainer import coefficient_moments, predict

@@ -10,8 +10,8 @@ from pocketgenre.cli.song_output import with_progress
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, display_address
 from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.playlists import make_playlists, stale_playlists
-from pocketgenre.library.songs import LibrarySong
 from pocketgenre.library.tags.tagging import tag_songs
 from pocketgenre.text import count_of, printable
 

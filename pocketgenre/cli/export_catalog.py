@@ -20,7 +20,7 @@ from pocketgenre.cli.options import (
 from pocketgenre.cli.output_checks import check_format, protected_files
 from pocketgenre.cli.song_output import Format, write_songs
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.songs import genres_of
+from pocketgenre.library.library_song import genres_of
 
 
 def export_catalog(

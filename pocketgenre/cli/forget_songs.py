@@ -8,8 +8,8 @@ import typer
 from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.cli.options import CatalogFile, DryRun, Folder, absolute, catalog_file
 from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.library_song import State
 from pocketgenre.library.queries import Selection, select_songs
-from pocketgenre.library.songs import State
 from pocketgenre.text import count_of, printable
 
 

@@ -26,8 +26,8 @@ from pocketgenre.cli.options import (
 from pocketgenre.cli.output_checks import check_output, protected_files
 from pocketgenre.cli.song_output import write_content
 from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.library_song import State
 from pocketgenre.library.queries import Row, Selection, select_songs
-from pocketgenre.library.songs import State
 from pocketgenre.text import count_of, encode_escaped, printable
 
 

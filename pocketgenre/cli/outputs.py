@@ -21,12 +21,12 @@ from pocketgenre.cli.song_output import Format, with_progress, write_songs
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.html_report import make_report
+from pocketgenre.library.library_song import LibrarySong, genres_of
 from pocketgenre.library.playlists import (
     check_playlist_folder,
     make_playlists,
     write_playlists,
 )
-from pocketgenre.library.songs import LibrarySong, genres_of
 from pocketgenre.library.tags.tagging import Outcome, tag_songs
 from pocketgenre.library.tags.undo_log import UndoLog, check_undo_file, default_undo_file
 from pocketgenre.text import count_of, printable

@@ -14,8 +14,8 @@ from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import print_status, progress
 from pocketgenre.constants import UNCERTAIN
 from pocketgenre.library.discovery import display_address
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
-from pocketgenre.library.songs import LibrarySong
 from pocketgenre.plugins import load_plugin
 from pocketgenre.prediction import SongPrediction
 from pocketgenre.text import count_of, encode_escaped, printable

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from pocketgenre.atomic_write import open_atomic
 from pocketgenre.cluster.fsspec_files import FsspecStore
 from pocketgenre.library.discovery import is_address, local_path
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.serialize import song_fields
-from pocketgenre.library.songs import LibrarySong
 from pocketgenre.text import encode_escaped
 
 _ROWS = 10_000

@@ -7,7 +7,7 @@ entry point in the group ``pocketgenre.feature_kinds`` that loads a :class:`Feat
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from typing import Any, Self
 
@@ -51,7 +51,8 @@ class FeatureConfig:
     Raises
     ------
     ModelError
-        if a parameter is out of range.
+        if a parameter is out of range. Rules of one kind are checked by
+        :meth:`FeatureKind.configure` and :meth:`from_dict`.
     """
 
     sample_rate: int = 22_050
@@ -74,15 +75,10 @@ class FeatureConfig:
                 )
             if not 0 < value < 10_000_000:
                 raise ModelError(f"The feature parameter {field.name} is out of range: {value!r}.")
-        if (
-            (self.kind == "mfcc" and self.n_mfcc > self.n_mels)
-            or self.n_fft < 16
-            or self.n_fft.bit_count() != 1
-            or (self.n_fft // 2) % self.hop_length
-        ):
+        if self.n_fft < 16 or self.n_fft.bit_count() != 1 or (self.n_fft // 2) % self.hop_length:
             raise ModelError(
-                "Feature extraction needs n_mfcc <= n_mels (for MFCC), a power of two as n_fft"
-                " and a hop_length that divides n_fft / 2."
+                "Feature extraction needs a power of two as n_fft and a hop_length that divides"
+                " n_fft / 2."
             )
 
     @property
@@ -129,7 +125,9 @@ class FeatureConfig:
         if set(parameters) != set(kind.parameters):
             names = ", ".join(sorted(kind.parameters))
             raise ModelError(f"The feature configuration of {kind.name} has exactly: {names}.")
-        return cls(**parameters, kind=kind.name)
+        config = cls(**parameters, kind=kind.name)
+        kind.check(config)
+        return config
 
 
 MFCC_CONFIG = FeatureConfig()
@@ -166,6 +164,7 @@ class FeatureKind:
     graph : dotted name of the function that appends the computation to a Keras graph, for
         models whose input is the waveform; None if the kind has none
     own_parameters : fields of :class:`FeatureConfig` that only this kind has
+    check : raises ModelError if a configuration breaks a rule of this kind
     n_coefficients : number of features per frame
     tolerance : (relative, absolute) tolerance between ``compute`` and ``reference``
     """
@@ -176,6 +175,7 @@ class FeatureKind:
     reference: str
     graph: str | None = None
     own_parameters: tuple[str, ...] = ()
+    check: Callable[[FeatureConfig], None] = lambda _: None
     n_coefficients: Callable[[FeatureConfig], int] = lambda config: config.n_mels
     tolerance: tuple[float, float] = (1e-5, 1e-3)
 
@@ -183,6 +183,21 @@ class FeatureKind:
     def parameters(self) -> tuple[str, ...]:
         """Fields of :class:`FeatureConfig` that this kind has."""
         return (*_COMMON_PARAMETERS, *self.own_parameters)
+
+    def configure(self, **parameters: Any) -> FeatureConfig:
+        """Replace parameters of the default configuration.
+
+        Raises
+        ------
+        ModelError
+            if this kind does not have a parameter, or its value is out of range.
+        """
+        for name in parameters:
+            if name not in self.parameters:
+                raise ModelError(f"The features {self.name} have no parameter {name}.")
+        config = replace(self.default, **parameters)
+        self.check(config)
+        return config
 
     def load_reference(self) -> Compute:
         """Import the reference computation."""

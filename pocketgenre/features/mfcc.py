@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.errors import ModelError
 from pocketgenre.features.config import MFCC_CONFIG, FeatureConfig, FeatureKind
 from pocketgenre.features.mel import mel_power
 
@@ -74,6 +75,13 @@ def dct_matrix(config: FeatureConfig = MFCC_CONFIG) -> NDArray[np.float64]:
     return matrix
 
 
+def _check(config: FeatureConfig) -> None:
+    if config.n_mfcc > config.n_mels:
+        raise ModelError(
+            f"{config.n_mfcc} MFCC need at least as many mel bands; there are {config.n_mels}."
+        )
+
+
 MFCC = FeatureKind(
     name="mfcc",
     default=MFCC_CONFIG,
@@ -81,5 +89,6 @@ MFCC = FeatureKind(
     reference="pocketgenre.training.data.librosa_features:librosa_mfcc",
     graph="pocketgenre.export.feature_graph:mfcc_graph",
     own_parameters=("n_mfcc", "top_db"),
+    check=_check,
     n_coefficients=lambda config: config.n_mfcc,
 )

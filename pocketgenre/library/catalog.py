@@ -14,8 +14,8 @@ from pocketgenre.errors import CatalogError
 from pocketgenre.inference import InferenceResult
 from pocketgenre.library.discovery import SongFile, stat_file
 from pocketgenre.library.file_hash import hash_file
+from pocketgenre.library.library_song import LibrarySong, State
 from pocketgenre.library.schema import LOCK_TIMEOUT, connect, explained_errors, transaction
-from pocketgenre.library.songs import LibrarySong, State
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import DEFAULT_LABELS, VOTE_RULES, LabelConfig, predict_song
 

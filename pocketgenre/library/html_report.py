@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pocketgenre.constants import MAX_WINDOWS, UNCERTAIN
-from pocketgenre.library.songs import LibrarySong
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.text import printable
 from pocketgenre.timeline import window_bounds, window_means
 

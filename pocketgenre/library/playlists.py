@@ -14,7 +14,7 @@ from pathlib import Path
 from pocketgenre.atomic_write import is_write_protected, write_atomic
 from pocketgenre.constants import PLAYLIST_HASH_PREFIX, UNCERTAIN
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.library.songs import LibrarySong
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.text import printable
 
 _HEADER = "#EXTM3U"

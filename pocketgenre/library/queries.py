@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pocketgenre.library.catalog import Catalog, path_range
-from pocketgenre.library.songs import State
+from pocketgenre.library.library_song import State
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, VoteRule
 
 _CONDITIONS: dict[State, str] = {

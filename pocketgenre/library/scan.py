@@ -21,7 +21,7 @@ from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, SongFile, list_songs
 from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
-from pocketgenre.library.songs import LibrarySong
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 

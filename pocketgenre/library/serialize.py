@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pocketgenre.library.songs import LibrarySong
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.prediction import SongPrediction
 from pocketgenre.text import encode_escaped
 

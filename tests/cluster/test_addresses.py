@@ -18,9 +18,9 @@ from pocketgenre.cluster.parquet import write_parquet
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import display_address, is_address, list_songs, local_path
+from pocketgenre.library.library_song import genres_of
 from pocketgenre.library.scan import apply_changes, find_changes, scan_files
 from pocketgenre.library.serialize import song_fields
-from pocketgenre.library.songs import genres_of
 from tests.conftest import Command
 from tests.library.conftest import names_of
 from tests.library.fake_models import scan_config

@@ -13,7 +13,7 @@ from pocketgenre.export.variants import Variant, all_variants
 from pocketgenre.features.config import MFCC_CONFIG
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.training.data.librosa_features import librosa_mfcc
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.networks import NETWORKS, build_network
 
 pytestmark = pytest.mark.slow

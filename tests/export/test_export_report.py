@@ -13,7 +13,7 @@ from pocketgenre.export.variants import Variant
 from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.mfcc_songs import MfccSongs
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 pytestmark = pytest.mark.slow  # since the modules import TensorFlow

@@ -21,7 +21,7 @@ from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import load_dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from pocketgenre.export.representative_data import draw_segments, least_extreme_half
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from tests.training.fabricated import fabricate_dataset
 
 

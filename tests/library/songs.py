@@ -18,7 +18,7 @@ from mutagen.wave import WAVE
 
 from pocketgenre.audio.decoding import stream_mono
 from pocketgenre.demo.synthetic import write_aac, write_audio
-from pocketgenre.library.songs import LibrarySong, State
+from pocketgenre.library.library_song import LibrarySong, State
 from pocketgenre.library.tags.genre_tag import GenreTag
 from pocketgenre.library.tags.mp4 import Mp4
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, predict_song

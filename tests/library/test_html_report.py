@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketgenre.library.html_report import make_report
-from pocketgenre.library.songs import LibrarySong, genres_of
+from pocketgenre.library.library_song import LibrarySong, genres_of
 from pocketgenre.prediction import LabelConfig
 from pocketgenre.text import printable
 from tests.library.songs import NAMES, failed_song, song

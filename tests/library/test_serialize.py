@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketgenre.library.library_song import genres_of
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
-from pocketgenre.library.songs import genres_of
 from pocketgenre.prediction import LabelConfig
 from tests.conftest import GENRES
 from tests.library.songs import NAMES, failed_song, song

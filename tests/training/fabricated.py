@@ -10,8 +10,8 @@ import numpy as np
 
 from pocketgenre.features.config import MFCC_CONFIG, FeatureConfig
 from pocketgenre.training.data.dataset import Dataset, load_dataset, save_dataset, save_index
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.shard_format import Shard, write_manifest
-from pocketgenre.training.data.songs import LabelledSong
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.data.storage import FolderStore
 from pocketgenre.training.evaluation.metrics import compute_metrics

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.report_markdown import comparison_report
 from pocketgenre.training.evaluation.run_comparison import (
     PUBLISHED_VALIDATION_ACCURACY,

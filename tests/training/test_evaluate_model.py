@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.label_issues import find_label_issues
 from pocketgenre.training.evaluation.metrics import (
     compute_calibration,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError, read_song_names
+from pocketgenre.training.data.labelled_songs import read_song_names
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.label_issues import (
     NO_SUGGESTION,
     LabelIssue,

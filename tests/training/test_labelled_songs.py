@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgenre.training.data.groups import group_songs
-from pocketgenre.training.data.songs import (
-    DataError,
+from pocketgenre.training.data.labelled_songs import (
     LabelledSong,
     read_duplicates,
     songs_from_folders,
     songs_from_index,
 )
+from pocketgenre.training.errors import DataError
 from tests.conftest import write_tone
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.linear_head import fit_head
 from pocketgenre.training.models.musicnn.tower import build_tower

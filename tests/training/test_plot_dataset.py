@@ -8,7 +8,7 @@ import pytest
 from pocketgenre.features.config import MFCC_CONFIG
 from pocketgenre.training.cli.plot_dataset import plot_dataset
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.plots.dataset_plots import plot_class_balance, plot_song
 from tests.conftest import Command, tone, write_tone
 from tests.training.fabricated import fabricate_dataset

@@ -23,10 +23,11 @@ from pocketgenre.training.data.feature_files import (
     find_files,
     prepare_songs,
 )
+from pocketgenre.training.data.labelled_songs import LabelledSong, songs_from_folders
 from pocketgenre.training.data.librosa_features import librosa_log_mel, librosa_mfcc, song_segments
 from pocketgenre.training.data.shard_writer import plan_shards
-from pocketgenre.training.data.songs import DataError, LabelledSong, songs_from_folders
 from pocketgenre.training.data.storage import FolderStore
+from pocketgenre.training.errors import DataError
 from tests.conftest import Command, invoke, tone, write_genres, write_tone
 from tests.training.fabricated import fabricate_dataset
 
@@ -160,13 +161,14 @@ def test_sample_rate_keeps_the_segment_length(audio: Path, tmp_path: Path) -> No
         (["--sample-rate", 10**400], "sample_rate is out of range"),
         (["--n-mfcc", 0], "n_mfcc is out of range: 0"),
         (["--n-mels", -1], "n_mels is out of range: -1"),
-        (["--n-mfcc", 20, "--n-mels", 19], "n_mfcc <= n_mels"),
-        (["--segment-seconds", 0], "--segment-seconds must be positive"),
-        (["--segment-seconds", "nan"], "--segment-seconds must be positive"),
-        (["--segment-seconds", "inf"], "--segment-seconds must be positive"),
+        (["--n-mfcc", 20, "--n-mels", 19], "20 MFCC need at least as many mel bands; there are 19"),
+        (["--segment-seconds", 0], "--segment-seconds must be between"),
+        (["--segment-seconds", "nan"], "--segment-seconds must be between"),
+        (["--segment-seconds", "inf"], "--segment-seconds must be between"),
         (["--segment-seconds", 600, "--sample-rate", 44_100], "segment_samples is out of range"),
-        (["--segment-seconds", 1e-9], "segment_samples is out of range: 0"),
-        (["--features", "log-mel", "--n-mfcc", 13], "log-mel has no MFCC"),
+        (["--segment-seconds", 0.09], "the length of a frame (0.093)"),
+        (["--sample-rate", 192_000], "some would be empty; use fewer --n-mels"),
+        (["--features", "log-mel", "--n-mfcc", 13], "log-mel have no parameter n_mfcc"),
         (["--features", "log-mel", "--spectra"], "require --features mfcc"),
         (["--shards", 4, "--spectra"], "in one file"),
         (["--cluster", "tcp://127.0.0.1:9", "--workers", 1], "leave it out with --cluster"),

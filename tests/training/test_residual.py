@@ -21,8 +21,8 @@ from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs, read_mfcc_songs
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import Split
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.residual.augmentation import (
     Excerpt,
     decibels_to_mfcc,

@@ -10,8 +10,9 @@ import pytest
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
 from pocketgenre.training.data.dataset import Dataset, save_dataset
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.librosa_features import song_features
-from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.perturbations import (
     PERTURBATIONS,
     attenuate,

@@ -7,7 +7,7 @@ import pytest
 
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.sharded_batches import epoch_steps, sharded_training_batches
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from tests.training.fabricated import fabricate_dataset, in_shards
 
 BATCH = 6

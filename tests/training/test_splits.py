@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pocketgenre.features.config import MFCC_CONFIG
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.groups import group_songs
-from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.splits import (
     Split,
     hold_out_folds,
@@ -19,6 +19,7 @@ from pocketgenre.training.data.splits import (
     require_all_genres,
     split_segments,
 )
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG
 from pocketgenre.training.data.dataset import Dataset, load_dataset
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import hold_out_validation, split_segments
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.checkpoints import best_epoch, is_patience_exhausted
 from pocketgenre.training.runs import Run, TrainingConfig
 from tests.conftest import REPOSITORY, Command

@@ -15,9 +15,9 @@ from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.library.discovery import is_song_name
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.playlists import file_names, make_playlists
 from pocketgenre.library.serialize import song_fields, to_csv
-from pocketgenre.library.songs import LibrarySong
 from pocketgenre.prediction import VOTE_RULES, LabelConfig, VoteRule, predict_song
 from pocketgenre.text import count_of, printable
 from pocketgenre.timeline import timeline

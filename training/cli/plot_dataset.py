@@ -12,7 +12,8 @@ from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import AudioError
 from pocketgenre.text import count_of, printable
 from pocketgenre.training.data.dataset import Dataset, load_dataset
-from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.data.labelled_songs import LabelledSong
+from pocketgenre.training.errors import DataError
 
 EXCERPT_SECONDS = 30
 """Length of the plotted excerpt: that of GTZAN's clips; details of longer ones are not visible."""

@@ -12,11 +12,12 @@ from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.cli.options import Cluster
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig, feature_kind
+from pocketgenre.features.mel import mel_matrix
 from pocketgenre.jobs.executors import open_executor
 from pocketgenre.library.discovery import is_address, local_path
 from pocketgenre.training.data.dataset_builder import DatasetBuilder
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.storage import open_store
+from pocketgenre.training.errors import DataError
 
 _SONGS_PER_SHARD = 256
 _MAX_SEGMENT_SECONDS = 600
@@ -179,19 +180,21 @@ def _feature_config(
     PocketGenreError
         if a parameter is out of range, or the kind does not have it.
     """
-    default = feature_kind(kind).default
-    if n_mfcc is not None and "n_mfcc" not in feature_kind(kind).parameters:
-        raise DataError(f"--n-mfcc requires --features mfcc; {kind} has no MFCC.")
-    config = replace(
-        default,
-        sample_rate=default.sample_rate if sample_rate is None else sample_rate,
-        n_mfcc=default.n_mfcc if n_mfcc is None else n_mfcc,
-        n_mels=default.n_mels if n_mels is None else n_mels,
+    options = {"sample_rate": sample_rate, "n_mfcc": n_mfcc, "n_mels": n_mels}
+    features = feature_kind(kind)
+    config = features.configure(
+        **{name: value for name, value in options.items() if value is not None}
     )
-    seconds = default.segment_seconds if segment_seconds is None else segment_seconds
-    if not 0 < seconds <= _MAX_SEGMENT_SECONDS:
+    seconds = features.default.segment_seconds if segment_seconds is None else segment_seconds
+    if not config.n_fft / config.sample_rate <= seconds <= _MAX_SEGMENT_SECONDS:
         raise DataError(
-            f"--segment-seconds must be positive and at most {_MAX_SEGMENT_SECONDS}, not {seconds}."
+            f"--segment-seconds must be between the length of a frame"
+            f" ({config.n_fft / config.sample_rate:.3f}) and {_MAX_SEGMENT_SECONDS}, not {seconds}."
+        )
+    if not mel_matrix(config).any(axis=1).all():
+        raise DataError(
+            f"{config.n_mels} mel bands are too many for a frame of {config.n_fft} samples at"
+            f" {config.sample_rate} Hz: some would be empty; use fewer --n-mels."
         )
     return replace(config, segment_samples=round(seconds * config.sample_rate))
 

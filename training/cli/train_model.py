@@ -14,7 +14,7 @@ from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
 from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import Dataset, load_dataset
-from pocketgenre.training.data.songs import read_song_names
+from pocketgenre.training.data.labelled_songs import read_song_names
 from pocketgenre.training.models.trainers import (
     BUILT_IN,
     Trainer,

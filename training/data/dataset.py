@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.library.discovery import is_address
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.shard_format import MANIFEST, Shard, find_fault, read_manifest
 from pocketgenre.training.data.sharded_array import ShardedFeatures
-from pocketgenre.training.data.songs import DataError, LabelledSong
 from pocketgenre.training.data.storage import FolderStore, Store, sha256_of
+from pocketgenre.training.errors import DataError
 
 DATASET_FORMAT = 1
 DATASET_FILE = "dataset.json"

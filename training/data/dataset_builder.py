@@ -27,6 +27,14 @@ from pocketgenre.training.data.feature_files import (
     remove_feature_files,
 )
 from pocketgenre.training.data.groups import group_songs
+from pocketgenre.training.data.labelled_songs import (
+    DUPLICATES_FILE,
+    LabelledSong,
+    read_duplicates,
+    songs_from_folders,
+    songs_from_index,
+    songs_from_listing,
+)
 from pocketgenre.training.data.mel_spectra import SPECTRA_FILE, save_spectra
 from pocketgenre.training.data.mfcc_songs import read_mfcc_songs
 from pocketgenre.training.data.shard_format import write_manifest
@@ -36,16 +44,8 @@ from pocketgenre.training.data.shard_writer import (
     remove_other_shards,
     write_shards,
 )
-from pocketgenre.training.data.songs import (
-    DUPLICATES_FILE,
-    DataError,
-    LabelledSong,
-    read_duplicates,
-    songs_from_folders,
-    songs_from_index,
-    songs_from_listing,
-)
 from pocketgenre.training.data.storage import Store
+from pocketgenre.training.errors import DataError
 
 _SINGLE_FILES = (FEATURES_FILE, SPECTRA_ARRAY, SPECTRA_FILE, MFCC_SONGS_FILE)
 

@@ -21,8 +21,9 @@ from pocketgenre.inference import timeout_for
 from pocketgenre.jobs.executors import Executor
 from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.discovery import SongFile, is_address, stat_file
-from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.storage import Store, sha256_of
+from pocketgenre.training.errors import DataError
 
 FileContent = Literal["segments", "spectra"]
 """Content of a song's file: the features of its segments, or its whole mel spectrum."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pocketgenre.training.data.songs import LabelledSong, stem, without_suffix
+from pocketgenre.training.data.labelled_songs import LabelledSong, stem, without_suffix
 
 IntArray = NDArray[np.int64]
 

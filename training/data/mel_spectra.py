@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.training.data.dataset import SPECTRA_ARRAY, Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 Spectra = list[NDArray[np.float16]]
 """Decibels of each song [shape=(frames, mel bands)], memory-mapped."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pocketgenre.training.data.dataset import MFCC_SONGS_FILE, Dataset
 from pocketgenre.training.data.groups import SongNames, artist_edges, connected_groups
-from pocketgenre.training.data.songs import DataError, LabelledSong
+from pocketgenre.training.data.labelled_songs import LabelledSong
+from pocketgenre.training.errors import DataError
 
 IntArray = NDArray[np.int64]
 

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from pocketgenre.text import count_of
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.storage import BLOCK_SIZE, Store, sha256_of
+from pocketgenre.training.errors import DataError
 
 SHARDS = "shards"
 MANIFEST = "manifest.json"

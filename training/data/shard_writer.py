@@ -25,6 +25,7 @@ from pocketgenre.training.data.feature_files import (
     feature_file_name,
     prepare_songs,
 )
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.shard_format import (
     MANIFEST,
     SHARDS,
@@ -34,8 +35,8 @@ from pocketgenre.training.data.shard_format import (
     find_fault,
     read_shard,
 )
-from pocketgenre.training.data.songs import DataError, LabelledSong
 from pocketgenre.training.data.storage import Store
+from pocketgenre.training.errors import DataError
 
 _MAX_FEATURE_FILES = 4096
 """Songs computed before their feature files are joined to shards and removed."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.text import count_of
 from pocketgenre.training.data.shard_format import Shard
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 
 class ShardedFeatures:

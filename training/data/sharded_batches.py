@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.sharded_array import ShardedFeatures
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 IntArray = NDArray[np.int64]
 

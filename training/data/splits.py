@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pocketgenre.text import count_of, printable
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 Protocol = Literal["songs", "segments"]
 

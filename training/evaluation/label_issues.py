@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import predict_songs
 from pocketgenre.training.evaluation.run_evaluation import (
     load_heldout,

@@ -17,8 +17,8 @@ from pocketgenre.training.data.librosa_features import (
     song_samples,
     split_into_segments,
 )
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import (
     compute_classification_metrics,
     to_stored_dict,

@@ -10,7 +10,7 @@ from typing import Any
 
 import h5py
 
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import (
     METRIC_NAMES,
     SummaryStatistics,

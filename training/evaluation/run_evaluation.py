@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pocketgenre.suppress_stderr import suppress_stderr
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import PROTOCOLS
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.calibration import cross_calibrate, fit_temperature
 from pocketgenre.training.evaluation.metrics import (
     METRIC_NAMES,

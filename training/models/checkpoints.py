@@ -16,7 +16,7 @@ import numpy as np
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.suppress_stderr import suppress_stderr
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.runs import History
 
 _LAST, _BEST, _HISTORY = "last.keras", "best.keras", "history.json"

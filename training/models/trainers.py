@@ -15,7 +15,7 @@ from pocketgenre.errors import PocketGenreError
 from pocketgenre.features.config import LOG_MEL_CONFIG, FeatureConfig
 from pocketgenre.plugins import load_object
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.runs import History, Run, TrainingConfig
 
 if TYPE_CHECKING:

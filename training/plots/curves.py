@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.plots.figure_style import add_title, saved_figure
 from pocketgenre.training.runs import History, Run
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pocketgenre.library.songs import LibrarySong
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.tags.formats import read_genre
 from pocketgenre.library.tags.genre_tag import (
     GenreFormat,

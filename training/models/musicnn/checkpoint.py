@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 
 FloatArray = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs
-from pocketgenre.training.data.songs import DataError
 from pocketgenre.training.data.splits import Split
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.residual.augmentation import (
     Excerpt,
     augment_mfcc,

@@ -5,7 +5,7 @@ from functools import partial
 
 import keras
 
-from pocketgenre.training.data.songs import DataError
+from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.checkpoints import Checkpoints, resume_last
 from pocketgenre.training.models.keras_trainer import coefficient_moments
 from pocketgenre.training.models.residual.network import (

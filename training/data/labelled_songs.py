@@ -5,19 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketgenre.constants import SONG_SUFFIXES
-from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import FolderListing
 from pocketgenre.text import count_of
+from pocketgenre.training.errors import DataError
 
 KNOWN_CORRUPT = frozenset({"jazz.00054"})
 """GTZAN files known to be unreadable, by name without extension."""
 
 DUPLICATES_FILE = "exact_duplicates.txt"
 """Optional file in the audio folder: pairs of repeated recordings, two names a line."""
-
-
-class DataError(PocketGenreError):
-    """Raised if a data set, or a file that it is made from, cannot be used."""
 
 
 @dataclass(frozen=True)
