@@ -92,8 +92,8 @@ mobile_demo/web/node_modules/ready: mobile_demo/web/package-lock.json
 lock:  ## Renew requirements/ from pyproject.toml
 	sh requirements/lock.sh
 
-clean:  ## Remove the environments
-	rm -rf .venv mobile_demo/web/node_modules mobile_demo/web/dist
+clean:  ## Remove the environments and what builds left
+	rm -rf .venv build *.egg-info mobile_demo/web/node_modules mobile_demo/web/dist
 
 .venv/arm64/ready: tests/arm64/build.sh requirements/scan.txt requirements/tflite-runtime.txt
 	@echo "Setting up an arm64 Python to emulate (once)"

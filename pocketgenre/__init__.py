@@ -15,7 +15,8 @@ from pocketgenre.errors import AudioError, CatalogError, ModelError, PocketGenre
 if TYPE_CHECKING:
     from pocketgenre.classifier import GenreClassifier
     from pocketgenre.constants import UNCERTAIN
-    from pocketgenre.prediction import LabelConfig, SongPrediction
+    from pocketgenre.models.model_card import ModelCard
+    from pocketgenre.prediction import LabelConfig, SongPrediction, VoteRule
     from pocketgenre.timeline import TimelinePart
 
 __version__ = "0.1.0"
@@ -26,10 +27,12 @@ __all__ = [
     "CatalogError",
     "GenreClassifier",
     "LabelConfig",
+    "ModelCard",
     "ModelError",
     "PocketGenreError",
     "SongPrediction",
     "TimelinePart",
+    "VoteRule",
     "__version__",
 ]
 
@@ -37,18 +40,22 @@ __all__ = [
 _LAZY = {
     "GenreClassifier": "pocketgenre.classifier",
     "LabelConfig": "pocketgenre.prediction",
+    "ModelCard": "pocketgenre.models.model_card",
     "SongPrediction": "pocketgenre.prediction",
     "UNCERTAIN": "pocketgenre.constants",
     "TimelinePart": "pocketgenre.timeline",
+    "VoteRule": "pocketgenre.prediction",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would accept every name
 
-    return getattr(import_module(_LAZY[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,6 @@
 """Classify songs: the public interface of the library."""
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -16,11 +17,17 @@ from pocketgenre.constants import SILENCE_PEAK
 from pocketgenre.errors import AudioError
 from pocketgenre.inference import InferenceJob, InferenceSetup, timeout_for
 from pocketgenre.jobs.pool import JobFailure, map_jobs, usable_cores
-from pocketgenre.library.discovery import list_songs
+from pocketgenre.library.discovery import FolderListing, list_songs
 from pocketgenre.models.model_card import ModelCard, read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
 from pocketgenre.models.tflite_model import TFLiteModel
-from pocketgenre.prediction import VOTE_RULES, LabelConfig, SongPrediction, VoteRule, predict_song
+from pocketgenre.prediction import (
+    DEFAULT_LABELS,
+    LabelConfig,
+    SongPrediction,
+    VoteRule,
+    predict_song,
+)
 
 # Decoder and feature extraction compete for the processor's cache. Alternating between them once a
 # minute of music, not once a segment, saves some percent of a scan and costs 5 MB.
@@ -32,7 +39,9 @@ Song = AudioSource
 
 
 class GenreClassifier:
-    """Genre classifier for songs, for use in one thread.
+    """Genre classifier for songs.
+
+    Threads may share it, but their predictions take turns.
 
     Parameters
     ----------
@@ -69,19 +78,22 @@ class GenreClassifier:
         min_margin: float = -1.0,
         threads: int = 1,
     ) -> None:
+        segments, threads = operator.index(segments), operator.index(threads)
         if segments < 0 or threads < 1:
             raise ValueError("segments must be at least 0, and threads at least 1")
-        if vote not in VOTE_RULES:
-            raise ValueError(f"vote must be one of {', '.join(VOTE_RULES)}, not {vote!r}")
-        if not 0 <= min_confidence <= 1 or not -1 <= min_margin <= 1:
-            raise ValueError("min_confidence must be in [0, 1], and min_margin in [-1, 1]")
         content, card = read_model(find_model(os.fspath(model)))
-        self._initialize(content, card, segments, threads)
         self.label_config = LabelConfig(vote, min_confidence, min_margin)
+        self._initialize(content, card, segments, threads)
 
     @classmethod
     def from_bytes(
-        cls, model: bytes, card: ModelCard, *, segments: int = 0, threads: int = 1
+        cls,
+        model: bytes,
+        card: ModelCard,
+        label_config: LabelConfig = DEFAULT_LABELS,
+        *,
+        segments: int = 0,
+        threads: int = 1,
     ) -> Self:
         """Create a classifier from the content of a ``.tflite`` file and its model card.
 
@@ -92,12 +104,12 @@ class GenreClassifier:
         """
         classifier = cls.__new__(cls)
         classifier._initialize(model, card, segments, threads)
+        classifier.label_config = label_config
         return classifier
 
     def _initialize(self, model: bytes, card: ModelCard, segments: int, threads: int) -> None:
         self.model = TFLiteModel(model, card, threads=threads)
         self.segments = segments
-        self.label_config = LabelConfig()
         self._content = model
 
     @property
@@ -117,17 +129,25 @@ class GenreClassifier:
 
         Parameters
         ----------
-        song : path, seekable binary file, or (samples, sample_rate) with float samples
-            [shape=(n,) or (n, channels)] in [-1, 1]
+        song : path (``~`` is expanded), seekable binary file, or (samples, sample_rate) with
+            float samples [shape=(n,) or (n, channels)] in [-1, 1]
 
         Raises
         ------
         AudioError
-            if the file can't be read or decoded, is shorter than 1 s, or holds only silence.
+            if the file can't be read or decoded, is shorter than 1 s, or holds only silence; the
+            message begins with the path, if there is one.
         TypeError
-            if the song is of another type, or its samples are no floats.
+            if the song is of another type, or its samples are no floats of that shape.
         """
-        table = self.segment_probabilities(song)
+        if isinstance(song, str | os.PathLike):
+            song = os.path.expanduser(song)  # noqa: PTH111  # Path.expanduser raises for an unknown user
+        try:
+            table = self.segment_probabilities(song)
+        except AudioError as error:
+            if isinstance(song, str):
+                error.args = (f"{song}: {error}",)
+            raise
         return self._predict(table, self.label_config, are_consecutive=not self.segments)
 
     def classify_segments(
@@ -163,7 +183,8 @@ class GenreClassifier:
         ----------
         folder : folder with music; ``~`` is expanded
         workers : number of processes, by default one per core; 0 to run in this process
-        on_error : called with each file that can't be classified; by default a warning is logged
+        on_error : called with each file that can't be classified and each folder that can't be
+            listed; by default a warning is logged
 
         Yields
         ------
@@ -173,19 +194,32 @@ class GenreClassifier:
         Raises
         ------
         PocketGenreError
-            if the folder can't be listed, or no worker can be started.
+            if the folder can't be listed (at once), or no worker can be started.
+        ValueError
+            if the number of workers is negative.
         """
-        files = list_songs(Path(folder).expanduser()).files
-        jobs = [InferenceJob(file.path, self.segments, timeout_for(file.size)) for file in files]
+        count = usable_cores() if workers is None else operator.index(workers)
+        if count < 0:
+            raise ValueError("workers must be at least 0")
+        listing = list_songs(Path(folder).expanduser())
+        return self._classify_files(listing, count, on_error or _log_error)
+
+    def _classify_files(
+        self, listing: FolderListing, workers: int, on_error: Callable[[Path, AudioError], object]
+    ) -> Iterator[tuple[Path, SongPrediction]]:
+        for unlistable in listing.unlistable:
+            on_error(Path(unlistable), AudioError("the folder cannot be listed"))
+        jobs = [
+            InferenceJob(file.path, self.segments, timeout_for(file.size)) for file in listing.files
+        ]
         setup = InferenceSetup(self._content, self.card)
-        count = usable_cores() if workers is None else workers
-        with closing(map_jobs(jobs, setup, count)) as results:
+        with closing(map_jobs(jobs, setup, workers)) as results:
             for job, result in results:
                 path = Path(job.path)
                 if isinstance(result, JobFailure):
-                    (on_error or _log_error)(path, AudioError(result.reason))
+                    on_error(path, AudioError(result.reason))
                 elif result.probabilities is None:
-                    (on_error or _log_error)(path, AudioError(result.error))
+                    on_error(path, AudioError(result.error))
                 else:
                     table = result.probabilities.astype(np.float32)
                     consecutive = not self.segments
@@ -256,7 +290,8 @@ class GenreClassifier:
             raise AudioError("it holds no audio")
         if peak <= SILENCE_PEAK:
             raise AudioError("it holds only silence")
-        return np.stack(rows).astype(np.float16).astype(np.float32)
+        with np.errstate(under="ignore"):  # the caller's setting may raise
+            return np.stack(rows).astype(np.float16).astype(np.float32)
 
     def _predict(
         self, table: FloatArray, label_config: LabelConfig, are_consecutive: bool

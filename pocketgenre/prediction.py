@@ -1,9 +1,9 @@
 """Predict the genre of a song from the probabilities of its segments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,22 @@ class LabelConfig:
     vote : rule by which the segments decide
     min_confidence : confidence below which the label is ``uncertain``, in [0, 1]
     min_margin : margin below which the label is ``uncertain``, in [-1, 1]
+
+    Raises
+    ------
+    ValueError
+        if a value is out of range.
     """
 
     vote: VoteRule = "majority"
     min_confidence: float = 0.0
     min_margin: float = -1.0
+
+    def __post_init__(self) -> None:
+        if self.vote not in VOTE_RULES:
+            raise ValueError(f"vote must be one of {', '.join(VOTE_RULES)}, not {self.vote!r}")
+        if not 0 <= self.min_confidence <= 1 or not -1 <= self.min_margin <= 1:
+            raise ValueError("min_confidence must be in [0, 1], and min_margin in [-1, 1]")
 
     @property
     def has_thresholds(self) -> bool:
@@ -43,13 +54,16 @@ DEFAULT_LABELS = LabelConfig()
 """Majority vote without thresholds."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class SongPrediction:
     """The predicted genre of a song.
+
+    Predictions are equal if all but their ``segment_probabilities`` are equal.
 
     Attributes
     ----------
     genre : predicted genre, or :data:`UNCERTAIN` below the thresholds
+    winner : genre that won the vote, whatever the thresholds
     confidence : share of the votes for the winning genre (rule ``majority``), or its mean
         probability (rule ``probability``), in (0, 1]
     probability : mean probability of the winning genre over the segments
@@ -64,15 +78,18 @@ class SongPrediction:
     """
 
     genre: str
+    winner: str
     confidence: float
     probability: float
     margin: float
     top: tuple[tuple[str, float], ...]
-    votes: dict[str, int]
-    probabilities: dict[str, float]
-    labels: tuple[str, ...]
-    segment_probabilities: NDArray[np.floating]
+    votes: dict[str, int] = field(repr=False)
+    probabilities: dict[str, float] = field(repr=False)
+    labels: tuple[str, ...] = field(repr=False)
+    segment_probabilities: NDArray[np.floating] = field(repr=False, compare=False)
     seconds_per_segment: float = 0.0
+
+    __hash__ = None  # type: ignore[assignment]  # its dictionaries have no hash
 
     @property
     def segments(self) -> int:
@@ -83,6 +100,26 @@ class SongPrediction:
     def timeline(self) -> tuple[TimelinePart, ...]:
         """Parts of the song with one genre each; empty if segments were left out."""
         return timeline(self.segment_probabilities, self.labels, self.seconds_per_segment)
+
+    def to_dict(self, *, with_timeline: bool = True) -> dict[str, Any]:
+        """Return the fields as JSON types, as ``scan-library --format json`` writes them.
+
+        Numbers are rounded to four digits. ``timeline`` is None if the song has only one part.
+        """
+        fields: dict[str, Any] = {
+            "genre": self.genre,
+            "confidence": round(self.confidence, 4),
+            "probability": round(self.probability, 4),
+            "margin": round(self.margin, 4),
+            "top": [{"genre": genre, "probability": round(p, 4)} for genre, p in self.top],
+            "votes": self.votes,
+            "segments": self.segments,
+            "probabilities": {label: round(p, 4) for label, p in self.probabilities.items()},
+        }
+        if with_timeline:
+            parts = [part.to_dict() for part in self.timeline]
+            fields["timeline"] = parts if len(parts) > 1 else None
+        return fields
 
 
 def predict_song(
@@ -124,6 +161,7 @@ def predict_song(
     is_certain = confidence >= config.min_confidence and margin >= config.min_margin
     return SongPrediction(
         genre=labels[winner] if is_certain else UNCERTAIN,
+        winner=labels[winner],
         confidence=confidence,
         probability=float(means[winner]),
         margin=margin,

@@ -2,20 +2,38 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+# Two threads that overlap would restore each other's null device.
+_lock = threading.RLock()
 
 
 @contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Redirect file descriptor 2 to the null device, for C++ code as well."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
+    """Redirect file descriptor 2 to the null device, for C++ code as well.
+
+    Does nothing if the process has no stderr.
+    """
+    with _lock:
+        _flush()
+        try:
+            saved = os.dup(2)
+        except OSError:
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as null:
+                os.dup2(null.fileno(), 2)
+            yield
+        finally:
+            _flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # closed
+            sys.stderr.flush()

@@ -6,7 +6,8 @@ similar genres from alternating.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,16 @@ class TimelinePart:
     start: float
     end: float
     genre: str
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] = field(hash=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON types; the probabilities are named ``shares``."""
+        return {
+            "start": round(self.start, 1),
+            "end": round(self.end, 1),
+            "genre": self.genre,
+            "shares": {genre: round(p, 4) for genre, p in self.probabilities.items()},
+        }
 
 
 def timeline(

@@ -16,7 +16,6 @@ from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.library.serialize import prediction_fields
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import LabelConfig, SongPrediction
 from pocketgenre.server.feature_encoding import FeaturesError, encode_features
@@ -252,7 +251,7 @@ def _refusal(error: Exception) -> Refusal:
 
 
 def _song_response(name: str, prediction: SongPrediction) -> Song:
-    return Song(name=name, **prediction_fields(prediction))
+    return Song(name=name, **prediction.to_dict())
 
 
 def _limited(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from pocketgenre.audio.segments import cut_segments
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features.mfcc import mfcc
 from pocketgenre.inference import InferenceJob, InferenceResult, InferenceSetup
-from pocketgenre.library.serialize import prediction_fields
+from pocketgenre.library.discovery import FolderListing, list_songs
 from pocketgenre.models.model_card import card_path, read_model
 from pocketgenre.models.pretrained import PRETRAINED
 from pocketgenre.models.tflite_model import TFLiteModel
@@ -63,7 +64,7 @@ def run_python(code: str) -> str:
 
 
 def as_json(song: SongPrediction) -> dict:
-    return json.loads(json.dumps(prediction_fields(song)))
+    return json.loads(json.dumps(song.to_dict()))
 
 
 def assert_equal(song: SongPrediction, expected: SongPrediction) -> None:
@@ -125,7 +126,7 @@ def test_model_is_loaded_by_name_or_path(
 
 
 def test_missing_model_raises(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="There is no model bset; choose standard, best"):
+    with pytest.raises(ModelError, match="There is no model 'bset'; choose standard, best"):
         GenreClassifier("bset")
     shutil.copy(STANDARD, tmp_path / "mine.tflite")
     with pytest.raises(ModelError, match="There is no model card at"):
@@ -456,14 +457,126 @@ def test_crashing_file_loses_only_itself(
     assert not worker_processes()
 
 
-def test_folder_that_cannot_be_listed_raises(classifier: GenreClassifier, tmp_path: Path) -> None:
-    with pytest.raises(PocketGenreError, match="does not exist"):
-        next(classifier.classify_folder(tmp_path / "missing"))
-    assert list(classifier.classify_folder(tmp_path, workers=0)) == []
-
-
 def test_home_folder_is_expanded(
     classifier: GenreClassifier, mixed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(mixed.parent))
     assert len(list(classifier.classify_folder("~/music/albums", workers=0))) == 5
+
+
+def test_folder_errors_are_raised_at_once(classifier: GenreClassifier, tmp_path: Path) -> None:
+    assert list(classifier.classify_folder(tmp_path, workers=0)) == []
+    with pytest.raises(PocketGenreError, match="/no/such/folder does not exist"):
+        classifier.classify_folder("/no/such/folder")
+    with pytest.raises(ValueError, match="workers must be at least 0"):
+        classifier.classify_folder("/", workers=-1)
+
+
+def test_folder_reports_folders_that_cannot_be_listed(
+    classifier: GenreClassifier, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = list_songs(library)
+    hidden = FolderListing(listing.folder, listing.files[:1], (str(library / "secret"),))
+    monkeypatch.setattr("pocketgenre.classifier.list_songs", lambda _: hidden)
+    failures: dict[Path, AudioError] = {}
+    songs = classifier.classify_folder(library, workers=0, on_error=failures.__setitem__)
+    assert len(list(songs)) == 1
+    assert str(failures[library / "secret"]) == "the folder cannot be listed"
+
+
+def test_error_begins_with_path(classifier: GenreClassifier, tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.mp3", str(tmp_path / "gone.mp3")):
+        with pytest.raises(AudioError) as caught:
+            classifier.classify(path)
+        assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_song_and_model_in_home_folder(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(library / "Slow pad.wav", tmp_path / "song.wav")
+    for suffix in (".tflite", ".json"):
+        shutil.copy(PRETRAINED["standard"].with_suffix(suffix), tmp_path / f"my{suffix}")
+    song = GenreClassifier("~/my.tflite").classify("~/song.wav")
+    assert song == GenreClassifier("standard").classify(library / "Slow pad.wav")
+
+
+def test_threads_share_a_classifier(classifier: GenreClassifier, library: Path) -> None:
+    paths = sorted(library.iterdir()) * 3
+    with ThreadPoolExecutor(4) as threads:
+        songs = list(threads.map(classifier.classify, paths))
+    assert songs == [classifier.classify(path) for path in paths]
+
+
+def test_uncertain_song_has_a_winner(library: Path) -> None:
+    song = GenreClassifier("standard", min_margin=0.99).classify(library / "Slow pad.wav")
+    assert song.genre == pocketgenre.UNCERTAIN
+    assert song.winner in song.labels
+
+
+def test_printed_song_is_short(classifier: GenreClassifier, library: Path) -> None:
+    song = classifier.classify(library / "Slow pad.wav")
+    assert f"genre={song.genre!r}" in repr(song)
+    assert len(repr(song)) < 400
+
+
+def test_types_are_checked_by_users_tools(tmp_path: Path) -> None:
+    (tmp_path / "use.py").write_text(
+        "import io\n"
+        "from pocketgenre import GenreClassifier, ModelCard, SongPrediction, VoteRule\n"
+        "vote: VoteRule = 'majority'\n"
+        "song: SongPrediction = GenreClassifier(vote=vote).classify(io.BytesIO())\n"
+        "card: ModelCard = GenreClassifier().card\n"
+        "from pocketgenre import GenreClasifier\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache"]
+    result = subprocess.run(
+        [*command, tmp_path / "use.py"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert "use.py:6: error" in result.stdout
+    assert "Found 1 error in 1 file" in result.stdout
+
+
+def test_channels_first_samples_raise_what_to_do(classifier: GenreClassifier) -> None:
+    with pytest.raises(TypeError, match=r"pass samples\.T, which is \(n, channels\)"):
+        classifier.classify((np.zeros((2, 66_150), np.float32), 22_050))
+
+
+def test_samples_out_of_range_raise(classifier: GenreClassifier) -> None:
+    samples = np.full(66_150, 1e30, np.float32)
+    with pytest.raises(AudioError, match="features are not finite"), np.errstate(all="ignore"):
+        classifier.classify((samples, 22_050))
+
+
+@pytest.mark.parametrize("deviation", [0.0, -1.0, float("nan")])
+def test_card_with_impossible_standardization_is_rejected(deviation: float) -> None:
+    model, card = read_model(STANDARD)
+    values = {"mean": [0.0] * 13, "deviation": [deviation] * 13}
+    with pytest.raises(ModelError, match="standardization has values that are out of range"):
+        TFLiteModel(model, replace(card, standardization=values))
+
+
+def test_predictions_do_not_depend_on_numpy_error_settings(library: Path) -> None:
+    best = GenreClassifier("best")
+    with np.errstate(all="raise"):
+        assert best.classify(library / "Slow pad.wav").segments == 2
+
+
+@pytest.mark.parametrize(
+    ("close", "expected"), [("", "open"), ("sys.stderr = None", "open"), ("os.close(2)", "closed")]
+)
+def test_models_can_be_loaded_in_threads(close: str, expected: str) -> None:
+    """Loading redirects stderr for a moment; afterwards it is as before."""
+    code = f"""
+import os, sys, threading
+from pocketgenre import GenreClassifier
+{close}
+before = os.path.exists("/proc/self/fd/2") and os.readlink("/proc/self/fd/2")
+threads = [threading.Thread(target=GenreClassifier, args=("standard",)) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+after = os.path.exists("/proc/self/fd/2") and os.readlink("/proc/self/fd/2")
+print(before == after, "open" if after else "closed", len(GenreClassifier("standard").labels))
+"""
+    assert run_python(code) == f"True {expected} 10"

@@ -5,17 +5,14 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.demo import __main__ as demo_command
+from pocketgenre.errors import PocketGenreError
 from tests.conftest import Command, write_tone
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a"}
 
 
-@pytest.mark.parametrize("music", ["{empty}", "/no/such/folder", "~nosuchuser/Music"])
 def test_folder_without_music_scans_synthetic_songs(
-    tmp_path: Path,
-    music: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scanned: list[Path] = []
 
@@ -24,12 +21,17 @@ def test_folder_without_music_scans_synthetic_songs(
         scanned.extend(folder.iterdir())
 
     monkeypatch.setattr(demo_command, "scan_library", record_scan)
-    folder = music.format(empty=tmp_path)
-    demo_command.demo(folder)
+    demo_command.demo(str(tmp_path))
     message = capsys.readouterr().err
-    assert folder in message
+    assert str(tmp_path) in message
     assert "SYNTHETIC" in message
     assert sorted(path.suffix for path in scanned) == sorted(SUFFIXES)
+
+
+@pytest.mark.parametrize("music", ["/no/such/folder", "~nosuchuser/Music"])
+def test_missing_folder_is_an_error(music: str) -> None:
+    with pytest.raises(PocketGenreError, match=f"{music} is not a folder"):
+        demo_command.demo(music)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import soundfile
@@ -28,7 +28,7 @@ FloatArray = NDArray[np.float32]
 ToMono = Callable[[FloatArray], FloatArray]
 """From samples [shape=(n, channels)] to samples [shape=(n,)]."""
 
-AudioSource = str | os.PathLike[str] | BinaryIO | tuple[NDArray[Any], int]
+AudioSource = str | os.PathLike[str] | IO[bytes] | tuple[NDArray[Any], float]
 """A path, a seekable binary file, or samples [shape=(n,) or (n, channels)] with their rate [Hz]."""
 
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
@@ -36,6 +36,7 @@ _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv
 _LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
 # Samples times channels decoded at a time. Up to as many are lost before a damaged place.
 _BLOCK_VALUES = 1 << 15
+_MOST_CHANNELS = 64  # wider arrays of so few rows are the transpose of what is expected
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 
 
@@ -87,13 +88,18 @@ def stream_mono(
 
 
 def _stream_samples(
-    samples: NDArray[Any], rate: int, sample_rate: int, to_mono: ToMono
+    samples: NDArray[Any], rate: float, sample_rate: int, to_mono: ToMono
 ) -> Iterator[FloatArray]:
     samples = np.asarray(samples)
     if samples.dtype.kind != "f" or samples.ndim not in (1, 2) or 0 in samples.shape[1:]:
         raise TypeError(
             "samples must be floats in [-1, 1] of shape (n,) or (n, channels), not"
             f" {samples.dtype} {samples.shape}"
+        )
+    if samples.ndim == 2 and samples.shape[0] <= _MOST_CHANNELS < samples.shape[1]:
+        raise TypeError(
+            f"samples of shape {samples.shape} look like (channels, n); pass samples.T, which is"
+            " (n, channels)"
         )
     check_rate(rate)
     channels = samples[:, np.newaxis] if samples.ndim == 1 else samples
@@ -106,7 +112,7 @@ def _stream_samples(
 
 
 @contextmanager
-def open_song(source: str | os.PathLike[str] | BinaryIO) -> Iterator["DecoderFile"]:
+def open_song(source: str | os.PathLike[str] | IO[bytes]) -> Iterator["DecoderFile"]:
     """Open a file for :func:`open_libsndfile` and :func:`open_ffmpeg`.
 
     A file object is read from its start, and left open.
@@ -140,7 +146,7 @@ def open_song(source: str | os.PathLike[str] | BinaryIO) -> Iterator["DecoderFil
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _checked(file: BinaryIO) -> "DecoderFile":
+def _checked(file: IO[bytes]) -> "DecoderFile":
     if file.seek(0, os.SEEK_END) == 0:
         raise AudioError("the file is empty")
     file.seek(0)
@@ -150,7 +156,7 @@ def _checked(file: BinaryIO) -> "DecoderFile":
 class DecoderFile:
     """A file for the C libraries, whose callbacks must not raise."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.read = file.read
         self.tell = file.tell
         self._file = file
@@ -174,7 +180,7 @@ def _stream_file(file: DecoderFile, sample_rate: int, to_mono: ToMono) -> Iterat
         yield from _resample(_finite(blocks), source_rate, sample_rate)
 
 
-def check_rate(rate: int) -> None:
+def check_rate(rate: float) -> None:
     """Check that a sample rate is within the range of music files.
 
     Raises
@@ -313,7 +319,7 @@ def _finite(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
 
 
 def _resample(
-    blocks: Iterator[FloatArray], source_rate: int, target_rate: int
+    blocks: Iterator[FloatArray], source_rate: float, target_rate: int
 ) -> Iterator[FloatArray]:
     if source_rate == target_rate:
         yield from (block for block in blocks if len(block))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from math import ceil, gcd
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import soundfile
@@ -55,7 +55,7 @@ def evenly_spaced_positions(total: int, count: int) -> list[int]:
 
 
 def seek_segments(
-    source: str | os.PathLike[str] | BinaryIO, config: FeatureConfig, count: int
+    source: str | os.PathLike[str] | IO[bytes], config: FeatureConfig, count: int
 ) -> Iterator[FloatArray]:
     """Decode segments spread over a song, seeking to each.
 

@@ -47,13 +47,13 @@ def scan_folder(
         print_status(line)
     if diff.to_classify:
         # The number of bytes predicts the remaining time better than the number of songs.
-        total = sum(max(0, file.size) for file in diff.to_classify)
+        total = sum(max(1, file.size) for file in diff.to_classify)
         with progress(TextColumn("{task.fields[songs]}")) as bar:
             count = len(diff.to_classify)
             task = bar.add_task(f"Classifying {count_of(count, 'song')}", total=total, songs="")
             scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
             for done, song in enumerate(scanned, 1):
-                advance = max(0, song.file.size)
+                advance = max(1, song.file.size)
                 bar.update(task, advance=advance, songs=f"{done:,} of {count:,}")
     return listing
 

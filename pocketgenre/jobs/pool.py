@@ -4,12 +4,14 @@ import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from itertools import islice
 from typing import Any, Self
 
+from pocketgenre.jobs.daemon_threads import DaemonThreadExecutor
 from pocketgenre.jobs.process import (
     START_TIMEOUT,
     Job,
@@ -41,6 +43,11 @@ def usable_cores() -> int:
 
 def _never() -> bool:
     return False
+
+
+def _kill_all(processes: set[WorkerProcess]) -> None:
+    for process in list(processes):
+        process.kill()
 
 
 def map_jobs(
@@ -99,7 +106,7 @@ class WorkerPool:
         self.busy = 0
         self._setup = setup
         self._killed_retries = killed_retries
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pocketgenre-worker")
+        self._threads = DaemonThreadExecutor(workers, "pocketgenre-worker")
         self._lock = threading.Lock()
         self._processes: set[WorkerProcess] = set()
         self._idle: list[WorkerProcess] = []
@@ -108,6 +115,7 @@ class WorkerPool:
         self._is_closed = False
         self._is_terminated = False
         self._seconds_per_job = 1.0
+        weakref.finalize(self, _kill_all, self._processes)  # also at the interpreter's exit
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -176,8 +176,14 @@ class WorkerProcess:
         return JobFailure(f"it crashes its decoder ({name})", kind="crash")
 
 
+def _absolute(places: Iterable[str]) -> Iterator[str]:
+    for place in places:
+        with suppress(FileNotFoundError):  # the working directory was removed
+            yield os.path.abspath(place)  # noqa: PTH100
+
+
 def _start_process() -> "subprocess.Popen[bytes]":
-    modules = os.pathsep.join(os.path.abspath(place) for place in sys.path)  # noqa: PTH100
+    modules = os.pathsep.join(_absolute(sys.path))
     # A process group of its own: Ctrl-C interrupts the parent, which ends its workers.
     group: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":

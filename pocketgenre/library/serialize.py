@@ -11,9 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.prediction import SongPrediction
 from pocketgenre.text import encode_escaped
 
+_FIELDS = (
+    *("genre", "confidence", "probability", "margin", "top", "votes", "segments"),
+    *("probabilities", "timeline"),
+)
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -61,50 +64,13 @@ def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
 
 def song_fields(song: LibrarySong, *, with_timeline: bool = True) -> dict[str, Any]:
     """Return the fields of a song as JSON types."""
-    return {
-        "path": song.name.as_posix(),
-        **prediction_fields(song.prediction, with_timeline=with_timeline),
-        "error": song.error,
-    }
-
-
-def prediction_fields(
-    prediction: SongPrediction | None, *, with_timeline: bool = True
-) -> dict[str, Any]:
-    """Return the fields of a prediction as JSON types; None for each if there is none."""
-    if prediction is None:
-        names = ("genre", "confidence", "probability", "margin", "top", "votes")
-        fields: dict[str, Any] = dict.fromkeys(names)
-        fields |= {"segments": 0, "probabilities": None}
+    if song.prediction:
+        fields = song.prediction.to_dict(with_timeline=with_timeline)
     else:
-        fields = {
-            "genre": prediction.genre,
-            "confidence": round(prediction.confidence, 4),
-            "probability": round(prediction.probability, 4),
-            "margin": round(prediction.margin, 4),
-            "top": [{"genre": genre, "probability": round(p, 4)} for genre, p in prediction.top],
-            "votes": prediction.votes,
-            "segments": prediction.segments,
-            "probabilities": {label: round(p, 4) for label, p in prediction.probabilities.items()},
-        }
-    if with_timeline:
-        fields["timeline"] = _timeline_fields(prediction)
-    return fields
-
-
-def _timeline_fields(prediction: SongPrediction | None) -> list[dict[str, Any]] | None:
-    parts = prediction.timeline if prediction else ()
-    if len(parts) < 2:
-        return None
-    return [
-        {
-            "start": round(part.start, 1),
-            "end": round(part.end, 1),
-            "genre": part.genre,
-            "shares": {genre: round(p, 4) for genre, p in part.probabilities.items()},
-        }
-        for part in parts
-    ]
+        fields = {**dict.fromkeys(_FIELDS), "segments": 0}
+        if not with_timeline:
+            del fields["timeline"]
+    return {"path": song.name.as_posix(), **fields, "error": song.error}
 
 
 def _path_cell(path: str) -> str:

@@ -90,7 +90,7 @@ class ModelCard:
                 accuracy=dict(values.get("accuracy", {})),
                 licence=str(values.get("licence", "")),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"The model card is incomplete or malformed: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """Find the pretrained models that are part of the package."""
 
+import os
 from pathlib import Path
 
 from pocketgenre.errors import ModelError
@@ -19,7 +20,7 @@ MODELS_BY_NAME = {path.stem: path for path in (*PRETRAINED.values(), *PRETRAINED
 
 
 def find_model(name: str) -> Path:
-    """Return the file of a pretrained model by its name, or a path unchanged.
+    """Return the file of a pretrained model by its name, or the path of a file; ``~`` is expanded.
 
     Raises
     ------
@@ -28,8 +29,8 @@ def find_model(name: str) -> Path:
     """
     if name in MODELS_BY_NAME:
         return MODELS_BY_NAME[name]
-    path = Path(name)
-    if path.suffix != ".tflite" and not path.exists():
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  # Path.expanduser raises for an unknown user
+    if not name or (path.suffix != ".tflite" and not path.exists()):
         names = ", ".join(MODELS_BY_NAME)
-        raise ModelError(f"There is no model {name}; choose {names}, or a .tflite file.")
+        raise ModelError(f"There is no model {name!r}; choose {names}, or a .tflite file.")
     return path

@@ -1,5 +1,6 @@
 """Run a TFLite genre network: from segments to genre probabilities."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -7,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.errors import ModelError
+from pocketgenre.errors import AudioError, ModelError
 from pocketgenre.features import compute_features
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import ModelCard, read_model
@@ -18,7 +19,9 @@ TensorDetails = Mapping[str, Any]
 
 
 class TFLiteModel:
-    """A TFLite genre network with its model card, for use in one thread.
+    """A TFLite genre network with its model card.
+
+    Threads may share it; their predictions take turns.
 
     Parameters
     ----------
@@ -37,6 +40,7 @@ class TFLiteModel:
         self._interpreter = create_interpreter(model, threads)
         self._input, self._output = _input_and_output(self._interpreter, card)
         self._standardization = _standardization(card)
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, path: Path, *, threads: int = 1) -> Self:
@@ -89,12 +93,17 @@ class TFLiteModel:
         return compute_features(samples, self.card.feature_config)
 
     def _predict_one(self, values: FloatArray) -> FloatArray:
+        if not np.isfinite(values).all():
+            raise AudioError("its samples are out of range: its features are not finite")
         if self._standardization:
             mean, deviation = self._standardization
             values = (values - mean) / deviation
-        self._interpreter.set_tensor(self._input["index"], _quantize(values, self._input))
-        self._interpreter.invoke()
-        return _dequantize(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+        quantized = _quantize(values, self._input)
+        with self._lock:
+            self._interpreter.set_tensor(self._input["index"], quantized)
+            self._interpreter.invoke()
+            output = self._interpreter.get_tensor(self._output["index"])[0]
+        return _dequantize(output, self._output)
 
 
 def _input_and_output(interpreter: Any, card: ModelCard) -> tuple[TensorDetails, TensorDetails]:
@@ -125,6 +134,8 @@ def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
     deviation = np.array(card.standardization["deviation"], np.float32)
     if mean.shape != (card.feature_config.n_coefficients,) or mean.shape != deviation.shape:
         raise ModelError("The card's standardization does not match its features.")
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()):
+        raise ModelError("The card's standardization has values that are out of range.")
     return mean, deviation
 
 

@@ -405,3 +405,18 @@ def test_worker_does_not_import_the_main_module(tmp_path: Path) -> None:
 def test_worker_starts_without_numpy() -> None:
     code = "import sys, pocketgenre.jobs.worker; print('numpy' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY) == b"False\n"
+
+
+def test_exit_does_not_wait_for_a_forgotten_generator(tmp_path: Path) -> None:
+    code = f"""
+import pathlib
+from pocketgenre.jobs.pool import map_jobs
+from tests.jobs.sample_jobs import SampleJob, Setup
+hang = SampleJob("hang", file=pathlib.Path({str(tmp_path / "started")!r}))
+jobs = [hang, SampleJob("wait", file=hang.file), SampleJob("hang"), SampleJob("hang")]
+results = map_jobs(jobs, Setup(), 2)
+print(next(results)[1])
+"""
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, cwd=REPOSITORY, text=True, timeout=300) == "wait\n"
+    until(lambda: not psutil.pid_exists(int((tmp_path / "started").read_text())))
