@@ -15,12 +15,12 @@ from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.songs import DataError, LabelledSong
 
 EXCERPT_SECONDS = 30
-"""Length of the plotted excerpt: that of GTZAN's clips; details of longer ones are not visible."""
+"""Length of the plotted excerpt, as of GTZAN's songs. Longer plots would not show details."""
 
 
 def plot_dataset(
     dataset: Annotated[
-        Path, typer.Argument(help="Data set that prepare-dataset made.", metavar="DATASET")
+        Path, typer.Argument(help="Data set that prepare-dataset created.", metavar="DATASET")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the figures.", metavar="DIR")],
     debug: Debug = False,

@@ -38,7 +38,7 @@ from pocketgenre.training.data.songs import DataError, LabelledSong
 from pocketgenre.training.data.storage import Store
 
 _MAX_FEATURE_FILES = 4096
-"""Songs computed before their feature files are joined to shards and removed."""
+"""Largest number of songs with a feature file at a time; then the files are joined to shards."""
 
 _TIMEOUT = 600.0  # seconds to write or to read a shard
 
@@ -100,7 +100,7 @@ def write_shards(
     executor: Executor,
     on_song: Callable[[PreparedSong], None],
 ) -> Iterator[Shard]:
-    """Compute songs and write them as shards, some thousand songs at a time.
+    """Compute songs and write them as shards, a few thousand songs at a time.
 
     Parameters
     ----------
