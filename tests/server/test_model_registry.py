@@ -1,4 +1,4 @@
-"""The available models: the pretrained ones and exported ones of a folder."""
+"""List and select the models: the pretrained ones and the exported ones of a folder."""
 
 import hashlib
 import json
