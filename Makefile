@@ -5,7 +5,7 @@
 #   make check                 run linters, type checks and fast tests
 #   make test                  run everything that CI runs
 PYTHON ?= python3
-# Environment for development. Another Python: make check PYTHON=python3.13 DEV=.venv/dev-3.13
+# Environment for development. To use another Python: make check PYTHON=python3.13 DEV=.venv/dev-3.13
 DEV ?= .venv/dev
 BIN = $(DEV)/bin
 export MUSIC CERT KEY

@@ -1,4 +1,4 @@
-"""Music for the benchmarks, in the formats of phones."""
+"""Write music for the benchmarks, in the formats of phones."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def phone_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     rng = np.random.default_rng(1)
     t = np.arange(SECONDS * RATE) / RATE
     tones = sum(np.sin(2 * np.pi * hz * t) / n for n, hz in enumerate((110, 331, 777, 2_093), 1))
-    # Brown noise and bursts: as complex for an encoder as music, unlike pure tones.
+    # Unlike pure tones, brown noise and bursts are as complex to encode as music.
     noise = np.cumsum(rng.normal(size=(len(t), 2)), axis=0)
     noise -= np.linspace(noise[0], noise[-1], len(t))
     bursts = rng.normal(size=(len(t), 2)) * (0.02 + 0.1 * np.exp(-6 * (t % 0.5)))[:, np.newaxis]

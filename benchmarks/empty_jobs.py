@@ -1,4 +1,4 @@
-"""Jobs without work, for measuring the cost of the workers themselves."""
+"""Define jobs without work, to measure the cost of the workers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ def measure(work: Callable[[], None]) -> Cost:
         os.close(reader)
         work()
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        # The kernel adds the figures of an ended process to the process that waited for it.
+        # The kernel adds the counters of an ended process to those of the waiting process.
         lines = Path("/proc/self/io").read_text().splitlines()
         counters = {name: int(count) for name, count in (line.split(": ") for line in lines)}
         cpu = sum(usage.ru_utime + usage.ru_stime for usage in used)
@@ -278,7 +278,7 @@ def measure_catalogues() -> list[dict[str, float]]:
 
 
 def main() -> None:
-    """Measure everything, and print the figures as JSON."""
+    """Run all measurements, and print them as JSON."""
     figures: dict[str, object] = {"machine": f"{processor_name()}, {os.cpu_count()} cores"}
     with tempfile.TemporaryDirectory() as folder:
         folders = [Path(argument) for argument in sys.argv[1:]]

@@ -1,4 +1,4 @@
-"""Compare the endpoint under 32 clients with a scan by as many workers."""
+"""Compare the server under load of 32 clients with a scan by the same number of workers."""
 
 from collections.abc import Iterator
 from contextlib import closing

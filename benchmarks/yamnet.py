@@ -26,7 +26,7 @@ OUTPUTS = {
     "reggae": 223,
     "rock": 214,
 }
-"""Genre to the index of YAMNet's output of that name."""
+"""Index of YAMNet's output for each genre."""
 
 
 class YAMNet:

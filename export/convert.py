@@ -194,7 +194,7 @@ def convert_core(core: keras.Model, standardized: FloatArray, variant: Variant) 
         converter = create_converter(core, standardized, variant, Path(folder))
         try:
             tflite: bytes = converter.convert()
-        except Exception as error:  # the converter raises whatever its C++ passes raise
+        except Exception as error:  # of any type, from the converter's C++ code
             raise DataError(
                 f"The network cannot be converted to {variant.quantization}: {_reason(error)}"
             ) from error

@@ -1,4 +1,4 @@
-"""Edge cases of feature extraction: segments for which implementations differ first."""
+"""Generate edge cases of feature extraction, on which implementations are likely to differ."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ FloatArray = NDArray[np.float32]
 
 
 def difficult_segments(feature_config: FeatureConfig = MFCC_CONFIG) -> dict[str, FloatArray]:
-    """Return the same named segments at every call, float32 [shape=(segment_samples,)] each."""
+    """Generate the same named segments every time, float32 [shape=(segment_samples,)] each."""
     size = feature_config.segment_samples
     rng = np.random.default_rng(20_260)
     seconds = np.arange(size) / feature_config.sample_rate

@@ -49,7 +49,7 @@ class ExportReport:
 
     @property
     def holds(self) -> bool:
-        """True if every comparison is good enough to ship the file."""
+        """True if every comparison is within its limits, so that the file may be used."""
         return all(p.holds for p in self.features.values()) and all(p.holds for p in self.labels)
 
     @property
@@ -67,7 +67,7 @@ class ExportReport:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` returned."""
+        """Read the result of :meth:`to_json`."""
         values = json.loads(text)
         return cls(
             model=values["model"],

@@ -1,12 +1,12 @@
 """Round weights to the int8 grid so that the outputs of the layers change as little as possible.
 
 The TFLite converter rounds each weight to the nearest step, and the errors of a convolution's
-hundreds of weights add up: on held-out songs that alone changed 1.2 % of the published CNN's
-labels. Here the weights are rounded one input at a time, and the weights that are not rounded yet
-compensate for the error, as far as the representative data show that they can. This is GPTQ:
+hundreds of weights add up: on held-out songs, this changed 1.2 % of the published CNN's labels.
+Here the weights are rounded one input at a time, and the weights that are not rounded yet
+compensate for the error on the representative data. This is GPTQ:
 Frantar et al., "Accurate Post-Training Quantization for Generative Pre-trained Transformers"
-(2022), based on the Optimal Brain Surgeon. The converter then receives weights that already are
-on its grid.
+(2022), based on the Optimal Brain Surgeon. The converter then receives weights on its
+grid.
 """
 
 from collections.abc import Iterator

@@ -48,7 +48,7 @@ def layer_errors(
     model : trained network
     representative : float32 [shape=(segments, frames, coefficients)]
         representative features
-    variant : variant of the file; the result is empty unless it is a full integer one
+    variant : variant of the file; the result is empty unless it is full integer
     """
     if not variant.is_full_integer:
         return []

@@ -27,10 +27,10 @@ _GATE_CLOSED = 12.0
 def fused_lstm(layer: layers.LSTM, max_input: float) -> Stage:
     """Return a function that computes the layer for one segment and that TFLite can fuse.
 
-    The fused operation keeps its state between invocations. The genre of a segment would depend
-    on the previous segment unless the app resets the state, which neither MediaPipe nor a browser
-    does. Each sequence therefore begins with a few frames that reset the state: extra inputs,
-    zero in the music itself, close all gates of all units during these frames.
+    The fused operation keeps its state between invocations. Unless the app resets the state, which
+    neither MediaPipe nor a browser does, the genre of a segment would depend on the previous one.
+    Each sequence therefore begins with a few frames that reset the state: extra inputs, zero in the
+    music itself, close all gates of all units during these frames.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Check that a TFLite file uses only operations that every phone has."""
+"""Check that a TFLite file uses only built-in operations."""
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 

@@ -64,7 +64,7 @@ class LabelParity:
 
     @property
     def holds(self) -> bool:
-        """True if the labels agree well enough to ship the file."""
+        """True if agreement and accuracy are within the limits."""
         return (
             self.segment_agreement >= MIN_SEGMENT_AGREEMENT
             and self.accuracy_drop <= MAX_ACCURACY_DROP + 1e-9
@@ -76,7 +76,7 @@ class LabelParity:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` returned."""
+        """Read the result of :meth:`to_dict`."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
 

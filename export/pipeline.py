@@ -78,7 +78,7 @@ class Exporter:
     other_python: Path | None = None
 
     def __post_init__(self) -> None:
-        _ = self._held_out  # raises an error before any work if the data set does not fit
+        _ = self._held_out  # fails now, not after the conversion, if the data set does not fit
 
     def count_steps(self, variants: Sequence[Variant]) -> int:
         """Count the calls of ``on_step`` that :meth:`export` will make."""

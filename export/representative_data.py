@@ -47,8 +47,8 @@ def least_extreme_half(core: keras.Model, segments: FloatArray, genres: IntArray
     """Select the half of each genre's segments that are least extreme in any tensor of a network.
 
     One segment with far larger values than the others in one tensor widens the range of that
-    tensor, and all others lose resolution. In a deep network each of many tensors has another
-    such segment.
+    tensor, and all others lose resolution. In a deep network, each of many tensors has another
+    extreme segment.
 
     Parameters
     ----------

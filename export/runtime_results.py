@@ -42,7 +42,7 @@ class RuntimeResult:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Summarize one item of what ``python -m pocketgenre.models.runtime_benchmark`` prints."""
+        """Summarize one benchmark printed by ``python -m pocketgenre.models.runtime_benchmark``."""
         labels = np.argmax(values["answers"], axis=1).tolist()
         return cls(**{name: values[name] for name in _COPIED}, labels=labels)
 
@@ -58,7 +58,7 @@ def require_runtime(python: Path) -> None:
     try:
         if _run(python, "-c", _PRINT_VERSION).startswith(tuple(RUNTIMES)):
             return
-        reason = "it printed no name of a runtime"
+        reason = "it did not print the name of a runtime"
     except subprocess.SubprocessError as error:
         reason = _last_line(error)
     raise DataError(

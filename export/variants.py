@@ -1,4 +1,4 @@
-"""Variants of a TFLite file: input, quantization, and type of input and output."""
+"""Define the variants of a TFLite file: input, quantization, and type of input and output."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -32,7 +32,7 @@ class Variant:
     Raises
     ------
     PocketGenreError
-        if ``io`` is int8 and the others do not allow it.
+        if ``io`` is int8 and the input or the quantization does not allow it.
     """
 
     input: str = "mfcc"

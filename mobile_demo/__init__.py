@@ -1,1 +1,1 @@
-"""Demonstration of the scanner on synthetic songs; the phone page is in ``mobile_demo/web``."""
+"""Demonstrate a scan on synthetic songs; the phone page is in ``mobile_demo/web``."""

@@ -1,4 +1,4 @@
-"""Synthetic songs in common file formats, for demonstrations and tests.
+"""Write synthetic songs in common file formats, for demonstrations and tests.
 
 The songs consist of oscillators and noise, so their predicted genres mean nothing.
 """

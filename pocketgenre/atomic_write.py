@@ -24,7 +24,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 @contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for atomic writing: it gets its name when the block ends without an error.
+    """Open a file for atomic writing, which gets its name if the block ends without an error.
 
     It has the permissions of the file that it replaces.
 

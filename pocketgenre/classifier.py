@@ -30,7 +30,7 @@ from pocketgenre.prediction import (
 )
 
 # Decoder and feature extraction compete for the processor's cache. Alternating between them once a
-# minute of music, not once a segment, saves some percent of a scan and costs 5 MB.
+# minute of music, not once a segment, makes a scan a few percent faster and takes 5 MB.
 _BATCH_SEGMENTS = 20
 
 FloatArray = NDArray[np.float32]
@@ -48,7 +48,7 @@ class GenreClassifier:
     model : name of a pretrained model (``best`` or ``standard``), or path of a ``.tflite`` file
         with its model card (``.json``) next to it
     segments : number of segments to classify, spread over the song; 0 for all
-    vote : rule by which the segments decide, ``majority`` or ``probability``
+    vote : vote rule, ``majority`` or ``probability``
     min_confidence : confidence below which the genre is ``uncertain``, in [0, 1]
     min_margin : margin below which the genre is ``uncertain``, in [-1, 1]
     threads : number of threads of the TFLite runtime
@@ -125,7 +125,7 @@ class GenreClassifier:
     def classify(self, song: Song) -> SongPrediction:
         """Classify a song.
 
-        A file that is damaged after its first segment is classified by what comes before.
+        If a file is damaged after its first segment, the part before the damage is classified.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class GenreClassifier:
             if the file can't be read or decoded, is shorter than 1 s, or holds only silence; the
             message begins with the path, if there is one.
         TypeError
-            if the song is of another type, or its samples are no floats of that shape.
+            if the song is of another type, or its samples are not floats of that shape.
         """
         if isinstance(song, str | os.PathLike):
             song = os.path.expanduser(song)  # noqa: PTH111  # Path.expanduser raises for an unknown user
@@ -177,7 +177,7 @@ class GenreClassifier:
     ) -> Iterator[tuple[Path, SongPrediction]]:
         """Classify every song below a folder, in worker processes.
 
-        A worker that a file crashes or blocks is replaced; only that file is skipped.
+        If a file crashes or blocks a worker, the worker is replaced and only that file is skipped.
 
         Parameters
         ----------
@@ -189,7 +189,7 @@ class GenreClassifier:
         Yields
         ------
         path, prediction
-            in the order of completion, while the others are still classified
+            in the order of completion, while other files are still being classified
 
         Raises
         ------
@@ -258,8 +258,8 @@ class GenreClassifier:
     def predict_segments(self, segments: Iterable[FloatArray]) -> FloatArray:
         """Predict the genre probabilities of segments until they end or decoding fails.
 
-        Half precision is what the catalogue stores: a label is the same whether it is predicted
-        now or from the catalogue.
+        The catalogue stores half precision, so labels predicted now and labels predicted from the
+        catalogue are equal.
 
         Parameters
         ----------
@@ -301,7 +301,7 @@ class GenreClassifier:
 
 
 def _batches(segments: Iterable[FloatArray]) -> Iterator[list[FloatArray]]:
-    """Group segments; before an error the segments that preceded it are yielded."""
+    """Group segments into batches; the last batch is yielded before an error is raised."""
     batch: list[FloatArray] = []
     try:
         for segment in segments:

@@ -25,8 +25,8 @@ SILENCE_PEAK: float = _VALUES["silence_peak"]
 MIN_SONG_SECONDS: float = _VALUES["min_song_seconds"]
 """Shortest song that can be classified [s].
 
-A song shorter than a segment is repeated to fill it, not padded with silence: of held-out clips of
-2 to 3 s 71.2 % are correct with repetition and 67.0 % with padding (musicnn's networks)."""
+A song shorter than a segment is repeated to fill it, not padded with silence: 71.2 % of
+the held-out clips of 2 to 3 s are correct with repetition, 67.0 % with padding (musicnn)."""
 
 UNCERTAIN: str = _VALUES["uncertain"]
 """Label of a song whose confidence or margin is below the thresholds."""
@@ -41,7 +41,7 @@ MIN_LEAD: float = _VALUES["timeline_min_lead"]
 """Lead in mean probability over the current part's genre at which a new part begins."""
 
 MAX_WINDOWS: int = _VALUES["timeline_max_windows"]
-"""Largest number of windows of a drawn timeline."""
+"""Largest number of windows in a drawing of the timeline."""
 
 PLAYLIST_HASH_PREFIX: str = _VALUES["playlist_hash_prefix"]
-"""Beginning of the line of a playlist that holds its hash."""
+"""Text before the hash in the second line of a playlist."""

@@ -104,8 +104,10 @@ def run_inference(classify: SegmentFunction, job: InferenceJob) -> InferenceResu
     except AudioError as error:
         return InferenceResult(None, None, str(error))
     except MemoryError:
-        return InferenceResult(None, None, "it needs more memory than there is", is_transient=True)
-    except Exception as error:  # one song in a hundred thousand must not end the scan
+        return InferenceResult(
+            None, None, "it needs more memory than is available", is_transient=True
+        )
+    except Exception as error:  # one file must not end the scan
         return InferenceResult(
             None, None, f"it cannot be classified ({type(error).__name__}: {error})"
         )

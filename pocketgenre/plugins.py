@@ -1,7 +1,7 @@
 """Load optional parts by entry point or by dotted name.
 
-The core imports nothing of the packages built on it and is installed without their dependencies.
-Those packages register an entry point instead, so that imports point one way.
+The core does not import the packages built on it, and is installed without their dependencies.
+These packages register an entry point instead, so that imports point one way.
 """
 
 from importlib import import_module

@@ -24,7 +24,7 @@ class LabelConfig:
 
     Attributes
     ----------
-    vote : rule by which the segments decide
+    vote : vote rule
     min_confidence : confidence below which the label is ``uncertain``, in [0, 1]
     min_margin : margin below which the label is ``uncertain``, in [-1, 1]
 

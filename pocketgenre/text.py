@@ -2,13 +2,13 @@
 
 
 def printable(text: str) -> str:
-    """Escape control characters and bytes that are not UTF-8, as file names may hold them."""
+    """Escape control characters and invalid UTF-8, which file names may contain."""
     text = encode_escaped(text).decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def encode_escaped(text: str) -> bytes:
-    """Encode text as UTF-8, and escape surrogates, which file names may hold."""
+    """Encode text as UTF-8, and escape surrogates, which file names may contain."""
     return text.encode("utf-8", "backslashreplace")
 
 

@@ -90,8 +90,8 @@ def window_bounds(
 ) -> list[int]:
     """Return the first segment of each window of about 15 s, and the number of segments.
 
-    A rest of less than half a window belongs to the window before it. If there would be more than
-    ``max_windows``, the windows are longer.
+    A remainder of less than half a window belongs to the window before it. If there would be more
+    than ``max_windows``, the windows are longer.
     """
     size = max(1, round(WINDOW_SECONDS / seconds_per_segment)) if seconds_per_segment > 0 else 5
     if max_windows is not None:

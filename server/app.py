@@ -91,8 +91,8 @@ async def _respond_to_problem(request: Request, error: Exception) -> Response:
 async def _respond_to_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"][1:]))
-    problem = Problem("invalid-request", f"{place}: {first['msg']}.")
+    location = ".".join(map(str, first["loc"][1:]))
+    problem = Problem("invalid-request", f"{location}: {first['msg']}.")
     return problem.response(request.state.request_id)
 
 

@@ -102,7 +102,9 @@ def serve_classifier(
     ] = Limits.upload_bytes / 1e6,
     max_files: Annotated[
         int,
-        typer.Option(help="Most files in a request.", min=1, max=64, rich_help_panel=_LIMITS),
+        typer.Option(
+            help="Maximum number of files in a request.", min=1, max=64, rich_help_panel=_LIMITS
+        ),
     ] = Limits.files,
     max_minutes: Annotated[
         float,

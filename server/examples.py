@@ -1,4 +1,4 @@
-"""Recorded responses for the OpenAPI document, for a synthetic song of ``make scan``."""
+"""Load recorded responses for the OpenAPI document, for a synthetic song of ``make scan``."""
 
 import json
 from pathlib import Path

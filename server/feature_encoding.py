@@ -101,7 +101,7 @@ def _from_npy(content: bytes, limit: int) -> NDArray[np.float64]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, by_column, dtype = read_header(file)
-    except Exception as error:  # NumPy's parser raises anything for a damaged header
+    except Exception as error:  # NumPy may raise anything for a damaged header
         raise FeaturesError("the features are not a valid .npy file") from error
     if dtype.kind not in "fiu" or dtype.itemsize > 8:
         raise FeaturesError(f"the features must be real numbers, not {dtype}")

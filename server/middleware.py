@@ -42,7 +42,7 @@ _DEFAULT_HEADERS = {
 
 
 class UploadSlots:
-    """Limit on uploads that are being received, wait for a worker or are processed.
+    """Limit the uploads that are being received, waiting for a worker or processed.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class UploadSlots:
             if no slot is free; it has a Retry-After header.
         """
         if not self._free:
-            # By half of the estimated time, half of the slots are free.
+            # After half of the estimated time, half of the slots are free.
             wait = min(_MAX_RETRY_SECONDS, max(1, ceil(self._queue_seconds() / 2)))
             raise Problem(
                 "overloaded",

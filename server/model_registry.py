@@ -43,7 +43,7 @@ class ServedModel:
             if a file is missing or broken, or no runtime can run the model.
         """
         content, card = read_model(path)
-        # Without delegates: XNNPACK would replace the operations that it takes over.
+        # Without delegates: XNNPACK replaces the operations that it runs.
         interpreter = create_interpreter(content, delegates=False)
         operations = tuple(str(op["op_name"]) for op in interpreter._get_ops_details())
         return cls(path.stem, content, card, operations)

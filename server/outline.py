@@ -1,4 +1,4 @@
-"""Outline of a song for drawing: its waveform and features in at most 1,000 columns."""
+"""Reduce a song to an outline for drawing: waveform and features in at most 1,000 columns."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Error responses as problem details (RFC 9457), each with a stable code."""
+"""Define error responses as problem details (RFC 9457), each with a stable code."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Routes of the HTTP API."""
+"""Define the routes of the HTTP API."""
 
 from typing import Annotated, Any, Literal
 

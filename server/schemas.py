@@ -1,4 +1,4 @@
-"""Response schemas, from which the OpenAPI document is generated."""
+"""Define the response schemas, from which the OpenAPI document is generated."""
 
 from typing import Any, Literal
 

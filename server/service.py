@@ -1,4 +1,4 @@
-"""State shared by the routes: settings, models, worker pool and metrics."""
+"""Run tasks for the routes, which share settings, models, worker pool and metrics."""
 
 import asyncio
 from collections.abc import Sequence

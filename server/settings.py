@@ -1,4 +1,4 @@
-"""Settings of the server."""
+"""Define the settings of the server, and check them."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -83,12 +83,12 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Return True if only this machine can reach the server."""
+        """True if only this machine can reach the server."""
         if self.host == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # another host name
+        except ValueError:  # not an IP address
             return False
 
 

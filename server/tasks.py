@@ -1,4 +1,4 @@
-"""Jobs of the server's workers. All inference code is that of the library."""
+"""Define the jobs of the server's workers, which use the inference code of the library."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Metrics and logging. Names and contents of uploaded files are never recorded."""
+"""Count and log requests. Names and contents of uploaded files are never recorded."""
 
 import json
 import logging

@@ -1,14 +1,14 @@
-"""HTTP protocol that closes connections whose client is too slow."""
+"""Close connections whose client is too slow."""
 
 import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_HEAD_SECONDS = 20
-"""Time for a request's line and headers to arrive. uvicorn has no such limit."""
+"""Time for a request's line and headers to arrive [s]. uvicorn has no limit for it."""
 
 WRITE_SECONDS = 60
-"""Time for a client to take what was written to it: a response, or 64 KiB of a large file."""
+"""Time for a client to receive written data: a response, or 64 KiB of a large file [s]."""
 
 
 class TimeoutProtocol(H11Protocol):
@@ -19,7 +19,7 @@ class TimeoutProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timeout of the first request."""
         super().connection_made(transport)
-        # Writing is paused as soon as any byte is left, so that the timeout covers the last ones.
+        # Writing pauses while any byte is unsent, so that the timeout also covers the last bytes.
         transport.set_write_buffer_limits(high=0)
         self._start_head_timeout()
 
@@ -29,12 +29,12 @@ class TimeoutProtocol(H11Protocol):
         self._stop_write_timeout()
 
     def pause_writing(self) -> None:
-        """Start the write timeout: the client has not taken all data yet."""
+        """Start the write timeout, since the client has not received all data."""
         super().pause_writing()
         self._write_timeout = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop the write timeout: the client has taken all data."""
+        """Stop the write timeout, since the client has received all data."""
         super().resume_writing()
         self._stop_write_timeout()
 

@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages."""
+"""Start a browser for the tests of pages."""
 
 import shutil
 from collections.abc import Iterator

@@ -302,7 +302,7 @@ def test_other_types_of_songs_raise(classifier: GenreClassifier, tmp_path: Path)
                 classifier.classify(song)
 
 
-def test_pipe_raises_what_to_do(classifier: GenreClassifier) -> None:
+def test_pipe_error_names_a_solution(classifier: GenreClassifier) -> None:
     reader, writer = os.pipe()
     os.close(writer)
     with open(reader, "rb") as pipe, pytest.raises(AudioError, match=r"into io\.BytesIO"):
@@ -321,7 +321,7 @@ def test_damaged_song_is_classified_before_its_damage(
 
 def test_card_with_other_labels_is_rejected() -> None:
     model, card = read_model(STANDARD)
-    with pytest.raises(ModelError, match=r"output has shape \(1, 10\), but its card says \(1, 2\)"):
+    with pytest.raises(ModelError, match=r"has shape \(1, 10\), but its card requires \(1, 2\)"):
         TFLiteModel(model, replace(card, labels=("blues", "rock")))
 
 
@@ -402,7 +402,7 @@ def test_folder_yields_before_all_files_are_read(
         tmp_path, workers=workers, on_error=lambda path, _: missing.append(path)
     )
     next(results)
-    for path in tmp_path.iterdir():  # which only files that are not yet read can notice
+    for path in tmp_path.iterdir():  # affects only files that are not read yet
         path.unlink()
     rest = list(results)
     assert len(missing) >= 4

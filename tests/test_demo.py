@@ -1,4 +1,4 @@
-"""Tests of ``make scan``'s command: a scan with and without the user's music."""
+"""Run the command of ``make scan``, with and without music."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The snippets in the docs run, and the commands in them exist with the options they show."""
+"""The snippets in the docs run, and their commands and options exist."""
 
 import re
 import shlex
@@ -32,7 +32,7 @@ def pages_with(language: str) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the snippets name; it is the user's home as well."""
+    """A folder with the files that the snippets name, which is also the home folder."""
     folder = tmp_path_factory.mktemp("docs")
     write_synthetic_library(folder / "Music", seconds=7.0)
     write_synthetic_library(folder / "music", seconds=4.0)

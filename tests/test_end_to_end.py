@@ -1,4 +1,4 @@
-"""End to end: from audio to a data set, a run, a TFLite file and the labels of a library."""
+"""Run all steps: from audio to a data set, a run, a TFLite file and the labels of a library."""
 
 import json
 from pathlib import Path

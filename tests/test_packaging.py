@@ -1,4 +1,4 @@
-"""A wheel brings one importable name, and every command starts from it."""
+"""A wheel installs one importable name, and every command starts."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def run(*command: object, **options) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel, built from the sdist as an index would."""
+    """A wheel, built from the sdist."""
     folder = tmp_path_factory.mktemp("wheel")
     # Only tracked files, since setuptools writes next to what it builds from.
     source = folder / "source"

@@ -1,7 +1,7 @@
 """The library and its commands work without the parts of Python that only Linux or Unix has.
 
-macOS and Windows are not available here. This test removes from Python what they lack, which is
-less than a run on them.
+macOS and Windows are not available here. This test removes the modules and functions that they
+lack, but can't replace a test on these systems.
 """
 
 import os

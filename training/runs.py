@@ -31,12 +31,12 @@ from pocketgenre.training.errors import DataError
 RUN_FORMAT = 1
 
 History = dict[str, list[float]]
-"""Losses and metrics of a training by epoch, as in ``history.json``."""
+"""Losses and metrics by epoch, as in ``history.json``."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Options of a training.
+    """Options of ``train-model``.
 
     Attributes
     ----------
@@ -49,10 +49,10 @@ class TrainingConfig:
     batch_size : segments in a batch
     learning_rate : learning rate of the optimizer
     early_stopping : epochs without a lower validation loss after which training stops and the
-        best epoch is restored, 0 to train all epochs. The validation loss is computed on an
-        eighth of the training songs, held out for it.
+        best epoch is restored, 0 to train all epochs. The validation loss is computed on a
+        held-out eighth of the training songs.
     seed : seed of weights, order, dropout and split
-    balance_genres : True to weight genres equally, whatever their number of segments
+    balance_genres : True to weight genres equally, regardless of their number of segments
     pretrained : folder of the unpacked package musicnn, for the trainer of that name
     members : number of ensemble members, for the trainer residual
     leave_out : names of songs to evaluate on but not to train on
@@ -74,7 +74,7 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read the JSON form; options that an older version didn't write get their default."""
+        """Read the JSON form; options that older versions lack get their default."""
         return cls(**{**values, "leave_out": tuple(values.get("leave_out", ()))})
 
 
@@ -115,7 +115,7 @@ class Run:
         return json.dumps(values, indent=2) + "\n"
 
     def is_of(self, dataset: Dataset) -> bool:
-        """Return True if the run was trained on a data set, even if its folder has moved."""
+        """Check whether the run was trained on a data set, even if its folder has moved."""
         if self.dataset_sha256:
             return self.dataset_sha256 == dataset.digest
         return self.dataset == dataset.folder.resolve()
@@ -165,7 +165,7 @@ class Run:
         return metrics
 
     def heldout(self) -> list["HeldOutPredictions"]:
-        """Read the held-out predictions of each fold; of the only network without folds.
+        """Read the held-out predictions of each fold, or of the only network.
 
         Raises
         ------

@@ -50,7 +50,7 @@ def train_run(
     on_epoch: OnEpoch,
     tensorboard: bool = False,
 ) -> Run | None:
-    """Train, evaluate and save the networks of a run, resuming an interrupted one.
+    """Train, evaluate and save the networks of a run, or resume an interrupted run.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def train_run(
     Returns
     -------
     run
-        the finished run; None in all workers but the chief, which writes it.
+        the finished run; None in all workers except the chief, which writes it.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def train_run(
 
 @dataclass(frozen=True)
 class _RunBuilder:
-    """Trains the networks of one run and writes them to its folder.
+    """Train the networks of one run and write them to its folder.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ def _start_folder(unfinished: Path, run: Run) -> None:
 
 
 def _is_same_run(marker: bytes, run: Run) -> bool:
-    """Return True if a ``run.json`` has a run's configuration and data set."""
+    """Check whether a ``run.json`` has a run's configuration and data set."""
     try:
         before = json.loads(marker)
         config = TrainingConfig.from_dict(before["config"])

@@ -8,7 +8,7 @@ import { app } from "./src/texts.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Content security policy. WebAssembly needs 'wasm-unsafe-eval'; a blob gives a song's length. */
+/** Content security policy. WebAssembly needs 'wasm-unsafe-eval'; a song's length is read from a blob. */
 const POLICY = {
   "default-src": "'none'",
   "script-src": "'self' 'wasm-unsafe-eval'",
@@ -80,7 +80,7 @@ function precache(): Plugin {
         for (const name of ["sw.js", "headers.json"]) files.delete(name);
         const list = [...files].sort().map(([name, content]) => [name, integrity(content)]);
         const worker = bundle["sw.js"] as Rollup.OutputChunk;
-        // The worker's code counts too, so that a new worker never shares its predecessor's cache.
+        // The hash includes the worker's code, so that a new worker never shares its predecessor's cache.
         const hash = createHash("sha256").update(JSON.stringify(list)).update(worker.code);
         const version = hash.digest("hex").slice(0, 16);
         worker.code = worker.code
@@ -103,7 +103,7 @@ function integrity(content: string | Uint8Array): string {
 function previewServer(): PreviewOptions {
   const { CERT, KEY, INIT_CWD = "." } = process.env;
   if (!CERT || !KEY) return { host: "localhost" };
-  const read = (path: string) => readFileSync(resolve(INIT_CWD, path)); // relative to the user's folder, not to npm's
+  const read = (path: string) => readFileSync(resolve(INIT_CWD, path)); // relative to the user's folder, not to the one of npm
   return { host: true, https: { cert: read(CERT), key: read(KEY) } };
 }
 

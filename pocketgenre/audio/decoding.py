@@ -34,18 +34,18 @@ AudioSource = str | os.PathLike[str] | IO[bytes] | tuple[NDArray[Any], float]
 _CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
 # Formats of libsndfile that hold music. One of its other readers prints to stdout.
 _LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
-# Samples times channels decoded at a time. Up to as many are lost before a damaged place.
+# Samples times channels in a block. Damage may cost one block of the samples before it.
 _BLOCK_VALUES = 1 << 15
 _MOST_CHANNELS = 64  # wider arrays of so few rows are the transpose of what is expected
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 
 
 class UnreadableError(AudioError):
-    """The file cannot be read now, but perhaps later."""
+    """The file cannot be read; another attempt may succeed."""
 
 
 class NotAudioError(AudioError):
-    """The file holds no audio, or none in a format that can be decoded."""
+    """The file contains no audio in a format that can be decoded."""
 
 
 class DamagedAudioError(AudioError):
@@ -108,7 +108,7 @@ def _stream_samples(
         to_mono(channels[start : start + size].astype(np.float32))
         for start in range(0, len(channels), size)
     )
-    yield from _resample(_finite(blocks), rate, sample_rate)
+    yield from _resample(_require_finite(blocks), rate, sample_rate)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def open_song(source: str | os.PathLike[str] | IO[bytes]) -> Iterator["DecoderFi
             if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
                 raise UnreadableError("not a file, or a folder that cannot be read")
             with open(path, "rb") as file:
-                yield _checked(file)
+                yield _require_content(file)
         elif not hasattr(source, "read") or isinstance(source, io.TextIOBase):
             raise TypeError(
                 "a song is a path, a binary file or (samples, sample_rate),"
@@ -141,12 +141,12 @@ def open_song(source: str | os.PathLike[str] | IO[bytes]) -> Iterator["DecoderFi
         elif not source.seekable():
             raise AudioError("the file object cannot seek; read it into io.BytesIO first")
         else:
-            yield _checked(source)
+            yield _require_content(source)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _checked(file: IO[bytes]) -> "DecoderFile":
+def _require_content(file: IO[bytes]) -> "DecoderFile":
     if file.seek(0, os.SEEK_END) == 0:
         raise AudioError("the file is empty")
     file.seek(0)
@@ -177,7 +177,7 @@ def _stream_file(file: DecoderFile, sample_rate: int, to_mono: ToMono) -> Iterat
         source_rate, blocks = _decode_with_ffmpeg(file, to_mono)
     check_rate(source_rate)
     with closing(blocks):  # type: ignore[type-var]
-        yield from _resample(_finite(blocks), source_rate, sample_rate)
+        yield from _resample(_require_finite(blocks), source_rate, sample_rate)
 
 
 def check_rate(rate: float) -> None:
@@ -195,8 +195,8 @@ def check_rate(rate: float) -> None:
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
     """Sound file that is read from start to end.
 
-    soundfile seeks to the current position after each block. The frames of an MP3 depend on those
-    before them, so that after a seek a tenth of a second of samples is wrong.
+    soundfile seeks to the current position after each block. A frame of an MP3 depends on
+    earlier frames, so that the first tenth of a second after a seek is wrong.
     """
 
     def seekable(self) -> bool:
@@ -211,7 +211,7 @@ def open_libsndfile(file: DecoderFile, reader: type = soundfile.SoundFile) -> An
     soundfile.LibsndfileError
         if libsndfile can't read the format.
     AudioError
-        if the format is not one of music.
+        if it is not a format of music files.
     """
     sound = reader(file)
     if sound.format not in _LIBSNDFILE_FORMATS:
@@ -258,7 +258,7 @@ def open_ffmpeg(file: DecoderFile) -> tuple[Any, Any]:
         container = av.open(
             file, "r", options={"format_whitelist": _CONTAINERS}, metadata_errors="replace"
         )
-    except Exception as error:  # a damaged file can raise anything in foreign code
+    except Exception as error:  # libraries may raise anything for a damaged file
         raise NotAudioError("not audio in a format that can be decoded") from error
     if not container.streams.audio:
         container.close()
@@ -280,7 +280,7 @@ def _decode_with_ffmpeg(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterat
     rate: int = stream.rate
 
     def blocks() -> Iterator[FloatArray]:
-        # Converts the sample format only; layout and rate stay those of the first frame.
+        # Converts only the sample format; layout and rate stay unchanged.
         planar = av.AudioResampler(format="fltp", rate=rate)
         with container:
             try:
@@ -288,7 +288,7 @@ def _decode_with_ffmpeg(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterat
                     for converted in planar.resample(frame):
                         planes = converted.to_ndarray().T.astype(np.float32, copy=False)
                         yield to_mono(planes)
-            except Exception as error:  # a damaged file can raise anything in foreign code
+            except Exception as error:  # libraries may raise anything for a damaged file
                 raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
 
     return rate, blocks()
@@ -296,14 +296,14 @@ def _decode_with_ffmpeg(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterat
 
 def mix_to_mono(block: FloatArray) -> FloatArray:
     """Average the channels as ``librosa.to_mono``: (n, channels) to (n,)."""
-    with np.errstate(invalid="ignore", over="ignore"):  # _finite raises
+    with np.errstate(invalid="ignore", over="ignore"):  # _require_finite raises
         return _mean(block)
 
 
 def _mean(block: FloatArray) -> FloatArray:
     if block.shape[1] == 1:
         return block[:, 0]
-    if block.shape[1] == 2:  # four times as fast as mean() over so short an axis
+    if block.shape[1] == 2:  # four times as fast as mean() over two channels
         mono: FloatArray = block[:, 0] + block[:, 1]
         mono *= np.float32(0.5)
         return mono
@@ -311,7 +311,7 @@ def _mean(block: FloatArray) -> FloatArray:
     return mean
 
 
-def _finite(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+def _require_finite(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     for block in blocks:
         if not np.isfinite(block).all():
             raise DamagedAudioError("damaged: some samples are not finite")

@@ -1,7 +1,8 @@
-"""Decode some segments of a song, spread over it, without decoding the rest.
+"""Decode evenly spaced segments of a song without decoding the rest.
 
-The segments are some of those that :func:`pocketgenre.audio.segments.cut_segments` cuts, within a
-millisecond. A file without a known length or exact time stamps has to be decoded completely.
+Each segment starts within a millisecond of a segment of
+:func:`pocketgenre.audio.segments.cut_segments`. A file without a known length or exact time stamps
+has to be decoded completely.
 """
 
 import os
@@ -39,7 +40,7 @@ _PREROLL_SECONDS = 0.5
 # Audio decoded after a segment, for the look-ahead of the resampling filter.
 _POSTROLL_SECONDS = 0.05
 _MAX_VALUES = 1 << 24  # samples times channels in memory
-# Containers with exact time stamps. Raw AAC and WMA have estimates or none.
+# Containers with exact time stamps. Raw AAC and WMA have estimated time stamps or none.
 _EXACT_CONTAINERS = ("mov", "matroska")
 
 
@@ -72,8 +73,8 @@ def seek_segments(
     Raises
     ------
     CannotSeekError
-        if the file does not allow it, or has no more segments than that. Some segments may have
-        been yielded before; :func:`select_segments` starts again.
+        if the file does not support seeking, or has at most ``count`` segments. Some segments
+        may have been yielded before; :func:`select_segments` starts again.
     AudioError
         as :func:`pocketgenre.audio.decoding.stream_mono`.
     """
@@ -81,13 +82,13 @@ def seek_segments(
         check_rate(song.rate)
         total = int(song.seconds / config.segment_seconds)
         if total <= count:
-            raise CannotSeekError("there is little to leave out")
+            raise CannotSeekError("it has no more segments than requested")
         for position in evenly_spaced_positions(total, count):
-            yield _segment(song, position, config)
+            yield _read_segment(song, position, config)
 
 
 def select_segments(source: AudioSource, config: FeatureConfig, count: int) -> Iterator[FloatArray]:
-    """Decode the whole song twice: to count its segments, and to select some of them.
+    """Decode the whole song twice: to count its segments, and to select evenly spaced ones.
 
     Errors and yields are those of :func:`pocketgenre.audio.segments.cut_segments`.
     """
@@ -114,13 +115,13 @@ class _Song(Protocol):
 
     @abstractmethod
     def read(self, start: int, frames: int) -> FloatArray:
-        """Read mono samples from a sample position on, fewer at the end of the song."""
+        """Read mono samples from a sample position on; the end of the song may cut them off."""
 
     @abstractmethod
     def close(self) -> None: ...
 
 
-def _segment(song: _Song, position: int, config: FeatureConfig) -> FloatArray:
+def _read_segment(song: _Song, position: int, config: FeatureConfig) -> FloatArray:
     size, rate = config.segment_samples, config.sample_rate
     common = gcd(song.rate, rate)
     # The preroll is a whole number of samples at both rates.
@@ -148,7 +149,7 @@ def _open(file: DecoderFile) -> _Song:
 
 
 class _Libsndfile:
-    """Song that libsndfile reads. It seeks to the exact sample, in MP3 too."""
+    """Song decoded by libsndfile, which seeks to the exact sample, also in MP3."""
 
     def __init__(self, sound: Any) -> None:
         self._sound = sound
@@ -169,7 +170,7 @@ class _Libsndfile:
 
 
 class _Ffmpeg:
-    """Song that FFmpeg reads. It seeks to a packet, and time stamps give the sample position."""
+    """Song decoded by FFmpeg, which seeks to a packet; time stamps give the sample position."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
@@ -182,7 +183,7 @@ class _Ffmpeg:
             return self._read(start, frames)
         except CannotSeekError:
             raise
-        except Exception as error:  # a damaged file can raise anything in foreign code
+        except Exception as error:  # libraries may raise anything for a damaged file
             raise CannotSeekError("it is damaged") from error
 
     def _read(self, start: int, frames: int) -> FloatArray:

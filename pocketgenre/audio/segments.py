@@ -19,7 +19,7 @@ class TooShortError(AudioError):
 def cut_segments(
     blocks: Iterable[FloatArray], config: FeatureConfig = MFCC_CONFIG
 ) -> Iterator[FloatArray]:
-    """Cut a song into consecutive segments; a rest shorter than a segment is dropped.
+    """Cut a song into consecutive segments; a remainder shorter than a segment is dropped.
 
     Parameters
     ----------

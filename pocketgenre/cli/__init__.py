@@ -1,1 +1,1 @@
-"""Provide the commands. Only here are typer and rich imported."""
+"""Provide the commands of the library, the only part of it that imports typer and rich."""

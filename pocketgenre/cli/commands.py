@@ -1,7 +1,7 @@
 """Start the commands: the entry points of ``pyproject.toml``.
 
-A command's module is imported when it starts, so that an interruption during the import is quiet,
-and a missing extra is one sentence.
+A command's module is imported when it starts, so that Ctrl-C during the import shows no
+traceback, and a missing extra is reported in one sentence.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Share what every command needs: start, progress, messages and errors.
+"""Start commands, and print their progress, messages and errors.
 
-Standard output carries data, standard error messages. An error is one sentence and a non-zero exit
-status; ``--debug`` shows its traceback.
+Data is printed to standard output, messages to standard error. An error is one
+sentence and a non-zero exit status; ``--debug`` shows its traceback.
 """
 
 import os
@@ -74,10 +74,10 @@ def explain_missing_package(error: ModuleNotFoundError) -> str | None:
 
 @contextmanager
 def interrupt_flag() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C into a flag that is polled between two pieces of work.
+    """Let Ctrl-C set a flag, which is polled between two steps.
 
-    Raised in the middle, inside a decoder's callback, the exception would be lost. A second Ctrl-C
-    interrupts at once.
+    An exception raised inside a decoder's callback would be lost. A second Ctrl-C interrupts at
+    once.
     """
     interrupted = threading.Event()
 

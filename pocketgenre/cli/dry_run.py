@@ -1,4 +1,4 @@
-"""Print what a scan would do, one line each, without doing it."""
+"""Print the actions of a scan, one per line, without performing them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ def preview_outputs(
     songs : songs that are in the catalogue with their current path
     outputs : outputs, checked by :func:`pocketgenre.cli.outputs.check_outputs`
     genres : genres of the model
-    diff : pending changes, after which there may be more songs
+    diff : pending changes, which may add songs
     """
     pending = len(diff.to_classify) + len(diff.moved) + len(diff.returned)
     lines = [*_files(outputs), *_playlists(songs, outputs, genres, pending), *_tags(songs, outputs)]

@@ -57,7 +57,9 @@ def list_songs(
     min_margin: MinMargin = -1.0,
     format: Annotated[
         ListFormat,
-        typer.Option(help="table to read; paths: one path per line; or data."),
+        typer.Option(
+            help="table: aligned columns; paths: one path per line; json, csv: all fields."
+        ),
     ] = ListFormat.table,
     out: Annotated[
         Path | None,

@@ -27,8 +27,8 @@ CatalogFile = Annotated[
     Path | None,
     typer.Option(
         "--catalog",
-        help="The catalogue; by default one in your data folder, for all your music. :memory:"
-        " stores none.",
+        help="Catalogue of all your music; by default in your data folder. :memory: stores"
+        " nothing.",
         metavar="FILE",
         rich_help_panel="Catalogue",
     ),
@@ -70,7 +70,7 @@ Cluster = Annotated[
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Print what would be done, and do nothing."),
+    typer.Option("--dry-run", help="Print the planned actions, and change nothing."),
 ]
 Folder = Annotated[
     Path | None, typer.Option(help="Only songs below this folder.", metavar="FOLDER")

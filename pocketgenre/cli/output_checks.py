@@ -14,7 +14,7 @@ from pocketgenre.models.model_card import card_path
 from pocketgenre.plugins import STORES, load_plugin
 
 ProtectedFiles = dict[Path, str]
-"""Files that a command uses: paths without links, and a description of each."""
+"""Files that a command uses: description of each file by its path without links."""
 
 _PROTECTED_SIGNATURES = {
     b"SQLite format 3\0": "a database, as catalogues are",
@@ -26,7 +26,7 @@ _PROTECTED_SIGNATURES = {
 def protected_files(
     catalog: Path | None = None, model: Path | None = None, undo_file: Path | None = None
 ) -> ProtectedFiles:
-    """Return the files that a command uses and its results must not replace."""
+    """Return the files that a command uses, which its results must not replace."""
     protected: ProtectedFiles = {}
     if catalog:
         protected = dict.fromkeys(catalog_files(_real(catalog)), "part of the catalogue")
@@ -80,26 +80,26 @@ def check_output(out: Path, protected: ProtectedFiles) -> None:
         if it is a song, a catalogue, an undo file, a protected file, write-protected, not a file,
         or in a folder that can't be written to.
     """
-    place = _real(out)
-    name = f"{out} points to {place}, which" if out.is_symlink() else f"{out}"
-    if place.is_symlink():
+    target = _real(out)
+    name = f"{out} points to {target}, which" if out.is_symlink() else f"{out}"
+    if target.is_symlink():
         raise PocketGenreError(f"{out} is a link that points to itself; name another file.")
-    if {out.suffix.lower(), place.suffix.lower()} & SONG_SUFFIXES:
+    if {out.suffix.lower(), target.suffix.lower()} & SONG_SUFFIXES:
         raise PocketGenreError(
             f"{name} has the suffix of a song; name another file for the results."
         )
-    if not place.parent.is_dir() or not os.access(place.parent, os.W_OK):
-        raise PocketGenreError(f"{place.parent} is not a folder that can be written to.")
-    if place in protected:
-        raise PocketGenreError(f"{name} is {protected[place]}; name another file for the results.")
-    if not place.exists():
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise PocketGenreError(f"{target.parent} is not a folder that can be written to.")
+    if target in protected:
+        raise PocketGenreError(f"{name} is {protected[target]}; name another file for the results.")
+    if not target.exists():
         return
-    if not place.is_file():
+    if not target.is_file():
         raise PocketGenreError(f"{name} is not a file; name another one for the results.")
-    if is_write_protected(place):
+    if is_write_protected(target):
         raise PocketGenreError(f"{name} is write-protected; name another file for the results.")
     for signature, kind in _PROTECTED_SIGNATURES.items():
-        if _starts_with(place, signature):
+        if _starts_with(target, signature):
             raise PocketGenreError(f"{name} is {kind}; name another file for the results.")
 
 

@@ -67,7 +67,7 @@ WriteTagsOption = Annotated[
     bool,
     typer.Option(
         "--write-tags",
-        help="Write each song's genre into its file if it has none. undo-tags undoes that.",
+        help="Write the genre into each song that has none; undo-tags restores the songs.",
         rich_help_panel=_TAGS,
     ),
 ]
@@ -115,7 +115,7 @@ def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedF
     Raises
     ------
     PocketGenreError
-        if a path can't be written to, or is a file of the user's that must not be replaced.
+        if a path can't be written to, or names a file that must not be replaced.
     """
     if outputs.write_tags:
         protected = protected | protected_files(undo_file=_undo_file(outputs))
@@ -149,7 +149,7 @@ def write_outputs(
     folder : scanned folder
     outputs : outputs, checked by :func:`check_outputs`
     is_interrupted : polled between two songs while tags are written
-    on_tagged : called with each tagged song, and its size and time before
+    on_tagged : called with each tagged song, and its previous size and time
     write_list : write the songs to ``outputs.out`` or standard output
     """
     genres = genres_of(songs)
@@ -172,7 +172,7 @@ def write_interrupted(songs: Sequence[LibrarySong], outputs: Outputs) -> None:
     Playlists, report and tags stay unchanged.
     """
     file = output_file(outputs.format, outputs.out) if outputs.out else None
-    if outputs.out and (file is None or file.exists()):  # the content of an address is unknown
+    if outputs.out and (file is None or file.exists()):  # an address can't be checked
         name = printable(display_address(outputs.out))
         print_status(f"Interrupted; {name} is unchanged, and the same command continues.")
         return
@@ -207,8 +207,8 @@ def _write_tags(
         for outcome in tag_songs(songs, log, overwrite=outputs.overwrite):
             outcomes.append(outcome)
             bar.update(task, advance=1)
-            if outcome.stamp_before:
-                on_tagged(outcome.path, outcome.stamp_before)
+            if outcome.stat_before:
+                on_tagged(outcome.path, outcome.stat_before)
             if outcome.action == "refused":
                 bar.console.print(_refusal(outcome), markup=False, soft_wrap=True)
             if is_interrupted():

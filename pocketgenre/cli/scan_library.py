@@ -70,7 +70,7 @@ def scan_library(
     segments: Annotated[
         int,
         typer.Option(
-            help="Classify only this number of segments of each song, spread over it, which is"
+            help="Classify only this number of evenly spaced segments of each song, which is"
             " faster. 0: all segments.",
             min=0,
             max=10_000,
@@ -149,7 +149,9 @@ def scan_library(
     if cluster and workers is not None:
         raise PocketGenreError("--workers is for this machine; omit it with --cluster.")
     if is_address(folder) and (watch or write_tags or playlists):
-        raise PocketGenreError("--watch, --write-tags and --playlists need a folder, no address.")
+        raise PocketGenreError(
+            "--watch, --write-tags and --playlists need a folder, not an address."
+        )
 
     with open_executor(cluster, workers) as executor:
         config = ScanConfig(card, InferenceSetup(content, card), segments, executor)
@@ -166,7 +168,7 @@ def scan_library(
             if is_interrupted():
                 write_interrupted(songs, outputs)
                 raise typer.Exit(130)
-            write_outputs(songs, folder, outputs, is_interrupted, opened.restamp)
+            write_outputs(songs, folder, outputs, is_interrupted, opened.update_stat)
             if watch and not is_interrupted():
                 _watch(listing, opened, config, labels, outputs, is_interrupted)
             elif is_interrupted():
@@ -208,15 +210,15 @@ def _watch(
         song = catalog.song(scanned.file.path, listing.folder, labels)
         new = [song] if song else []
         write_outputs(
-            new, listing.folder, only_tags, is_interrupted, catalog.restamp, write_list=False
+            new, listing.folder, only_tags, is_interrupted, catalog.update_stat, write_list=False
         )
         if outputs.out or outputs.playlists or outputs.report:
             songs = catalog_songs(list_songs(listing.folder), catalog, config.card.sha256, labels)
             write_list = outputs.out is not None
             write_outputs(songs, listing.folder, without_tags, write_list=write_list)
         if not outputs.out:
-            for one in new:
-                print(song_line(one), flush=True)
+            for added in new:
+                print(song_line(added), flush=True)
 
 
 def main() -> None:

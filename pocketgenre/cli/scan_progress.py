@@ -70,7 +70,7 @@ def watch_folder(
     """
     from pocketgenre.library.watch import watch_for_changes  # takes 0.1 s, needed here only
 
-    # Unreadable files are not tried again each time that another file changes.
+    # Otherwise every change would cause another attempt at unreadable files.
     tried: set[SongFile] = set()
     for being_written in watch_for_changes(folder, is_interrupted):
         _, diff = find_changes(folder, catalog, config.request())

@@ -21,7 +21,7 @@ from pocketgenre.prediction import SongPrediction
 from pocketgenre.text import count_of, encode_escaped, printable
 
 _MAX_TABLE_ROWS = 500
-"""Longer tables are printed as plain lines, since rich needs too long for their layout."""
+"""Longer tables are printed as plain lines, since their layout would take rich too long."""
 
 _SLOW_SONGS = 5000
 """Number of songs that take more than a second to write."""

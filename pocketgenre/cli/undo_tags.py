@@ -78,8 +78,8 @@ def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
         task = bar.add_task(f"Restoring the genre of {count_of(total, 'song')}", total=total)
         for outcome in undo_changes(entries, log):
             outcomes.append(outcome)
-            if outcome.stamp_before:
-                opened.restamp(outcome.path, outcome.stamp_before)
+            if outcome.stat_before:
+                opened.update_stat(outcome.path, outcome.stat_before)
             bar.update(task, advance=1)
             if is_interrupted():
                 return outcomes, len(outcomes) < total

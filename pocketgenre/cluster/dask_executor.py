@@ -35,7 +35,7 @@ _PLUGIN_PREFIX = "pocketgenre/"
 """Beginning of a plug-in's name; the id of its client follows."""
 
 _LOST = object()
-"""Result of a job that Dask has given up."""
+"""Result of a job that Dask does not repeat any more."""
 
 _SKIPPED = JobFailure(
     f"it was tried {MAX_ATTEMPTS} times, and the cluster lost its worker each time"
@@ -91,11 +91,11 @@ def open_cluster(address: str) -> Iterator["DaskExecutor"]:
 
 
 class DaskExecutor:
-    """Runs jobs on a cluster.
+    """Executor that runs jobs on a Dask cluster.
 
-    Dask repeats the jobs of a lost worker, and gives up a job that several lost workers were
-    processing (the scheduler's ``allowed-failures``). It can't know whether the job was the cause.
-    So the job is tried again after all others, and a last time on its own, before it is skipped.
+    Dask repeats the jobs of a lost worker, but not a job that several lost workers were processing
+    (the scheduler's ``allowed-failures``). Another job may have been the cause. So the job is tried
+    again after all others, and a last time on its own, before it is skipped.
     """
 
     def __init__(self, client: Client) -> None:
@@ -193,7 +193,7 @@ class _Task:
 
 
 class _Tasks(Iterator[_Task]):
-    """Jobs as tasks, followed by those to try again."""
+    """Iterator over the jobs as tasks, followed by the tasks to try again."""
 
     def __init__(self, jobs: Iterable[Any]) -> None:
         self._new = (_Task(job, number) for number, job in enumerate(jobs))
@@ -206,7 +206,7 @@ class _Tasks(Iterator[_Task]):
         (self._retries if task.attempt < MAX_ATTEMPTS else self._alone).append(task)
 
     def next_alone(self) -> list[_Task]:
-        """Return a task for its last attempt, to be run on its own; or none."""
+        """Return the next task for its last attempt, to run on its own; empty if there is none."""
         return [self._alone.popleft()] if self._alone else []
 
     def __next__(self) -> _Task:
@@ -217,10 +217,10 @@ class _Tasks(Iterator[_Task]):
 
 
 class _ResultFetcher:
-    """Fetches results from the workers, several at a time.
+    """Fetch results from the workers, several at a time.
 
-    If a worker is lost before its result is fetched, Dask notices that after half a minute; the
-    other results don't wait for it.
+    Dask takes half a minute to detect a worker that is lost before its result is fetched; the other
+    results don't wait for it.
     """
 
     def __init__(self) -> None:
@@ -249,7 +249,7 @@ class _ResultFetcher:
         return key, result
 
     def close(self) -> None:
-        """Fetch no more results."""
+        """Stop fetching results."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _fetch(self, future: Future) -> None:

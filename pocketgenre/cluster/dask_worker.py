@@ -1,6 +1,6 @@
-"""Process jobs on a Dask worker, in processes of their own as on one machine.
+"""Process jobs on a Dask worker, in separate processes as on one machine.
 
-A decoder that crashes ends such a process and not the Dask worker, whose threads only wait.
+A decoder crash ends a job process, not the Dask worker, whose threads only wait.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ class JobPlugin(WorkerPlugin):  # type: ignore[misc]
         self._pool.terminate()
 
     def run(self, job: Any) -> Any:
-        """Process a job, wherever its file is.
+        """Process a job; a file at an address is copied to this machine first.
 
         Raises
         ------

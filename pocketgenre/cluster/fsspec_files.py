@@ -29,7 +29,7 @@ def open_filesystem(address: Path | str) -> tuple[Any, str]:
 
     Parameters
     ----------
-    address : address with one slash after the colon, as pathlib formats it, or with two
+    address : such as ``s3://bucket/music``, or ``s3:/bucket/music`` as pathlib formats it
 
     Returns
     -------
@@ -72,7 +72,7 @@ def list_address(address: Path) -> FolderListing:
         parts = name.split("/")
         if not is_song_name(parts[-1]) or any(part.startswith(".") for part in parts):
             continue
-        if "" in parts:  # keys of a store need not be paths, but the catalogue holds paths
+        if "" in parts:  # a key of a store need not be a path, but the catalogue stores paths
             skipped.append(f"{address}/{name}")
         else:
             songs.append(SongFile(f"{address}/{name}", int(info["size"] or 0), _modified_ns(info)))
@@ -88,7 +88,7 @@ def _find_files(filesystem: Any, top: str) -> tuple[Mapping[str, Mapping[str, An
         isinstance(filesystem, AsyncFileSystem) and kind._find is not AsyncFileSystem._find
     ):
         return filesystem.find(top, detail=True), []  # the store lists all files at once
-    # The inherited method skips folders that it can't list without an error.
+    # The inherited method omits folders that it can't list, and raises no error.
     found: dict[str, Mapping[str, Any]] = {}
     unlistable: list[str] = []
     folders, seen = [top], set()
@@ -107,7 +107,7 @@ def _find_files(filesystem: Any, top: str) -> tuple[Mapping[str, Mapping[str, An
         for entry in entries:
             if entry["type"] == "directory":
                 folders.append(entry["name"])
-            else:  # links as well, which are followed when they are read
+            else:  # also links, which are followed when read
                 found[entry["name"]] = entry
     return found, unlistable
 

@@ -39,8 +39,8 @@ def write_parquet(songs: Iterable[LibrarySong], labels: Sequence[str], out: Path
     """
     schema, remaining = _schema(labels or _NO_GENRES), iter(songs)
     out = local_path(out)
-    place = FsspecStore(out.parent).create(out.name) if is_address(out) else open_atomic(out)
-    with place as file, pq.ParquetWriter(file, schema) as writer:
+    output = FsspecStore(out.parent).create(out.name) if is_address(out) else open_atomic(out)
+    with output as file, pq.ParquetWriter(file, schema) as writer:
         while rows := [_row(song) for song in islice(remaining, _ROWS)]:
             writer.write_table(pa.Table.from_pylist(rows, schema))
 

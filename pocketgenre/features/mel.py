@@ -26,7 +26,7 @@ _FRAMES_PER_GROUP = 65
 
 
 def mel_power(samples: FloatArray, config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """Compute what ``librosa.feature.melspectrogram`` computes.
+    """Compute the mel power spectrum, equal to ``librosa.feature.melspectrogram``.
 
     Parameters
     ----------

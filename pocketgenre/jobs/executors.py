@@ -1,4 +1,4 @@
-"""Choose where jobs run: in processes of this machine, or where a plug-in runs them."""
+"""Select the executor of jobs: processes of this machine, or a plug-in."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ ENTRY_POINTS = "pocketgenre.executors"
 
 
 class Executor(Protocol):
-    """Runs jobs."""
+    """Executor of jobs."""
 
     def list_songs(self, folder: Path) -> FolderListing:
         """List the songs below a folder, or at an address that the executor can read.
@@ -55,7 +55,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Run jobs on this machine.
+    """Executor that runs jobs on this machine.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Supervise a pool of worker processes, each replaced when a job ends it."""
+"""Run jobs in a pool of worker processes, and replace processes that end."""
 
 import os
 import queue
@@ -23,7 +23,7 @@ from pocketgenre.jobs.process import (
 
 __all__ = ["JobFailure", "JobResults", "JobSetup", "WorkerPool", "map_jobs", "usable_cores"]
 
-# One job runs, one waits, so that a worker need not wait for the parent.
+# One job runs and one waits, so that a worker does not wait for the parent.
 _JOBS_PER_WORKER = 2
 _POLL_SECONDS = 0.2
 _RESTART_SECONDS = 1.0
@@ -206,13 +206,13 @@ class WorkerPool:
                 future.cancel()
 
     def close(self) -> None:
-        """Process what is queued, then end all processes."""
+        """Process the queued jobs, then end all processes."""
         self._is_closed = True
         self._threads.shutdown(wait=True)
         self.terminate()
 
     def terminate(self) -> None:
-        """Drop what is queued and end all processes at once."""
+        """Drop the queued jobs and end all processes at once."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._is_closed = self._is_terminated = True
@@ -283,7 +283,7 @@ class WorkerPool:
             self._put_back(process)
 
     def _restart(self) -> None:
-        """Replace a process that has ended, again and again until one starts."""
+        """Start a process in place of one that has ended; try again until it starts."""
         if not self._keeps_ready or self._is_closed:
             return
         try:

@@ -124,7 +124,7 @@ class WorkerProcess:
             return self._failure(self._end(), job)
 
     def kill(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process at once."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._jobs, self._results):
@@ -148,7 +148,7 @@ class WorkerProcess:
             raise
         except ValueError as error:  # the pipe was closed by kill()
             raise EOFError from error
-        except BaseException:  # the rest of the result would be taken for the next one
+        except BaseException:  # the next read would return the rest of this result
             self.kill()
             raise
         finally:
@@ -161,7 +161,7 @@ class WorkerProcess:
     def _end(self) -> int:
         try:
             status = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:  # it closed its pipe and goes on
+        except subprocess.TimeoutExpired:  # it closed its pipe and still runs
             status = 0
         self.kill()
         return status

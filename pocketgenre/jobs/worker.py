@@ -1,8 +1,8 @@
 """Run jobs in a worker process: the side of the child.
 
-Started as ``python -m pocketgenre.jobs.worker``. Standard input brings pickled objects: first the
-setup, then one job after the other. Standard output returns :data:`READY` or the exception that the
-setup raised, then one result for each job. What decoders print goes to the null device.
+Started as ``python -m pocketgenre.jobs.worker``. Pickled objects arrive on standard input:
+first the setup, then the jobs. Standard output returns :data:`READY` or the exception that the
+setup raised, then one result for each job. Other output of decoders goes to the null device.
 """
 
 import os
@@ -73,10 +73,10 @@ def _limit_resources() -> None:
 def _set_alarm(seconds: float) -> None:
     """Let the kernel end this process after a time, even in a decoder that never returns.
 
-    On Windows there is no such signal; there only the parent ends the process.
+    Windows lacks that signal; there only the parent ends the process.
     """
     if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # in case that the parent ignores it
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the parent may ignore it
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

@@ -214,13 +214,13 @@ class Catalog:
                     "UPDATE songs SET is_vanished = ? WHERE path = ?", (vanished, os.fsencode(path))
                 )
 
-    def restamp(self, path: Path, before: tuple[int, int]) -> None:
+    def update_stat(self, path: Path, before: tuple[int, int]) -> None:
         """Update a file's size, time and hash after a change that kept the audio, such as tags.
 
         Parameters
         ----------
         path : the file
-        before : its size [bytes] and time [ns] before the change. If the entry has others, the
+        before : size [bytes] and time [ns] before the change. If those of the entry differ, the
             audio may have changed as well, and the next scan classifies the file again
         """
         with explained_errors(self.file):
@@ -255,7 +255,7 @@ class Catalog:
 
 
 def path_range(folder: Path | None) -> tuple[bytes, bytes]:
-    """Return the range of paths below a folder, in the order of the index; without one, all."""
+    """Return the range of paths below a folder, in the order of the index; None for all paths."""
     if folder is None:
         return b"", b"\xff"
     separator = os.sep.encode()
@@ -322,12 +322,12 @@ def _pack(probabilities: NDArray[np.floating]) -> bytes:
 
 
 def _unpack(packed: bytes, genres: int) -> NDArray[np.float32]:
-    """Unpack what :func:`_pack` packed, float32 [shape=(segments, genres)].
+    """Unpack the result of :func:`_pack`, float32 [shape=(segments, genres)].
 
     Raises
     ------
     ValueError
-        if it is not a table of that many genres, or holds values that are not finite.
+        if it is not a table of ``genres`` columns, or contains non-finite values.
     """
     if not packed or genres < 1 or len(packed) % (genres * _STORED_DTYPE.itemsize):
         raise ValueError(f"{len(packed)} bytes are not a table of {genres} genres")

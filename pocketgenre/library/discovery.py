@@ -18,7 +18,7 @@ class SongFile:
 
     Attributes
     ----------
-    path : absolute path; a string, since Path objects take longer to create than files to find
+    path : absolute path; a string, since creating a Path takes longer than finding the file
     size : size [bytes]; -1 if unknown
     modified_ns : modification time [ns since 1970]; -1 if unknown
     """
@@ -89,8 +89,8 @@ def list_songs(folder: Path) -> FolderListing:
 def is_address(path: Path | str) -> bool:
     """Check whether a path is an address such as ``s3://bucket/music``.
 
-    pathlib reduces ``s3://bucket`` to ``s3:/bucket``, which is how listings and the catalogue hold
-    addresses. Paths of files can't be confused with them, since those are absolute.
+    pathlib reduces ``s3://bucket`` to ``s3:/bucket``, the form in listings and in the catalogue.
+    Paths of files are absolute, so they can't be confused with addresses.
     """
     return _ADDRESS.match(str(path)) is not None
 
@@ -113,7 +113,7 @@ def local_path(address: Path) -> Path:
 
 
 def is_song_name(name: str) -> bool:
-    """Check whether a file name is one of a song."""
+    """Check whether a file name is visible and has the suffix of a song."""
     return not name.startswith(".") and name.lower().endswith(_SUFFIXES)
 
 

@@ -1,7 +1,7 @@
 """Write a playlist for each genre: M3U8, UTF-8, relative paths.
 
 The second line of each playlist holds a hash of the rest. Only a playlist whose hash matches is
-replaced or removed; one that somebody else wrote or changed is not touched.
+replaced or removed; playlists of other programs, and edited ones, stay unchanged.
 """
 
 import hashlib
@@ -52,10 +52,10 @@ def make_playlists(songs: Iterable[LibrarySong], folder: Path) -> Playlists:
         path = song.path
         if path.parent not in parents:
             parents[path.parent] = os.path.realpath(path.parent)
-        place = _relative(os.path.join(parents[path.parent], path.name), base)  # noqa: PTH118
-        if _fits_in_a_line(place):
+        entry = _relative(os.path.join(parents[path.parent], path.name), base)  # noqa: PTH118
+        if _fits_in_one_line(entry):
             lines = entries.setdefault(song.prediction.genre, [])
-            lines.append(f"#EXTINF:{_seconds(song)},{printable(path.stem)}\n{place}\n")
+            lines.append(f"#EXTINF:{_seconds(song)},{printable(path.stem)}\n{entry}\n")
         else:
             left_out.append(song.name)
     names = file_names(entries)
@@ -64,7 +64,7 @@ def make_playlists(songs: Iterable[LibrarySong], folder: Path) -> Playlists:
 
 
 def file_names(genres: Iterable[str]) -> dict[str, str]:
-    """Return a distinct file name for each genre, whatever characters the genres hold."""
+    """Return a distinct, valid file name for each genre."""
     names: dict[str, str] = {}
     for genre in genres:
         stem = re.sub(r"[^\w &+'-]", "_", genre).strip()[:60] or "genre"
@@ -92,7 +92,7 @@ def check_playlist_folder(folder: Path, genres: Iterable[str]) -> None:
 
 
 def write_playlists(playlists: Playlists, folder: Path, genres: Iterable[str]) -> list[Path]:
-    """Write playlists, and remove our earlier ones of genres without songs.
+    """Write playlists, and remove our earlier playlists of genres without songs.
 
     Returns
     -------
@@ -157,19 +157,19 @@ def _hash_line(body: bytes) -> bytes:
 
 def _relative(path: str, base: str) -> str:
     try:
-        place = os.path.relpath(path, base)
+        entry = os.path.relpath(path, base)
     except ValueError:  # on Windows, from one drive to another
         return path
     # A line that begins with # is a comment, one with a scheme and a colon an address.
-    return place if re.match(r"\w[^:]*$|\.\./", place) else f"./{place}"
+    return entry if re.match(r"\w[^:]*$|\.\./", entry) else f"./{entry}"
 
 
-def _fits_in_a_line(place: str) -> bool:
+def _fits_in_one_line(entry: str) -> bool:
     try:
-        place.encode()
+        entry.encode()
     except UnicodeEncodeError:
         return False
-    return place.splitlines() == [place] and "\0" not in place
+    return entry.splitlines() == [entry] and "\0" not in entry
 
 
 def _seconds(song: LibrarySong) -> int:

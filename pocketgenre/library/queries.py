@@ -19,7 +19,7 @@ _CONDITIONS: dict[State, str] = {
 
 
 class Row(NamedTuple):
-    """A song of a list; a tuple, since a list may have a hundred thousand.
+    """A listed song; a tuple, since lists may have 100,000 songs.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ def select_songs(catalog: Catalog, selection: Selection) -> list[Row]:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Pause garbage collection: rows form no cycles, and it takes a fifth of a list's time."""
+    """Pause garbage collection, which takes a fifth of the time; rows form no cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -88,7 +88,7 @@ def connect(file: Path, *, create: bool, lock_timeout: float = LOCK_TIMEOUT) -> 
     Raises
     ------
     CatalogError
-        if it is missing, or the file is something else.
+        if it is missing, or the file is not a catalogue.
     """
     if file.suffix.lower() in SONG_SUFFIXES:
         raise CatalogError(f"{file} has the suffix of a song; name another file for the catalogue.")
@@ -183,7 +183,7 @@ def transaction(
 
 @contextmanager
 def explained_errors(file: Path) -> Iterator[None]:
-    """Convert SQLite's errors to sentences that tell the user what to do.
+    """Convert SQLite's errors to messages for the user.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def to_json_lines(songs: Iterable[LibrarySong]) -> bytes:
 def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
     """Serialize as one row per song, with votes and mean probabilities in a column per genre.
 
-    Every text is quoted. A text that a spreadsheet would take for a formula is prefixed by ``./``
+    Every text is quoted. A text that a spreadsheet would read as a formula is prefixed by ``./``
     (a path) or an apostrophe (anything else).
     """
     text = io.StringIO(newline="")

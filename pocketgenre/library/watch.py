@@ -17,7 +17,7 @@ from watchdog.observers import Observer
 from pocketgenre.errors import PocketGenreError
 
 SETTLE_SECONDS = 2.0
-"""Time without a write after which a file is taken to be complete [s]."""
+"""Time without a write after which a file counts as complete [s]."""
 
 _POLL_SECONDS = 0.2
 
@@ -25,9 +25,9 @@ _POLL_SECONDS = 0.2
 def watch_for_changes(
     folder: Path, is_interrupted: Callable[[], bool], settle_seconds: float = SETTLE_SECONDS
 ) -> Iterator[frozenset[str]]:
-    """Wait for changes in a folder, again and again.
+    """Wait repeatedly for changes in a folder.
 
-    A scan finds out what has changed. A file whose writer pauses for longer than
+    A scan determines the changes. A file whose writer pauses for longer than
     ``settle_seconds`` is classified twice.
 
     Yields

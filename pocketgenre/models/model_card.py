@@ -16,7 +16,7 @@ _MAX_CARD = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Description of a model file for programs and for people.
+    """Description of a model file.
 
     Attributes
     ----------
@@ -59,13 +59,13 @@ class ModelCard:
         """Return the card as readable JSON, ending in a newline."""
         values = {"format": CARD_FORMAT, **asdict(self)}
         values["feature_config"] = self.feature_config.to_dict()
-        # The key that cards have had from the first format on.
+        # Card format 1 has this key.
         values = {"front_end" if key == "feature_config" else key: values[key] for key in values}
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` returned.
+        """Read the result of :meth:`to_json`.
 
         Raises
         ------

@@ -119,7 +119,9 @@ def _input_and_output(interpreter: Any, card: ModelCard) -> tuple[TensorDetails,
     ):
         shape = tuple(int(n) for n in details["shape"])
         if shape != expected:
-            raise ModelError(f"The model's {name} has shape {shape}, but its card says {expected}.")
+            raise ModelError(
+                f"The model's {name} has shape {shape}, but its card requires {expected}."
+            )
         if details["dtype"] not in (np.float32, np.int8):
             raise ModelError(
                 f"The model's {name} is {details['dtype'].__name__}, not float32 or int8."

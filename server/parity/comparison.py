@@ -26,7 +26,7 @@ _TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
 
 _MAX_SEGMENTS = 40
 _MAX_EXPLAINED = 3  # segments on which the hypotheses are evaluated
-# Largest share of the mean difference that may remain: decoders and rounding differ as well.
+# Largest share of the mean difference that may remain, since decoders and rounding also differ.
 _EXPLAINED, _IMPROVED = 0.02, 0.25
 _SMALL = 10  # tolerances; if the remaining differences are that small, _IMPROVED is enough
 _WORST_FRAMES = 10

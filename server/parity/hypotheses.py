@@ -1,4 +1,4 @@
-"""Hypotheses about why a device's features differ from the reference.
+"""Test hypotheses about the cause of differences between a device's features and the reference.
 
 Each hypothesis is a known error of ports, e.g. another window or a transposed table. It is tested
 by computing the reference features with the same error.

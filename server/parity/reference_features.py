@@ -1,4 +1,4 @@
-"""Reference implementation of MFCC and log-mel features in which every step can be varied.
+"""Compute reference MFCC and log-mel features, in which every step can be varied.
 
 It is slow and simple, in float64. Without a variation, the features equal the library's up to
 rounding.

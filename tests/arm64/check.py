@@ -1,4 +1,4 @@
-"""``make check-arm64``: compare predictions on an emulated arm64 with those on this machine.
+"""Run ``make check-arm64``: compare predictions on an emulated arm64 with those on this machine.
 
 A scan of a small library must give the same labels by the same votes, on LiteRT and on
 tflite-runtime. For each model file, the probabilities of the benchmark segments must agree within

@@ -138,7 +138,7 @@ def test_non_finite_samples_raise(tmp_path: Path) -> None:
         decode(tmp_path / "nan.wav")
 
 
-def test_files_without_music_raise_the_reason(tmp_path: Path) -> None:
+def test_files_without_music_raise_reasons(tmp_path: Path) -> None:
     (tmp_path / "empty.mp3").touch()
     (tmp_path / "text.mp3").write_text("Dear diary, " * 1000)
     (tmp_path / "zeros.mp3").write_bytes(bytes(10_000))
@@ -206,7 +206,7 @@ def test_playlist_disguised_as_song_opens_nothing(tmp_path: Path, playlist: str)
 
 
 @pytest.mark.parametrize("error", [IndexError("foreign"), RuntimeError("foreign")])
-def test_foreign_error_of_a_decoder_is_converted(
+def test_unexpected_decoder_error_is_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     write_aac(tmp_path / "song.m4a", tone(440.0, 2.0, 44_100, 2), 44_100)
@@ -270,7 +270,7 @@ def test_file_objects_equal_their_files(tmp_path: Path, suffix: str) -> None:
         np.testing.assert_array_equal(decode(file), expected)
 
 
-def test_file_objects_without_audio_raise_the_reason() -> None:
+def test_file_objects_without_audio_raise_reasons() -> None:
     for file, reason in (
         (io.BytesIO(), "the file is empty"),
         (io.BytesIO(b"Dear diary, " * 1000), "not audio"),

@@ -1,4 +1,4 @@
-"""Decode some segments of a song by seeking, and by decoding all of it."""
+"""Decode evenly spaced segments of a song by seeking, or by decoding the whole song."""
 
 from pathlib import Path
 

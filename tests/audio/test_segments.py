@@ -23,7 +23,7 @@ def test_segments_do_not_depend_on_blocks(lengths: list[int]) -> None:
     np.testing.assert_array_equal(joined, np.resize(song, len(joined)))
 
 
-def test_rest_shorter_than_a_segment_is_dropped() -> None:
+def test_remainder_shorter_than_a_segment_is_dropped() -> None:
     assert len(list(cut_segments([np.ones(2 * 66_150 - 1, np.float32)]))) == 1
 
 

@@ -229,7 +229,7 @@ def test_help_has_outputs_and_examples() -> None:
 
 
 def read_until_closed(terminal: int) -> None:
-    """Read what is written to a terminal, which would block its writer otherwise."""
+    """Read the output to a terminal, since a full buffer would block the writer."""
     with suppress(OSError):
         while os.read(terminal, 4096):
             pass

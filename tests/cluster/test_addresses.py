@@ -1,4 +1,4 @@
-"""Songs in an object store: fsspec's memory file system, with a cluster in this process."""
+"""Use songs in an object store: fsspec's memory file system, with a cluster in this process."""
 
 import os
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_address_lists_songs_without_hidden_ones(store) -> None:
 
 
 class FolderStore(MemoryFileSystem):
-    """Store that is listed folder by folder, as most file systems of fsspec."""
+    """Store that is listed folder by folder, like most file systems of fsspec."""
 
     protocol = "folders"
     find = fsspec.AbstractFileSystem.find
@@ -83,7 +83,7 @@ class FolderStore(MemoryFileSystem):
 fsspec.register_implementation("folders", FolderStore)
 
 
-def test_name_with_colons_is_no_chained_address(store, tmp_path: Path) -> None:
+def test_colons_in_name_do_not_chain_addresses(store, tmp_path: Path) -> None:
     store.pipe("/music/a.mp3", b"one")
     store.pipe("/music/a.mp3::live.mp3", b"another")
     files = list_address(Path("folders://music")).files
@@ -176,7 +176,7 @@ def test_scan_of_address_equals_scan_of_copy(
         for folder in (Path("memory://music"), next((tmp_path / "copy").rglob("text.mp3")).parent):
             _, diff = find_changes(folder, catalog, config.request(), executor.list_songs)
             apply_changes(diff, catalog)
-            assert not diff.moved  # entries of an address are not taken for moved files
+            assert not diff.moved  # entries at an address do not count as moved files
             assert len(list(scan_files(diff.to_classify, catalog, config))) == 6
             tables.append({s.path.name: (s.error, s.prediction) for s in catalog.songs(folder)})
             _, diff = find_changes(folder, catalog, config.request(), executor.list_songs)

@@ -1,4 +1,4 @@
-"""A data set computed on a cluster equals a local one, whatever happens to the workers."""
+"""A data set computed on a cluster equals a local one, even if workers are killed."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A scan on a cluster gives the results of a local scan, whatever happens to the workers."""
+"""A scan on a cluster gives the results of a local scan, even if workers are killed."""
 
 import json
 import shutil
@@ -144,7 +144,7 @@ def test_fifty_killed_workers_lose_no_song(cluster: Cluster, music: Path, tmp_pa
         assert_each_scanned_once(scanned, catalog, 900)
 
 
-def test_decoder_crash_ends_no_dask_worker(cluster: Cluster, music: Path, tmp_path: Path) -> None:
+def test_dask_worker_survives_decoder_crash(cluster: Cluster, music: Path, tmp_path: Path) -> None:
     write_files(music, "segfault.mp3", "abort.mp3", *(f"{n}.mp3" for n in range(8)))
     until(lambda: len(cluster.pids()) == WORKERS)  # killed ones have been replaced
     before = set(cluster.pids())

@@ -1,4 +1,4 @@
-"""Jobs for the tests of the pool. Imported in workers, so it imports little."""
+"""Define jobs for the tests of the pool; workers import this module, so it imports little."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Run jobs in worker processes that crash, block and are killed."""
+"""Run jobs in worker processes that crash, hang or are killed."""
 
 import os
 import signal
@@ -320,7 +320,7 @@ from tests.jobs.sample_jobs import SampleJob, Setup
 
 @contextmanager
 def parent_process(code: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
-    """Run a script in a process group of its own, as a terminal does."""
+    """Run a script in a separate process group, as a terminal does."""
     command = [sys.executable, "-c", IMPORTS + code, *map(str, arguments)]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -103,7 +103,7 @@ def test_statistics_count_songs(scanned: Path) -> None:
     assert (data["failed"], data["vanished"]) == (1, 1)
 
 
-def test_export_writes_what_the_scan_wrote(scanned: Path) -> None:
+def test_export_equals_output_of_scan(scanned: Path) -> None:
     scan = invoke(SCAN, scanned, "--format", "json").stdout
     assert invoke(CLI + "export_catalog", "--folder", scanned).stdout == scan
     absolute = json.loads(invoke(CLI + "export_catalog").stdout)
@@ -181,7 +181,7 @@ def test_thresholds_make_songs_uncertain(scanned: Path) -> None:
     assert "uncertain" in invoke(SCAN, scanned, "--min-margin", 1.0).stdout
 
 
-def test_scan_can_store_nothing(library: Path, tmp_path: Path) -> None:
+def test_memory_catalogue_stores_nothing(library: Path, tmp_path: Path) -> None:
     options = ("--catalog", ":memory:", "--workers", 1, "--format", "json")
     result = invoke(SCAN, library, *options)
     assert len(json.loads(result.stdout)) == 5

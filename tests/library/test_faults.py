@@ -29,7 +29,7 @@ Contents = dict[str, tuple[str, bytes]]
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six different songs, so that the results of two can't be confused, and copies of them."""
+    """Six songs with different predictions, and copies of them."""
     folder = tmp_path_factory.mktemp("songs")
     for n in range(6):
         write_tone(folder / f"{n}.flac", 20.0 + n, 44_100, 2)

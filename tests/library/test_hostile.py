@@ -1,4 +1,4 @@
-"""Scan unusual and broken files: each good one is labelled, each bad one has its reason."""
+"""Scan unusual files, which are labelled, and broken files, which are listed with a reason."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_forbidden_files_are_named(tmp_path: Path, odd_library: Path) -> None:
         "secret.wav": "cannot be read: Permission denied",
         "locked": "a folder that cannot be read",
     }
-    (tmp_path / "secret.wav").chmod(0o600)  # which changes neither its size nor its time
+    (tmp_path / "secret.wav").chmod(0o600)  # changes neither size nor time
     (tmp_path / "locked").chmod(0o700)
     output = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
     assert {song["error"] for song in json.loads(output)} == {None}

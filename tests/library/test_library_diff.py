@@ -71,7 +71,7 @@ def test_moved_songs_keep_their_predictions(music: Path, catalog: Catalog, tmp_p
     assert len(states(catalog)) == 6
 
 
-def test_copy_is_another_song(music: Path, catalog: Catalog) -> None:
+def test_copied_file_is_a_new_song(music: Path, catalog: Catalog) -> None:
     write_files(music, "1.mp3")
     scan(music, catalog)
     shutil.copy2(music / "1.mp3", music / "copy.mp3")
@@ -80,7 +80,7 @@ def test_copy_is_another_song(music: Path, catalog: Catalog) -> None:
     assert len(states(catalog)) == 2
 
 
-def test_moved_files_of_equal_content_stay_two(music: Path, catalog: Catalog) -> None:
+def test_moved_files_of_equal_content_stay_separate(music: Path, catalog: Catalog) -> None:
     write_files(music, "1.mp3")
     shutil.copy2(music / "1.mp3", music / "2.mp3")
     scan(music, catalog)
@@ -177,28 +177,28 @@ def test_link_to_library_is_the_same_library(music: Path, catalog: Catalog, tmp_
     assert not scan(tmp_path / "link", catalog)[1]
 
 
-def test_restamped_file_is_not_rescanned(music: Path, catalog: Catalog) -> None:
+def test_file_with_updated_stat_is_not_rescanned(music: Path, catalog: Catalog) -> None:
     write_files(music, "1.mp3")
     scan(music, catalog)
     before = (music / "1.mp3").stat()
     (music / "1.mp3").write_text("with a genre in its tag")
-    catalog.restamp(music / "1.mp3", (before.st_size, before.st_mtime_ns))
+    catalog.update_stat(music / "1.mp3", (before.st_size, before.st_mtime_ns))
     assert not scan(music, catalog)[1]
     (song,) = catalog.songs()
     assert song.size == (music / "1.mp3").stat().st_size
 
 
-def test_file_changed_before_restamp_is_rescanned(music: Path, catalog: Catalog) -> None:
+def test_file_changed_before_update_is_rescanned(music: Path, catalog: Catalog) -> None:
     write_files(music, "1.mp3")
     scan(music, catalog)
     (music / "1.mp3").write_text("other audio")
     between = (music / "1.mp3").stat()
     (music / "1.mp3").write_text("other audio, with a genre in its tag")
-    catalog.restamp(music / "1.mp3", (between.st_size, between.st_mtime_ns))
+    catalog.update_stat(music / "1.mp3", (between.st_size, between.st_mtime_ns))
     assert len(scan(music, catalog)[1]) == 1
 
 
-def test_finding_changes_is_read_only(music: Path, catalog: Catalog) -> None:
+def test_find_changes_is_read_only(music: Path, catalog: Catalog) -> None:
     write_files(music, "1.mp3")
     _, diff = find_changes(music, catalog, scan_request())
     assert len(diff.to_classify) == 1

@@ -1,4 +1,4 @@
-"""Write playlists by genre, and never change those of others."""
+"""Write playlists by genre, and never change playlists of other programs."""
 
 import os
 from pathlib import Path

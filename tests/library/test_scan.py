@@ -52,7 +52,7 @@ def test_scan_records_every_song_once(music: Path, catalog: Catalog, workers: in
     assert not children()
 
 
-def test_scan_without_processes_names_the_option(
+def test_failed_process_start_names_option_workers(
     music: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_files(music, "1.mp3")
@@ -84,7 +84,7 @@ def test_scan_predicts_as_the_classifier(library: Path, catalog: Catalog) -> Non
         ("abort", "it crashes its decoder (SIGABRT)"),
         ("exit", "it crashes its decoder (exit status 3)"),
         ("hang", "it took longer than 1 s"),
-        ("huge", "it needs more memory than there is"),
+        ("huge", "it needs more memory than is available"),
         ("bug", "it cannot be classified (KeyError: 'bug.mp3')"),
         ("bad", "it is bad"),
     ],
@@ -115,13 +115,13 @@ def test_killed_worker_fails_one_file_until_rescan(
     waiting.mkdir()
     config = scan_config(setup=WaitingSetup(waiting))
 
-    def kill_the_waiting_one() -> None:
+    def kill_waiting_worker() -> None:
         until(lambda: list(waiting.iterdir()))
         (process,) = waiting.iterdir()
         os.kill(int(process.name), signal.SIGKILL)
         (waiting / "continue").touch()
 
-    killer = threading.Thread(target=kill_the_waiting_one)
+    killer = threading.Thread(target=kill_waiting_worker)
     killer.start()
     _, scanned = scan(music, catalog, config)
     killer.join()

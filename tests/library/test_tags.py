@@ -1,4 +1,4 @@
-"""Write genres into songs' tags, and undo that; nothing else in a file changes."""
+"""Write genres into songs' tags, and undo these changes; the rest of a file stays unchanged."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""LiteRT and its predecessor predict the same genres.
+"""LiteRT and tflite-runtime predict the same genres.
 
 ``make test`` sets up the second environment: NumPy 1, tflite-runtime and the decoders.
 """
@@ -92,14 +92,14 @@ def assert_same_labels(old: list[dict], new: list[dict]) -> None:
     assert agreement >= 0.99 * sum(song["segments"] for song in new)
 
 
-def test_both_runtimes_label_a_library_alike(old_python: Path, library: Path) -> None:
+def test_both_runtimes_label_a_library_equally(old_python: Path, library: Path) -> None:
     new = json.loads(invoke(SCAN, library, "--format", "json").stdout)
     assert len(new) == 5
     assert_same_labels(scan_with(old_python, library), new)
 
 
 @pytest.mark.slow
-def test_both_runtimes_label_real_songs_alike(
+def test_both_runtimes_label_real_songs_equally(
     old_python: Path, gtzan: Path, tmp_path: Path
 ) -> None:
     for genre in sorted((gtzan / "audio").iterdir()):

@@ -1,4 +1,4 @@
-"""Servers for the tests: one in a thread of the tests' process, and one in a process of its own."""
+"""Start servers for the tests: in a thread of the tests' process, or in a separate process."""
 
 import logging
 import os
@@ -83,7 +83,7 @@ class Server:
 
 @dataclass
 class ServerProcess(Server):
-    """A running server in a process of its own."""
+    """A running server in a separate process."""
 
     process: subprocess.Popen
 

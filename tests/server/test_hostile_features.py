@@ -1,4 +1,4 @@
-"""Invalid and hostile features are refused before anything is made of them."""
+"""Invalid and hostile features are refused before they are decoded."""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Limits of a request, crashed workers, and cleaning up after clients that disconnect."""
+"""Limit requests, replace crashed workers, and delete the files of disconnected clients."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Thirty-two concurrent clients."""
+"""Load the server with 32 concurrent clients."""
 
 import time
 from collections.abc import Iterator

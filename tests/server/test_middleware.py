@@ -1,4 +1,4 @@
-"""Checks of host, origin, token and path, and what is logged and counted."""
+"""Check host, origin, token and path of requests, and the log and metrics of responses."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ def test_weak_or_invalid_token_is_refused(token: str) -> None:
         Settings(token=token)
 
 
-def test_command_refuses_in_one_sentence() -> None:
+def test_refusal_is_one_sentence() -> None:
     result = invoke("pocketgenre.server.cli", "--host", "0.0.0.0", "--port", 0)
     assert result.returncode == 1
     assert result.stderr.startswith("Error: At 0.0.0.0 other machines can reach the server")

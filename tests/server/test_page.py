@@ -1,4 +1,4 @@
-"""The page for dropping songs, in a real browser."""
+"""Use the page for dropping songs in a browser."""
 
 import os
 from collections.abc import Iterator
@@ -163,7 +163,7 @@ def test_change_of_genre_is_described(page: Page, tmp_path: Path) -> None:
     assert "from 0:00 to" in page.locator(".genres").get_attribute("aria-label")
 
 
-def test_page_asks_for_token(
+def test_page_requests_token(
     browser: Browser, pool: WorkerPool, songs: Path, tmp_path: Path
 ) -> None:
     app = build_app(pool, Settings(workers=2, token=TOKEN))

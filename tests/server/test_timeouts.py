@@ -1,4 +1,4 @@
-"""Slow clients: one that reads nothing is disconnected, one that reads slowly is not."""
+"""Disconnect clients that read nothing, but not clients that read slowly."""
 
 import socket
 import threading
@@ -31,7 +31,7 @@ def serve_file(folder: Path, size: int) -> Iterator[Server]:
 
 @contextmanager
 def request_file(server: Server) -> Iterator[socket.socket]:
-    """Send a request on a connection that reads nothing by itself."""
+    """Send a request on a connection that reads only when the test does."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
         client.settimeout(60)

@@ -1,4 +1,4 @@
-"""Run commands in the test's own process, which saves the start of TensorFlow."""
+"""Run commands in the process of the tests, so that TensorFlow starts once."""
 
 import subprocess
 

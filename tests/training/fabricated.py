@@ -51,7 +51,7 @@ def fabricate_dataset(
 def three_genres(
     folder: Path, difference: float = 0.7, config: FeatureConfig = MFCC_CONFIG
 ) -> Dataset:
-    """Write a data set of eight songs each of jazz, metal and pop, which a network can classify."""
+    """Write a data set with eight songs of each of three genres that a network can distinguish."""
     genres = dict.fromkeys(("jazz", "metal", "pop"), [4] * 8)
     return fabricate_dataset(folder, genres, difference, config)
 

@@ -1,4 +1,4 @@
-"""Temperature scaling of probabilities."""
+"""Scale probabilities by a temperature."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of ``compare-runs``."""
+"""Run ``compare-runs``."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Tests of ``evaluate-model``, with metrics that can be computed by hand."""
+"""Run ``evaluate-model`` on metrics that can be computed by hand."""
 
 import json
 import re
@@ -296,5 +296,5 @@ def test_final_network_is_evaluated_on_a_dataset(run: Run, data: Dataset, tmp_pa
     assert "the network was trained on" not in other.stderr + other.stdout
     own = invoke(EVALUATE, run.folder, data.folder)
     assert own.returncode == 0
-    assert "these metrics say nothing about other music" in own.stderr
-    assert "these metrics say nothing about other music" in own.stdout
+    assert "these metrics do not apply to other music" in own.stderr
+    assert "these metrics do not apply to other music" in own.stdout

@@ -1,4 +1,4 @@
-"""Tests of ``find-mislabelled``, with label issues that can be computed by hand."""
+"""Run ``find-mislabelled`` on label issues that can be computed by hand."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""``train-model --leave-out``: songs that are evaluated but not trained on."""
+"""Run ``train-model --leave-out``: songs are evaluated but not trained on."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The classifier on musicnn: its pruned towers compute musicnn's features."""
+"""Train the classifier on musicnn, whose pruned towers compute musicnn's features."""
 
 import json
 import subprocess
@@ -151,7 +151,7 @@ def test_missing_package_is_refused(tmp_path: Path) -> None:
 
 
 def test_make_discards_incomplete_download(tmp_path: Path) -> None:
-    python = tmp_path / ".venv" / "dev" / "bin" / "python"  # stands in for pip and unzip
+    python = tmp_path / ".venv" / "dev" / "bin" / "python"  # replaces pip and unzip
     python.parent.mkdir(parents=True)
     make = ["make", "-f", REPOSITORY / "Makefile", "-o", ".venv/dev/ready", "data/musicnn"]
     unpack = '#!/bin/sh\n[ "$2" != zipfile ] || { mkdir -p "$5/musicnn" && exit %d; }\n'

@@ -1,4 +1,4 @@
-"""``plot-dataset``: figures of songs and class balance."""
+"""Run ``plot-dataset``, which plots songs and class balance."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A trainer and a kind of features from outside the project, from audio to labels."""
+"""Use a trainer and a kind of features of another distribution, from audio to labels."""
 
 import json
 import sys
@@ -58,7 +58,7 @@ toy = toy:FEATURES
 
 
 def install(folder: Path, entry_points: str = ENTRY_POINTS) -> None:
-    """Create what pip would install of a distribution ``toy``."""
+    """Create the files that pip would install for a distribution ``toy``."""
     metadata = folder / "toy-0.1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 0.1\n")

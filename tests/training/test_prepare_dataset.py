@@ -1,4 +1,4 @@
-"""``prepare-dataset``: from labelled audio to features on disk."""
+"""Run ``prepare-dataset``, from labelled audio to features on disk."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The residual network: its augmented training data, training and the joined network."""
+"""Augment training data, train the residual network, and join its members."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Tests of ``evaluate-model --robustness``: evaluation on perturbed songs."""
+"""Run ``evaluate-model --robustness``, which evaluates perturbed songs."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The command ``train-model``: training, resuming, early stopping, several devices, refusals."""
+"""Run ``train-model``: train, resume, stop early, use several devices, and refuse options."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def assert_same_run(one: Path, two: Path) -> None:
     assert (one / "history.json").read_text() == (two / "history.json").read_text()
 
 
-def test_list_names_every_trainer(run_command: Command) -> None:
+def test_option_list_prints_every_trainer(run_command: Command) -> None:
     result = run_command(TRAIN, "--list")
     assert result.returncode == 0
     names = [line.split()[0] for line in result.stdout.splitlines()]
@@ -168,7 +168,7 @@ def test_two_replicas_train_one_network(dataset: Dataset, tmp_path: Path) -> Non
 
 
 @pytest.mark.long
-def test_all_trains_each_network_by_both_protocols(dataset: Dataset, tmp_path: Path) -> None:
+def test_model_all_trains_networks_by_both_protocols(dataset: Dataset, tmp_path: Path) -> None:
     result = succeed(
         TRAIN, dataset.folder, "--model", "all", "--epochs", 1, "--out", tmp_path / "all"
     )
@@ -304,7 +304,7 @@ def test_unused_option_is_refused(
 
 
 @pytest.mark.slow
-def test_all_refuses_run_of_another_dataset(dataset: Dataset, tmp_path: Path) -> None:
+def test_model_all_refuses_run_of_another_dataset(dataset: Dataset, tmp_path: Path) -> None:
     options = ["--model", "all", "--epochs", 1, "--out", tmp_path / "all"]
     done = tmp_path / "all" / "ann-songs"
     config = TrainingConfig(model="ann", epochs=1)
@@ -337,7 +337,7 @@ def test_wrong_option_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_out_is_refused(dataset: Dataset) -> None:
+def test_missing_out_option_is_refused(dataset: Dataset) -> None:
     assert "with --out a folder" in refuse(TRAIN, dataset.folder)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the phone page's tests: the built page, its server, a browser, its rules in Node."""
+"""Provide the built phone page, its server, a browser, and the page's rules in Node."""
 
 import json
 import os
@@ -90,7 +90,7 @@ def browser(built: Path) -> Iterator[Browser]:
 
 @pytest.fixture
 def phone(browser: Browser, server: PageServer) -> Iterator[Phone]:
-    """Open the page in a new profile, and check at the end that it behaved."""
+    """Open the page in a new profile, and check at the end that there were no errors."""
     with Phone(browser, server) as opened:
         yield opened
         opened.check()

@@ -1,4 +1,4 @@
-"""Driver for the page's tests: a server, and Chromium that emulates a small phone."""
+"""Drive the page in tests: a server, and Chromium that emulates a small phone."""
 
 import base64
 import json

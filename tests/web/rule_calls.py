@@ -1,4 +1,4 @@
-"""Types for calls of the page's rules."""
+"""Define types for calls of the page's rules."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Accessibility: axe's rules, keyboard operation, and a width of 360 px."""
+"""Check accessibility: axe's rules, keyboard operation, and a width of 360 px."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page's resampler, compared with soxr, and the sample rate that it reads from files."""
+"""Compare the page's resampler with soxr, and its sample rates with those of the files."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders that the browser stores: their songs, the next visit, folders of the same name."""
+"""Store folders in the browser: their songs, the next visit, folders of the same name."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Songs that exceed a phone's memory, and songs that crash the page."""
+"""Scan songs that exceed a phone's memory or crash the page."""
 
 import shutil
 import struct
@@ -59,7 +59,7 @@ def write_empty_wav(path: Path, seconds: int, rate: int, channels: int) -> None:
 
 
 def record_crashes(phone: Phone, path: str, count: int) -> None:
-    """Store what remains if the browser closes the page during a song."""
+    """Store the attempts that remain if the browser closes the page during a song."""
     phone.in_database(
         """async (db, [path, count]) => {
           const store = db.transaction("attempts", "readwrite").objectStore("attempts");

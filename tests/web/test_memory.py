@@ -1,4 +1,4 @@
-"""Memory of a long scan."""
+"""Measure the memory of a long scan."""
 
 import os
 import shutil

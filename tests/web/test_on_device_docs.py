@@ -1,4 +1,4 @@
-"""The snippets of docs/on-device.md, which must give the package's prediction."""
+"""Run the snippets of docs/on-device.md, which must predict the same genre as the package."""
 
 import os
 import re

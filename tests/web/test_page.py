@@ -1,4 +1,4 @@
-"""The page: first visit, installation, offline use, results and their export."""
+"""Use the page: first visit, installation, offline use, results and their export."""
 
 import csv
 import gzip
@@ -76,7 +76,7 @@ def test_dropped_songs_are_scanned(phone: Phone, album: list[Path]) -> None:
 def shared_phone(
     browser: Browser, server: PageServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Phone]:
-    """Scan an album once for the tests that only look at its results."""
+    """Scan an album once for the tests that only read its results."""
     folder = tmp_path_factory.mktemp("Album")
     with Phone(browser, server) as opened:
         opened.scan([*write_album(folder), write_tone(folder / "Ärger im Blues.wav", 4.0)])

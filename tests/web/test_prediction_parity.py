@@ -1,4 +1,4 @@
-"""Comparison of the page's predictions and errors with those of the Python package."""
+"""Compare the page's predictions and errors with those of the Python package."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.web.page_driver import PageServer, Phone
 
 MIN_AGREEMENT = 0.97
 MAX_USUAL_DIFFERENCE, MAX_DIFFERENCE = 0.05, 0.15
-"""Bounds of a segment's largest difference in probability; docs/phone-page.md has the measured."""
+"""Bounds of a segment's largest difference in probability; see docs/phone-page.md."""
 
 
 @dataclass(frozen=True)

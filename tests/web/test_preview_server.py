@@ -1,4 +1,4 @@
-"""The server of ``make phone``, with a certificate."""
+"""Start the server of ``make phone`` with a certificate."""
 
 import os
 import signal

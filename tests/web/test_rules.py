@@ -1,4 +1,4 @@
-"""The page's rules, compared with those of the Python package."""
+"""Compare the page's rules with those of the Python package."""
 
 import csv
 import io

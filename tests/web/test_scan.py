@@ -1,4 +1,4 @@
-"""Scans: pause, stop and resume, one at a time, and the list while a scan adds songs to it."""
+"""Pause, stop and resume scans, and use the list while a scan adds songs."""
 
 import shutil
 import signal

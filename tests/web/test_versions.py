@@ -1,4 +1,4 @@
-"""Versions of the page: offline storage by the service worker, and updates."""
+"""Store versions of the page offline by the service worker, and update them."""
 
 import base64
 import hashlib

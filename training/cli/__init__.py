@@ -1,1 +1,1 @@
-"""Provide the commands of the training."""
+"""Provide the commands for training and evaluation."""

@@ -16,12 +16,12 @@ from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.errors import DataError
 
 EXCERPT_SECONDS = 30
-"""Length of the plotted excerpt: that of GTZAN's clips; details of longer ones are not visible."""
+"""Length of the plotted excerpt, as of GTZAN's songs. Longer plots would not show details."""
 
 
 def plot_dataset(
     dataset: Annotated[
-        Path, typer.Argument(help="Data set that prepare-dataset made.", metavar="DATASET")
+        Path, typer.Argument(help="Data set that prepare-dataset created.", metavar="DATASET")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the figures.", metavar="DIR")],
     debug: Debug = False,

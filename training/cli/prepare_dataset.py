@@ -117,7 +117,7 @@ def prepare_dataset(
         typer.Option(
             min=1,
             max=512,
-            help="Write files of this many songs each, for a training on several hosts; with"
+            help="Write shards of this many songs each, for training on several hosts; with"
             f" --cluster the default is {_SONGS_PER_SHARD}.",
             metavar="SONGS",
         ),

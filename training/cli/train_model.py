@@ -33,7 +33,7 @@ PUBLISHED = [trainer for trainer in BUILT_IN if trainer.is_published]
 
 
 def _shown_default(option: str) -> str | bool:
-    """Return the text for a default in the help if trainers differ in it, else True."""
+    """Return the default of an option as help text; True if it is the same for all trainers."""
     usual = getattr(DEFAULT, option)
     values = {trainer.name: getattr(trainer.defaults, option) for trainer in BUILT_IN}
     others = [f"; {name}: {value}" for name, value in values.items() if value != usual]
@@ -57,7 +57,7 @@ def train_model(
         str,
         typer.Option(
             help="songs: artists and duplicates stay together. segments: the published split, which"
-            " puts parts of a song on both sides, so that its figures are too good."
+            " puts parts of a song on both sides, so that its accuracy is too high."
         ),
     ] = DEFAULT.protocol,
     folds: Annotated[
@@ -87,15 +87,15 @@ def train_model(
         int,
         typer.Option(
             min=0,
-            help="Epochs without a lower loss after which to stop, on an eighth of the training"
-            " songs that is held out for it; 0 trains all epochs.",
+            help="Stop after this number of epochs without a lower loss on a held-out eighth of the"
+            " training songs. 0: train all epochs.",
         ),
     ] = DEFAULT.early_stopping,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of weights, order, dropout and split.")
     ] = DEFAULT.seed,
     balance_genres: Annotated[
-        bool, typer.Option(help="Weight genres equally, whatever their number of segments.")
+        bool, typer.Option(help="Weight genres equally, regardless of their number of segments.")
     ] = DEFAULT.balance_genres,
     pretrained: Annotated[
         Path,
@@ -129,8 +129,8 @@ def train_model(
 ) -> None:
     """Train a network on DATASET and evaluate it on held-out songs.
 
-    To resume an interrupted training, run the same command again. It continues after the last
-    complete epoch and ends with the same network.
+    To resume after an interruption, run the same command again. It continues after the last
+    complete epoch and gives the same network.
 
     For example:
 

@@ -1,7 +1,7 @@
 """Read batches from a memory-mapped feature file.
 
 Memory does not grow with the data set: only the segments' positions (8 bytes each) and a few
-batches are held, and the system's page cache does the rest.
+batches are in memory; the operating system caches the file.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Generate endless batches of (features, targets), shuffled in each epoch.
 
-    The order of an epoch depends only on the seed and the epoch's number, so that a resumed
+    The order of an epoch depends only on the seed and the epoch's number, so that resumed
     training continues with the same batches.
 
     Parameters
@@ -66,6 +66,6 @@ def _load(batches: tf.data.Dataset, dataset: Dataset) -> tf.data.Dataset:
         return x, y
 
     options = tf.data.Options()
-    # A generator has no files to divide: each worker draws all and takes its share of a batch.
+    # A generator has no files to divide: each worker generates all batches and takes its share.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return batches.map(load).prefetch(_PREFETCHED_BATCHES).with_options(options)

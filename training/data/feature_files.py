@@ -71,7 +71,7 @@ def feature_file_name(
     The name is a hash of the song's path, size and modification time, of the feature
     configuration and of the content, so that a changed song gets a new feature file.
     """
-    # Shards that were written by earlier versions are named by a hash of exactly this text.
+    # The names of existing shards are hashes of exactly this text.
     names = {"kind": "features"}
     values = [f"{names.get(k, k)}={v!r}" for k, v in asdict(feature_config).items()]
     text = (
@@ -198,7 +198,7 @@ class _FeatureSetup:
                 return JobFailure(str(error), is_transient=isinstance(error, UnreadableError))
             except MemoryError:
                 return JobFailure("it needs more memory than is available", is_transient=True)
-            except Exception as error:  # one song of a hundred thousand must not end the others
+            except Exception as error:  # one song must not end the others
                 return JobFailure(f"it cannot be computed ({type(error).__name__}: {error})")
             if not np.isfinite(features).all():
                 return JobFailure("its features contain non-finite values")

@@ -1,7 +1,7 @@
 """Group songs by artist and duplicates so that splits keep them together.
 
-A network evaluated on an artist or a recording from its training set would be rewarded for
-recognising the voice or the recording.
+Otherwise a network could predict genres by recognising an artist or a recording from its training
+set.
 """
 
 import unicodedata

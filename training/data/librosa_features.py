@@ -134,7 +134,7 @@ def song_segments(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Fl
 
 
 def song_samples(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """Decode a song; of a damaged file, the part before the damage.
+    """Decode a song, or the part of a damaged file before the damage.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def song_samples(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Flo
 def split_into_segments(
     samples: FloatArray, feature_config: FeatureConfig = MFCC_CONFIG
 ) -> FloatArray:
-    """Split samples into consecutive segments, as the device does.
+    """Split samples into consecutive segments, as on the device.
 
     A song shorter than a segment is repeated to fill it. It is not padded with silence: GTZAN's
     genres differ in their number of short clips, and a network would learn the silence in place

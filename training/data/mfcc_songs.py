@@ -79,7 +79,7 @@ def read_mfcc_songs(
     path : ``.npz`` file with ``mfcc``, float32 [shape=(songs, frames, coefficients)], and with
         ``song``, ``genre`` and ``artist`` of each song
     dataset : data set whose songs may be related; equal names mean the same song
-    duplicates : pairs of names of repeated recordings, of either kind of songs
+    duplicates : pairs of names of repeated recordings, with or without audio
 
     Raises
     ------

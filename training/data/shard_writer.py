@@ -39,7 +39,7 @@ from pocketgenre.training.data.storage import Store
 from pocketgenre.training.errors import DataError
 
 _MAX_FEATURE_FILES = 4096
-"""Songs computed before their feature files are joined to shards and removed."""
+"""Largest number of songs with a feature file at a time; then the files are joined to shards."""
 
 _TIMEOUT = 600.0  # seconds to write or to read a shard
 
@@ -101,7 +101,7 @@ def write_shards(
     executor: Executor,
     on_song: Callable[[PreparedSong], None],
 ) -> Iterator[Shard]:
-    """Compute songs and write them as shards, some thousand songs at a time.
+    """Compute songs and write them as shards, a few thousand songs at a time.
 
     Parameters
     ----------

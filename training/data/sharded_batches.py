@@ -29,10 +29,10 @@ def sharded_training_batches(
 ) -> tf.data.Dataset:
     """Generate endless batches of (features, targets) from every ``hosts``-th shard.
 
-    Each epoch shuffles the files, their interleaving, and the segments within a buffer of some
-    thousand. The order depends only on the seed and the epoch's number, so that a resumed
+    Each epoch shuffles the files, their interleaving, and the segments within a buffer of a few
+    thousand. The order depends only on the seed and the epoch's number, so that resumed
     training continues with the same batches. All hosts take the same number of steps: a host
-    with fewer segments than its share of an epoch repeats some, one with more leaves some out.
+    with fewer segments than its share of an epoch repeats some, a host with more omits some.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ def suggest_labels(labels: IntArray, probabilities: FloatArray) -> IntArray:
     confident = np.where(probabilities >= thresholds, probabilities, -np.inf)
     best = confident.argmax(axis=1)
     is_issue = np.isfinite(confident.max(axis=1)) & (best != labels)
-    # As in the authors' own cleanlab. Otherwise a rare genre with a low threshold would be
+    # As in cleanlab, by the same authors. Otherwise a rare genre with a low threshold would be
     # suggested for songs whose label is clearly the most probable genre.
     is_issue &= probabilities.argmax(axis=1) != labels
     return np.where(is_issue, best, NO_SUGGESTION)

@@ -56,8 +56,8 @@ def low_rate_mp3(samples: FloatArray, rate: int) -> FloatArray:
 def _encode_and_decode(samples: FloatArray, rate: int, decoded_rate: int) -> FloatArray:
     """Encode by LAME at a constant bit rate, and decode as the scanner does.
 
-    The encoder's delay and padding are removed only as far as the decoder does so from the
-    file's header.
+    The encoder's delay and padding are removed only if the decoder reads them from the file's
+    header.
     """
     import av  # slow to import
 

@@ -36,10 +36,10 @@ PUBLISHED_CONDITIONS = (
     " in both training and validation; comparable only to the segment accuracy of runs with"
     " --protocol segments"
 )
-"""Conditions of the published accuracies; shown wherever they are."""
+"""Conditions of the published accuracies, shown next to them."""
 
 _WEIGHTS_FILE = "model.weights.h5"
-_MAX_WEIGHTS = 256 << 20  # bytes, with the optimiser's state; this project's have up to 3 MB
+_MAX_WEIGHTS = 256 << 20  # bytes, with the optimiser's state; our networks have up to 3 MB
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Evaluation:
     ----------
     run : name of the run folder
     model, protocol, folds, seed : values of the training configuration
-    evaluated_on : networks and songs of the evaluation, in words
+    evaluated_on : description of the evaluated networks and songs
     warnings : reasons why the metrics are too high; shown next to them everywhere
     labels : genres
     songs, segments : metrics of songs by majority vote, and of single segments
@@ -201,7 +201,7 @@ def _dataset_warnings(run: Run, dataset: Dataset) -> tuple[str, ...]:
     if dataset.folder.resolve() == run.dataset or run.is_of(dataset):
         warning = (
             f"{dataset.folder} is the data set that the network was trained on:"
-            " these metrics say nothing about other music."
+            " these metrics do not apply to other music."
         )
         return (warning, *warnings)
     return warnings

@@ -1,8 +1,8 @@
-"""Save each epoch, resume an interrupted training, and stop early.
+"""Save each epoch, resume interrupted training, and stop early.
 
 After each epoch, one file holds the network, its optimizer and the state of its random layers,
-and another one the history. Early stopping is decided from the history, so that a resumed
-training ends exactly like an uninterrupted one.
+and another one the history. Early stopping is decided from the history, so that resumed
+training gives the same network as uninterrupted training.
 """
 
 import json
@@ -105,7 +105,7 @@ def best_epoch(history: History) -> int:
 
 
 def is_patience_exhausted(history: History, patience: int) -> bool:
-    """Return True if ``val_loss`` didn't improve in the last ``patience`` epochs."""
+    """Check whether ``val_loss`` didn't improve in the last ``patience`` epochs."""
     return bool(patience) and len(history["val_loss"]) - 1 - best_epoch(history) >= patience
 
 
@@ -135,7 +135,7 @@ def save_network(model: keras.Model, path: Path) -> None:
     Raises
     ------
     OSError
-        if the file can't be written; an existing file stays as it was.
+        if the file can't be written; an existing file stays unchanged.
     """
     temporary = path.with_name(f"part-{path.name}")
     try:

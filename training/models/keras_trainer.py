@@ -33,7 +33,7 @@ def fit_published(context: TrainingContext) -> tuple[keras.Model, History]:
 def fit_layers(
     context: TrainingContext, hidden_layers: HiddenLayers
 ) -> tuple[keras.Model, History]:
-    """Train a stack of layers, resuming an interrupted training.
+    """Train a stack of layers, or resume its interrupted training.
 
     The same seed gives the same weights on the same machine, interrupted or not.
 
@@ -61,7 +61,7 @@ def fit_layers(
         callbacks.append(keras.callbacks.TensorBoard(context.tensorboard, profile_batch=0))
     first = np.sort(split.train[: config.batch_size])
     prepare_fit(model, placement, dataset.features[first], dataset.segment_targets[first])
-    # An interruption may have come between the last epoch and the end of the training.
+    # The interruption may have been after the last epoch.
     if done and is_patience_exhausted(history, config.early_stopping):
         return load_best(context.scratch), history
     model.fit(
@@ -123,7 +123,7 @@ def coefficient_moments(
 
 
 def _batches(context: TrainingContext, first_epoch: int) -> tf.data.Dataset:
-    """Return endless training batches; of a data set in shards, the share of this host."""
+    """Return endless training batches; for a data set in shards, this host's share."""
     config, placement = context.config, context.placement
     order = (context.split.train, config.batch_size, config.seed, first_epoch)
     if context.dataset.shards:

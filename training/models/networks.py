@@ -2,8 +2,8 @@
 
 Every network takes the features of a segment, (frames, coefficients), and ends in a softmax over
 the genres; a network's function returns the layers in between. A fixed standardisation of each
-coefficient comes first, which the published work doesn't have: the range of c0 is hundreds and
-that of c12 a few units, and one int8 scale for both would waste the range.
+coefficient comes first, which the published networks lack: c0 ranges over hundreds and c12
+over a few units, and with one int8 scale for both, c12 would have too few steps.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Shape = tuple[int, int]
 """(frames, coefficients) of a segment."""
 
 HiddenLayers = Callable[[Shape], list[keras.Layer]]
-"""Return a network's layers between standardisation and output, for the shape of a segment."""
+"""Function that returns a network's layers between standardisation and output."""
 
 STANDARDIZE = "standardize"
 """Name of the standardisation layer, which the export keeps in float32."""

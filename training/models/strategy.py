@@ -1,4 +1,4 @@
-"""Distribute a training over devices and hosts.
+"""Distribute training over devices and hosts.
 
 Keras' TensorFlow backend distributes ``fit`` once the network is built in the scope of a
 ``tf.distribute`` strategy; a batch is then divided among the replicas.
@@ -18,7 +18,7 @@ import tensorflow as tf
 from pocketgenre.errors import PocketGenreError
 
 STRATEGIES = {
-    "default": "one device: the GPU where there is one",
+    "default": "one device: the GPU if available",
     "mirrored": "all GPUs of this host",
     "multi-worker": "several hosts; TF_CONFIG names them, and each runs the same command",
 }
@@ -26,7 +26,7 @@ STRATEGIES = {
 
 @dataclass(frozen=True)
 class Placement:
-    """Strategy of a training and the role of this process.
+    """Strategy of the training and role of this process.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Registry of the trainers that ``train-model --model`` offers.
+"""Register the trainers of ``train-model --model``.
 
 Add a trainer with a module that defines ``fit(context)`` and one entry in :data:`BUILT_IN`. A
 package outside the project registers its :class:`Trainer` as an entry point of the group
@@ -40,7 +40,7 @@ class TrainingContext:
     dataset : features and genres
     split : segments to train on and, for the loss after each epoch, to validate on
     placement : devices and hosts to train on
-    checkpoints : folder with the checkpoints of an interrupted training, if there are any
+    checkpoints : folder with the checkpoints of interrupted training, which may be empty
     scratch : folder for new checkpoints; the same folder except in workers other than the first
     on_epoch : callback that gets the history after each epoch
     tensorboard : folder for TensorBoard logs, or None
@@ -57,7 +57,7 @@ class TrainingContext:
 
 
 Fit = Callable[[TrainingContext], tuple["keras.Model", History]]
-"""Train a network; return it with its losses and metrics by epoch.
+"""Function that trains a network, and returns it with its losses and metrics by epoch.
 
 The network takes features, float32 [shape=(n, frames, coefficients)], starts with a
 ``Normalization`` layer named "standardize" and ends in a softmax over the genres.
@@ -76,7 +76,7 @@ class Trainer:
     feature_kind : kind of features that the network needs; None for any
     feature_config : feature parameters that the network needs; None for any
     min_shape : smallest segment that the layers can take, (frames, coefficients)
-    defaults : values of the options that are left out
+    defaults : default values of the options
     unused_options : options without effect on this trainer, refused by ``train-model``
     licence : SPDX identifier of the pretrained weights that training starts from, or None
     is_published : True for a network of the published comparison, which ``--model all`` trains

@@ -1,8 +1,8 @@
-/** The songs, corrections, folders and settings in the browser's IndexedDB. */
+/** Store songs, corrections, folders and settings in the browser's IndexedDB. */
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { Song } from "./rules/song.ts";
 
-/** A stored song. One that is missing from its folder stays stored, because it may come back. */
+/** A stored song. It stays stored if it is missing from its folder, because it may return. */
 interface StoredSong extends Song {
   readonly vanished?: boolean;
 }
@@ -10,7 +10,7 @@ interface StoredSong extends Song {
 interface Schema extends DBSchema {
   songs: { key: [model: string, path: string]; value: StoredSong };
   corrections: { key: string; value: string };
-  /** Number of times that a song was started and not finished, because the page was killed. */
+  /** Number of unfinished attempts at a song, during which the browser closed the page. */
   attempts: { key: string; value: number };
   folders: { key: string; value: FileSystemDirectoryHandle };
   settings: { key: string; value: unknown };
@@ -126,7 +126,7 @@ export class Catalog {
   /**
    * Store a folder for the next visit, and return the first part of its songs' paths.
    *
-   * That is the folder's name, with a number if another folder of this name is stored.
+   * This part is the folder's name, with a number if another folder of this name is stored.
    */
   async saveFolder(folder: FileSystemDirectoryHandle): Promise<string> {
     const stored = await this.folders();

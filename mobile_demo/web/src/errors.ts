@@ -1,7 +1,7 @@
 /** Errors of one song, with a text for the user, and errors of the model runtime. */
 import { reasons } from "./texts.ts";
 
-/** The file gives no segment of audio, as AudioError in pocketgenre/errors.py. */
+/** The file cannot be converted to a segment of audio, as AudioError in pocketgenre/errors.py. */
 export class AudioError extends Error {}
 
 /** The browser cannot read the file now; the error is transient. */

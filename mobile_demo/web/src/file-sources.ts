@@ -1,4 +1,4 @@
-/** Songs from a folder, from a file input, or dropped onto the page. */
+/** Find the songs in a folder, in a file input, or among files dropped onto the page. */
 import { isSongName } from "./rules/discovery.ts";
 import type { SelectedFile } from "./scan.ts";
 
@@ -16,7 +16,7 @@ export interface Selection {
   readonly files: SelectedFile[];
   /** Paths of folders and files that could not be read. */
   readonly unreadable: string[];
-  /** The folder's name if `files` are all of its songs; null if some may be missing. */
+  /** Name of the folder if `files` are all of its songs; null if some may be missing. */
   readonly folder: string | null;
 }
 

@@ -1,4 +1,4 @@
-/** The page's connection to the inference worker: one song at a time. */
+/** Connect the page to the inference worker, for one song at a time. */
 import { AudioError, InferenceError } from "./errors.ts";
 import type { ModelName } from "./models.ts";
 

@@ -45,7 +45,7 @@ async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCar
 /**
  * Resample a song and cut it into segments.
  *
- * @throws AudioError for any error here, because the song causes it and not the runtime
+ * @throws AudioError for any error, because the song causes it, not the runtime
  */
 function modelInputs(audio: DecodedAudio, card: ModelCard): Float32Array[] {
   try {
@@ -92,7 +92,7 @@ async function loadModel(name: ModelName): Promise<CompiledModel> {
 }
 
 async function loadRuntime(): Promise<void> {
-  // Without this the runtime starts a GPU device. On the CPU every phone computes the same numbers.
+  // Otherwise the runtime starts a GPU device. On the CPU, every phone computes the same numbers.
   Object.defineProperty(self.navigator, "gpu", { value: undefined, configurable: true });
   const simd = await supportsFeature("relaxedSimd");
   const wasm = new URL(simd ? simdWasm : compatWasm, self.location.href).href;

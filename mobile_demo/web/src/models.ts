@@ -1,4 +1,4 @@
-/** The models of the page: the files that the Python package ships. */
+/** The models of the page, which are files of the Python package. */
 import bestCard from "../../../pocketgenre/models/best_waveform.json";
 import bestUrl from "../../../pocketgenre/models/best_waveform.tflite?url";
 import standardCard from "../../../pocketgenre/models/standard_waveform.json";
@@ -19,7 +19,7 @@ export const MODELS: Readonly<Record<ModelName, Model>> = {
   standard: { card: usedFields(standardCard), url: standardUrl },
 };
 
-/** Keep only the fields that the page uses, so that the bundle omits the rest. */
+/** Keep only the fields that the page uses, so that the bundle omits the others. */
 function usedFields({ labels, front_end, sha256 }: ModelCard): ModelCard {
   return { labels, front_end, sha256 };
 }

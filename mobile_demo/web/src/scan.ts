@@ -1,5 +1,5 @@
 /**
- * Classify the files of a selection, one after another; the next song is decoded meanwhile.
+ * Classify the files of a selection, one after another, while the next song is decoded.
  *
  * Each song is saved before the next one starts, so that an interrupted scan can be continued.
  */
@@ -80,7 +80,7 @@ export class Scan {
     }
   }
 
-  /** Forget the current attempts when the page is closed normally: they did not crash it. */
+  /** Clear the current attempts when the page is closed normally, since they did not crash it. */
   async clearAttempts(): Promise<void> {
     await this.catalog.clearAttempts();
   }

@@ -1,4 +1,4 @@
-/** Every text that the page shows. A translation is another file like this one. */
+/** All texts of the page. A translation is another file with the same keys. */
 import { countOf } from "./rules/text.ts";
 
 const number = (n: number) => n.toLocaleString("en");
@@ -11,7 +11,7 @@ export const app = {
   scriptless: "This page needs JavaScript to classify your songs on this device.",
 };
 
-/** Reasons why a song has no genre. The rules have more, which scan-library words alike. */
+/** Reasons why a song has no genre. Those in rules/ have the same wording as in scan-library. */
 export const reasons = {
   empty: "the file is empty",
   notAudio: "not audio in a format that this browser can decode",

@@ -54,5 +54,5 @@ def read_genre(path: Path) -> tuple[GenreFormat, GenreTag]:
         return genre_format, genre_format.read(path)
     except (TagError, MemoryError, OSError):
         raise
-    except Exception as error:  # a damaged file can raise anything in foreign code
+    except Exception as error:  # libraries may raise anything for a damaged file
         raise TagError(f"its tags can't be read: {error or type(error).__name__}") from error

@@ -27,7 +27,7 @@ class GenreTag:
 
 
 class GenreFormat(Protocol):
-    """Reads and writes the genre in files of one format, whatever their names."""
+    """Reader and writer of the genre in files of one format."""
 
     def read(self, path: Path) -> GenreTag:
         """Read the genre tag of a file."""

@@ -16,22 +16,17 @@ _PREFIX, _SUFFIX = ".pocketgenre-", ".part"
 
 
 def new_temporary(path: Path) -> Path:
-    """Return an unused name next to ``path``; short, since the song's may have maximal length."""
+    """Return an unused name next to ``path``, which is short even if that of ``path`` is long."""
     return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
 
 
-def remove_stray(temporary: Path) -> bool:
-    """Remove a copy that a crash left behind; return False for any other file."""
+def remove_leftover(temporary: Path) -> None:
+    """Remove a copy that a crash left behind, and no other file."""
     name = temporary.name
-    if not (name.startswith(_PREFIX) and name.endswith(_SUFFIX)):
-        return False
-    try:
-        if not stat.S_ISREG(temporary.lstat().st_mode):
-            return False
-        temporary.unlink()
-    except OSError:
-        return False
-    return True
+    if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+        with suppress(OSError):
+            if stat.S_ISREG(temporary.lstat().st_mode):
+                temporary.unlink()
 
 
 def check_replaceable(path: Path) -> os.stat_result:
@@ -120,7 +115,7 @@ def _copy_metadata(path: Path, copy: Path, before: os.stat_result) -> None:
         except OSError as error:
             raise TagError("it belongs to another user or group") from error
     shutil.copystat(path, copy)
-    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))  # before our reading
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))  # the times before it was read
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""Write predicted genres into songs' tags, and undo that."""
+"""Write predicted genres into songs' tags, and undo these changes."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ class Outcome:
     before, after : genres for display
     reason : reason for keeping or refusing, without the song's name; None if changed
     has_failed : True if the request was not fulfilled
-    stamp_before : size [bytes] and modification time [ns] before the change; None if unchanged
+    stat_before : size [bytes] and modification time [ns] before the change; None if unchanged
     """
 
     path: Path
@@ -41,7 +41,7 @@ class Outcome:
     after: str = ""
     reason: str | None = None
     has_failed: bool = False
-    stamp_before: tuple[int, int] | None = None
+    stat_before: tuple[int, int] | None = None
 
 
 def tag_songs(
@@ -75,7 +75,7 @@ def undo_changes(
 ) -> Iterator[Outcome]:
     """Restore the tags that songs had before the first change that has not been undone.
 
-    A song whose genre is not the one that was written is kept: someone else changed it.
+    A song with another genre than the written one is kept, since another program changed it.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _tag(song: LibrarySong, genre: str, log: UndoLog | None, overwrite: bool) ->
     path = song.path
     try:
         status = check_replaceable(path)
-        if _stamp(status) != (song.size, song.modified_ns):
+        if _size_and_time(status) != (song.size, song.modified_ns):
             return Outcome(path, "refused", reason="it has changed since the scan; scan again")
         genre_format, before = read_genre(path)
         shown = join_genres(genre_format.text(before))
@@ -117,7 +117,7 @@ def _tag(song: LibrarySong, genre: str, log: UndoLog | None, overwrite: bool) ->
         _write_change(Change(path, new_temporary(path), before, after), status, genre_format, log)
     except (TagError, OSError) as error:
         return Outcome(path, "refused", reason=_reason(error), has_failed=True)
-    return Outcome(path, "changed", shown, genre, stamp_before=_stamp(status))
+    return Outcome(path, "changed", shown, genre, stat_before=_size_and_time(status))
 
 
 def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
@@ -140,7 +140,7 @@ def _undo(path: Path, changes: list[Change], log: UndoLog | None) -> Outcome:
     except (TagError, OSError) as error:
         return Outcome(path, "refused", reason=_reason(error), has_failed=True)
     restored = join_genres(genre_format.text(before))
-    return Outcome(path, "changed", shown, restored, stamp_before=_stamp(status))
+    return Outcome(path, "changed", shown, restored, stat_before=_size_and_time(status))
 
 
 def _walk_back(now: GenreTag, changes: list[Change]) -> tuple[GenreTag, bool]:
@@ -179,7 +179,7 @@ def _write_change(
             written = genre_format.read(copy)
         except (TagError, OSError, MemoryError):
             raise
-        except Exception as error:  # a damaged file can raise anything in foreign code
+        except Exception as error:  # libraries may raise anything for a damaged file
             raise TagError(f"its tags can't be written: {error}") from error
         if not _is_same(written, change.after):
             raise TagError("its tags differ after writing")
@@ -188,7 +188,7 @@ def _write_change(
     replace_changed(change.path, status, change.temporary, write)
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int]:
+def _size_and_time(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 

@@ -1,4 +1,4 @@
-"""Log the previous genre of every changed file, in a file that is only appended to.
+"""Log the previous genre of every changed file in an append-only file.
 
 A line of JSON is on the disk before the song is changed. After a crash the last line may describe
 a change that was not made, which the song's genre shows.
@@ -17,10 +17,10 @@ import platformdirs
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.tags.genre_tag import GenreTag
-from pocketgenre.library.tags.replace_file import remove_stray, sync_folder
+from pocketgenre.library.tags.replace_file import remove_leftover, sync_folder
 
 _VERSION = 1
-# The flags for binary files and for not inheriting exist on one kind of system each.
+# O_CLOEXEC exists on POSIX systems only, O_BINARY on Windows only.
 _OPEN_FLAGS = (
     os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -88,7 +88,8 @@ class UndoLog:
                 f"{file} is in use: genres are being written or undone; wait until that ends."
             ) from None
         sync_folder(file.parent)
-        self.strays = [stray for stray in _last_temporary(file) if remove_stray(stray)]
+        for leftover in _last_temporary(file):
+            remove_leftover(leftover)
         # A line that a crash or a full disk cut off must not merge with the next one.
         size = os.fstat(self._handle).st_size
         if size and _last_byte(file) != b"\n":

@@ -1,7 +1,7 @@
 """Rewrite musicnn's first convolutions from one input channel to eight, with equal results.
 
 A processor vectorises a convolution over its channels. With a single channel, seven of eight
-multipliers are idle, and the convolution takes as long as one of eight times its size. So eight
+multipliers are idle, and the convolution takes as long as with eight channels. So eight
 neighbouring bands or frames become channels.
 
 Kernels that span bands slide by one band over an image whose channels are a band and the seven

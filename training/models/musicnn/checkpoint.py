@@ -39,7 +39,7 @@ class Convolution:
 
     @property
     def spans_bands(self) -> bool:
-        """True if the kernel spans bands; the image is not padded along the bands then."""
+        """True if the kernel spans bands; then the image is not padded along the bands."""
         return bool(self.kernel.shape[1] > 1)
 
 

@@ -1,7 +1,7 @@
 """Train a linear genre classifier on the features of both musicnn networks.
 
-musicnn's own weights stay as they are: cross-validation shows that 422 songs are too few to
-improve on what was learned from 200,000. The head is a logistic regression, stored as the last
+musicnn's own weights are frozen: cross-validation shows that 422 songs are too few to improve
+weights that were trained on 200,000 songs. The head is a logistic regression, stored as the last
 layer.
 """
 
@@ -104,7 +104,7 @@ def fit_head(
 ) -> tuple[FloatArray, FloatArray]:
     """Fit a logistic regression to features, with equal weight for each genre.
 
-    A song's segments are much alike, so their total weight is the square root of their number.
+    A song's segments are similar, so their total weight is the square root of their number.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def build_tower(
 
 
 class _TowerBuilder:
-    """Builds the layers one after another, with the activations on the patches at each stage.
+    """Build the layers one after another, with the activations on the patches at each stage.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """Augment segments: speed, gain, equalisation, band limit, noise, masking and mixup.
 
-Changes of the sound are applied to the mel spectrum, in decibels, before the MFCC: this is cheap,
-and a change of the sound is an addition there.
+Changes of the sound are applied to the mel spectrum, in decibels, before the MFCC,
+where most of them are additions.
 """
 
 from dataclasses import dataclass

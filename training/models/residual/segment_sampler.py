@@ -35,7 +35,7 @@ _BATCHES_AHEAD = 8
 
 @dataclass(frozen=True)
 class SegmentSampler:
-    """Draws segments of songs, each genre with the same probability.
+    """Draw segments of songs, each genre with the same probability.
 
     Attributes
     ----------
@@ -101,8 +101,8 @@ class SegmentSampler:
     ) -> tf.data.Dataset:
         """Return endless batches of (features, targets).
 
-        An epoch depends only on the seed and its number, so that a resumed training gets the
-        batches that it would have got without an interruption.
+        An epoch depends only on the seed and its number, so that resumed training
+        continues with the same batches.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class SegmentSampler:
         return excerpts[drawn].sample_view(self.feature_config, rng)
 
     def _mfcc_views(self, songs: IntArray, rng: np.random.Generator) -> FloatArray:
-        """Draw successive frames of each additional song, as many as a view has."""
+        """Draw one view of successive frames from each additional song."""
         view = frames_per_view(self.feature_config.n_frames)
         starts = rng.integers(0, self.mfcc_frames.shape[1] - view + 1, len(songs))
         frames = starts[:, np.newaxis] + np.arange(view)
@@ -168,8 +168,8 @@ class SegmentSampler:
 def usable_mfcc_songs(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
     """Return a data set's additional MFCC songs and the positions of those usable for training.
 
-    A song is not usable if it is related to a song of the data set that is not trained on, because
-    that one is held out for the test or left out.
+    A song is not usable if it is related to a song of the data set that is held out for the test
+    or left out.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-/** The page: selects songs, scans them, and shows the results. */
+/** The page: select songs, scan them, and show the results. */
 import type { Catalog } from "../catalog.ts";
 import { errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";

@@ -44,7 +44,7 @@ export class FilePicker {
     this.lastFocus = hidden && this.element.contains(focused) ? focused : null;
   }
 
-  /** Make the card small when there is a library below it. */
+  /** Make the card small if there is a library below it. */
   setCompact(compact: boolean): void {
     this.intro.hidden = compact;
     this.element.classList.toggle("compact", compact);
@@ -57,7 +57,7 @@ export class FilePicker {
       button(texts.continueFolder(name), () => this.onSelect(() => this.reopen(folder, name)), "main")));
   }
 
-  /** Show a button for the songs that a stopped scan left. */
+  /** Show a button for the remaining songs of a stopped scan. */
   showRest(count: number, onClick: () => void): void {
     this.rest.replaceChildren(...(count ? [button(texts.scanRest(count), onClick, "main")] : []));
   }
@@ -96,7 +96,7 @@ export class FilePicker {
       if (!cancelled) this.showMessage(texts.folderRefused);
       return null;
     }
-    const name = await this.catalog.saveFolder(folder).catch(() => null); // not every browser can
+    const name = await this.catalog.saveFolder(folder).catch(() => null); // not supported by every browser
     await this.showFolders();
     if (name !== null) return this.list(folder, name);
     // Another folder may have the same name, so a song that is missing here is not marked vanished.

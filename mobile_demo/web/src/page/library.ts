@@ -1,4 +1,4 @@
-/** The songs by genre, with search, order and a filter; the list grows while it is scrolled. */
+/** List the songs by genre, with search, order and a filter; scrolling draws more songs. */
 import { UNCERTAIN } from "../rules/constants.ts";
 import type { LibrarySong } from "../rules/song.ts";
 import { folded } from "../rules/text.ts";
@@ -37,12 +37,12 @@ export class Library {
   private labels: readonly string[] = [];
   private group: string | null = null;
   private order: Order = "name";
-  /** Drawn items by path; they are used again while their song stays the same. */
+  /** Drawn items by path; they are reused while their song stays the same. */
   private items = new Map<string, DrawnItem>();
   /** Songs that are not drawn yet, the next one last. */
   private undrawn: LibrarySong[] = [];
   private counts = new Map<string, number>();
-  /** True if the list lacks songs, because it has the focus. */
+  /** True if the list lacks songs because it has the focus. */
   private outdated = false;
 
   /** @param onRetry called when the user wants to repeat the failed songs */

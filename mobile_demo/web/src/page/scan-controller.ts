@@ -1,4 +1,4 @@
-/** Run scans with a shared inference client, a progress card and a screen wake lock. */
+/** Run scans with an inference client, a progress card and a screen wake lock. */
 import type { Catalog } from "../catalog.ts";
 import { InferenceClient } from "../inference-client.ts";
 import { MODELS, type ModelName } from "../models.ts";
@@ -70,7 +70,7 @@ export class ScanController {
     }
   }
 
-  /** Clear the current attempts when the page is closed: they did not crash it. */
+  /** Clear the current attempts when the page is closed normally, since they did not crash it. */
   clearAttempts(): void {
     void this.scan?.clearAttempts();
   }

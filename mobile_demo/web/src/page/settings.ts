@@ -10,7 +10,7 @@ const STORED_NAME = "settings";
 const CONFIDENCES = ["0.0", "0.4", "0.5", "0.6", "0.7", "0.8"] as const;
 const MARGINS = ["-1.0", "0.0", "0.1", "0.2", "0.3"] as const;
 
-/** The settings. Installed pages hold them in their database: keep the keys. */
+/** The settings. Installed pages store them in their database, so the keys must not change. */
 export interface Settings {
   readonly model: ModelName;
   readonly rule: VoteRule;

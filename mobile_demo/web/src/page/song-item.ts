@@ -1,4 +1,4 @@
-/** A song in the list: name, confidence and timeline; its details when it is opened. */
+/** Create the list item of a song: name, confidence and timeline; the details when it is opened. */
 import type { SongPrediction } from "../rules/prediction.ts";
 import { fileName, folderName, type LibrarySong } from "../rules/song.ts";
 import { texts } from "../texts.ts";
@@ -40,7 +40,7 @@ export function songItem(
     [...details(prediction, labelled.corrected), correctionTools(labelled, labels, actions)]);
 }
 
-/** Create an item whose content is made when it is first opened. */
+/** Create an item whose content is created when it is first opened. */
 function collapsible(
   path: string, summary: HTMLElement, open: boolean, content: () => Node[],
 ): HTMLLIElement {

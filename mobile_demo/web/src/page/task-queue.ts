@@ -1,4 +1,4 @@
-/** Tasks of the page, of which one runs at a time: a selection of songs and its scan, for example. */
+/** Run the tasks of the page one at a time, for example a selection of songs and its scan. */
 
 /** A task ends soon after `stop` is aborted. */
 export type Task = (stop: AbortSignal) => Promise<void>;
@@ -41,7 +41,7 @@ export class TaskQueue {
     this.controller.abort();
   }
 
-  /** Start a task before returning: dropped files and dialogs are lost after their event. */
+  /** Start a task before returning, since dropped files and dialogs are lost after their event. */
   private async run(task: Task): Promise<void> {
     if (!this.busy) this.onBusy(true);
     this.count += 1;

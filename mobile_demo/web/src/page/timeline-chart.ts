@@ -1,4 +1,4 @@
-/** Charts of a song's genres over time. */
+/** Draw a song's genres over time. */
 import { MAX_WINDOWS } from "../rules/constants.ts";
 import type { SongPrediction } from "../rules/prediction.ts";
 import { type TimelinePart, timeline, windowBounds, windowMeans } from "../rules/timeline.ts";

@@ -1,4 +1,4 @@
-/** Installation, offline use, and new versions of the page, which the user accepts. */
+/** Install the page, store it for offline use, and offer new versions. */
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 

@@ -1,4 +1,4 @@
-/** Screen wake lock: a phone that locks its screen stops the scan. */
+/** Keep the screen on during a scan, since a phone that locks its screen stops the scan. */
 export class WakeLock {
   private wanted = false;
   private sentinel: WakeLockSentinel | null = null;
@@ -22,7 +22,7 @@ export class WakeLock {
       if (held) await this.sentinel!.release();
       else this.sentinel = (await navigator.wakeLock?.request("screen")) ?? null;
     } catch {
-      // The battery is low, for example, or the page is hidden.
+      // For example, the battery is low or the page is hidden.
     }
   }
 }

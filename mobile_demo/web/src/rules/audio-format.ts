@@ -142,7 +142,7 @@ function readMp4(file: Reader): AudioFormat | undefined {
   return undefined;
 }
 
-/** Return the size of an MP4 box; at least its header's, so that the search always advances. */
+/** Return the size of an MP4 box, at least that of its header, so that the search always advances. */
 function boxSize(file: Reader, at: number): number {
   const size = file.u32be(at);
   if (size === 0) return file.length; // the box extends to the end of the file

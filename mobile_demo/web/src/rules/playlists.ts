@@ -1,8 +1,8 @@
 /**
  * Make a playlist per genre (M3U8, UTF-8, relative paths), as pocketgenre/library/playlists.py.
  *
- * The second line holds a hash of the lines that follow. By it, scan-library recognises an unchanged
- * playlist, whichever of the two programs wrote it.
+ * The second line holds a hash of the lines that follow, by which scan-library recognises an unchanged
+ * playlist of either program.
  */
 import { PLAYLIST_HASH_PREFIX } from "./constants.ts";
 import { fileName, type LibrarySong } from "./song.ts";
@@ -17,7 +17,7 @@ const LONE_SURROGATE = /\p{Cs}/u;
 export interface Playlists {
   /** Content by file name. */
   readonly files: ReadonlyMap<string, string>;
-  /** Paths of songs that a playlist cannot contain, because of their names. */
+  /** Paths of songs whose names a playlist cannot contain. */
   readonly leftOut: readonly string[];
 }
 

@@ -3,7 +3,7 @@
  *
  * Chromium's own resampler is coarse: it changes the predicted label of 3 to 4 % of the segments
  * (docs/phone-page.md). This filter is as flat and as steep as soxr's HQ, which the Python package
- * uses, up to what affects a prediction.
+ * uses, as far as it affects predictions.
  */
 
 /** Share of the lower Nyquist frequency up to which the filter is flat, as in soxr's HQ. */

@@ -1,4 +1,4 @@
-/** Round as Python does, so that both sides write the same digits. */
+/** Round as Python does, so that the page and the package write the same digits. */
 
 /** Round to a number of digits; exact ties such as 1/32 go to the even digit. */
 export function rounded(value: number, digits: number): number {

@@ -1,7 +1,7 @@
-/** Songs as the page stores them, and as it shows them with prediction and correction. */
+/** Combine the songs that the page stores with predictions and corrections. */
 import { type LabelConfig, predictSong, type SongPrediction } from "./prediction.ts";
 
-/** The result of one model for one file. Installed pages hold it in their database: keep the keys. */
+/** The result of one model for one file. Installed pages store it, so the keys must not change. */
 export interface Song {
   /** Path from the selected folder's name on, with slashes; only the name of a single file. */
   readonly path: string;

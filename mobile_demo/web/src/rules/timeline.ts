@@ -1,7 +1,7 @@
 /**
  * Divide a song into parts of one genre each, as pocketgenre/timeline.py.
  *
- * Float32 is used wherever NumPy uses it, so that both sides decide close cases alike.
+ * Float32 is used where NumPy uses it, so that the page and the package agree in close cases.
  */
 import { MIN_LEAD, WINDOW_SECONDS } from "./constants.ts";
 import { argmax, segmentCount, type SegmentProbabilities } from "./prediction.ts";
