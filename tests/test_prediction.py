@@ -83,7 +83,9 @@ def test_default_labels_have_no_thresholds() -> None:
 
 @given(
     hnp.arrays(
-        np.float32, st.tuples(st.integers(1, 30), st.just(3)), elements=st.floats(0, 1, width=32)
+        np.float32,
+        st.tuples(st.integers(1, 30), st.just(3)),
+        elements=st.floats(0.015625, 1, width=32),
     )
 )
 def test_prediction_does_not_depend_on_order(table: np.ndarray) -> None:
