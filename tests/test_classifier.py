@@ -580,3 +580,24 @@ after = os.path.exists("/proc/self/fd/2") and os.readlink("/proc/self/fd/2")
 print(before == after, "open" if after else "closed", len(GenreClassifier("standard").labels))
 """
     assert run_python(code) == f"True {expected} 10"
+
+
+def test_silence_around_music_has_no_vote(classifier: GenreClassifier, library: Path) -> None:
+    samples, rate = soundfile.read(library / "Slow pad.wav", dtype="float32")
+    samples = samples[: 6 * rate]
+    silence = np.zeros((30 * rate, *samples.shape[1:]), np.float32)
+    hiss = np.random.default_rng(0).normal(scale=1e-5, size=silence.shape).astype(np.float32)
+    song = classifier.classify((samples, rate))
+    longer = classifier.classify((np.concatenate([silence, samples, hiss]), rate))
+    assert longer.segments == 22
+    assert (longer.genre, longer.votes) == (song.genre, song.votes)
+    assert not longer.segment_probabilities[:10].any()
+    assert longer.probabilities == song.probabilities
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_dither_and_offset_are_silence(classifier: GenreClassifier, offset: float) -> None:
+    rng = np.random.default_rng(0)
+    dither = np.rint(rng.uniform(-0.5, 0.5, (2, 66_150)).sum(axis=0)) / 32_768
+    with pytest.raises(AudioError, match="only silence"):
+        classifier.classify(((dither + offset).astype(np.float32), 22_050))
