@@ -56,8 +56,12 @@ _UNKNOWN_SIZE = 0x7FFF0000  # programs that write to a pipe state sizes from her
 
 
 _OTHER_CHUNKS = frozenset(
-    name.ljust(4).encode()
-    for name in ["LIST", "JUNK", "junk", "PAD", "FLLR", "bext", "cue", "smpl", "inst", "fact", "iXML", "axml", "chna", "_PMX", "PEAK", "acid", "DISP", "afsp", "NAME", "AUTH", "(c)", "ANNO", "COMT", "MARK", "INST", "APPL", "COMM", "FVER", "CHAN", "info", "strg", "free"]
+    (
+        *(b"LIST", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ", b"smpl", b"inst"),
+        *(b"fact", b"iXML", b"axml", b"chna", b"_PMX", b"PEAK", b"acid", b"DISP", b"afsp"),
+        *(b"NAME", b"AUTH", b"(c) ", b"ANNO", b"COMT", b"MARK", b"INST", b"APPL", b"COMM"),
+        *(b"FVER", b"CHAN", b"info", b"strg", b"free"),
+    )
 )
 """Names of chunks without samples, accepted also if their size is wrong."""
 

@@ -226,7 +226,7 @@ def _check_samples(source: tuple[Any, ...]) -> tuple[NDArray[Any], float]:
         )
     if not isinstance(source[1], numbers.Real):
         raise TypeError(f"the sample rate must be a number, not {type(source[1]).__name__}")
-    check_rate(float(source[1]))
+    check_rate(source[1])  # type: ignore[arg-type]
     return (samples[:, np.newaxis] if samples.ndim == 1 else samples), source[1]  # type: ignore[return-value]
 
 
@@ -250,7 +250,7 @@ def check_rate(rate: float) -> None:
         if it is out of range.
     """
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise AudioError(f"its sample rate of {rate:g} Hz is not supported")
+        raise AudioError(f"its sample rate of {rate} Hz is not supported")
 
 
 class _Decoder:
@@ -297,18 +297,19 @@ class _Decoder:
                 yield sound.samplerate, self._mix(block)
         except DamagedAudioError as error:
             damage = error
+        position = sound.end_position
         if sound.format == "OGG":
-            following = next_ogg_link(self._file, link, sound.end_position)
+            following = next_ogg_link(self._file, link, position)
             if following is not None:
                 return following
         else:
-            damage = yield from self._rest(sound, frames, damage)
+            damage = yield from self._rest(sound, position, frames, damage)
         if damage is not None:
             raise damage
         return None
 
     def _rest(
-        self, sound: Sound, frames: int, damage: DamagedAudioError | None
+        self, sound: Sound, position: int, frames: int, damage: DamagedAudioError | None
     ) -> Generator[tuple[float, FloatArray], None, DamagedAudioError | None]:
         """Yield the rest of the file; return the damage that remains."""
         unclaimed = open_unclaimed_samples(self._file, sound, frames)
@@ -319,7 +320,7 @@ class _Decoder:
             return damage
         seconds = frames / sound.samplerate
         is_framed = sound.format in ("MP3", "FLAC")
-        if not is_framed or not (damage or has_more_frames(self._file, sound, seconds)):
+        if not is_framed or not (damage or has_more_frames(self._file, sound, position, seconds)):
             return damage
         try:
             yield from self._ffmpeg_blocks(0, seconds)

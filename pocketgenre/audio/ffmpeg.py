@@ -18,6 +18,9 @@ FloatArray = NDArray[np.float32]
 
 _CONTAINERS = "aac,ac3,aiff,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,w64,wav,wv"
 
+_PACKET_SECONDS = 0.02  # of packets without a duration
+_MAX_LOST_SECONDS = 1.0  # a shorter loss in the middle is not reported
+
 
 def open_ffmpeg(file: SongFile, start: int = 0, container: str | None = None) -> tuple[Any, Any]:
     """Open a file with FFmpeg.
@@ -120,42 +123,37 @@ def read_frames(file: SongFile, container: Any, stream: Any) -> Iterator[tuple[i
     Raises
     ------
     DamagedAudioError
-        if decoding fails in the middle, or packets in the middle have been left out (at the end).
+        if decoding fails in the middle; after the last frame, if much was left out before it.
     OSError
         if the file can't be read.
     """
     convert = FloatConverter()
-    skipped = gaps = 0
+    lost = lost_since = 0.0
     try:
-        for frames in _decoded_packets(container, stream):
-            if frames is None:
-                skipped += 1
-                continue
-            gaps += skipped if frames else 0
-            skipped = 0 if frames else skipped
+        for frames, lost_seconds in _decoded_packets(container, stream):
+            lost_since += lost_seconds
             for frame in frames:
+                lost, lost_since = lost + lost_since, 0.0
                 for block in convert(frame):
                     yield frame.sample_rate, block
     except Exception as error:  # libraries may raise anything for a damaged file
-        file.check_readable(_position(file))
+        file.check_readable(file.descriptor_position())
         raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
-    file.check_readable(_position(file))
-    if gaps or (skipped and not convert.has_frames):
-        raise DamagedAudioError("damaged: some of it cannot be decoded")
+    file.check_readable(file.descriptor_position())
+    if lost > _MAX_LOST_SECONDS:
+        raise DamagedAudioError(f"damaged: {lost:.0f} s of it cannot be decoded")
+    if lost_since and not convert.has_frames:
+        raise DamagedAudioError("damaged: it cannot be decoded")
 
 
-def _decoded_packets(container: Any, stream: Any) -> Iterator[list[Any] | None]:
-    """Yield the frames of each packet, or None if the packet can't be decoded."""
+def _decoded_packets(container: Any, stream: Any) -> Iterator[tuple[list[Any], float]]:
+    """Yield the frames of each packet, and its duration [s] if it can't be decoded."""
     import av
 
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
         except av.FFmpegError:
-            yield None
+            yield [], float((packet.duration or 0) * stream.time_base) or _PACKET_SECONDS
         else:
-            yield frames
-
-
-def _position(file: SongFile) -> int:
-    return file.descriptor_position() if file.descriptor is not None else 0
+            yield frames, 0.0

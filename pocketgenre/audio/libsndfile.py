@@ -133,7 +133,10 @@ class Sound(soundfile.SoundFile):  # type: ignore[misc]
 
     @property
     def end_position(self) -> int:
-        """Offset up to which the file has been read [bytes]."""
+        """Offset up to which the file has been read [bytes].
+
+        It is valid until ``SongFile.read_at`` is called.
+        """
         if self._window is not None:
             return self._window.start + self._window.position
         return self._song.descriptor_position()
@@ -181,7 +184,7 @@ def read_blocks(sound: Sound) -> Iterator[FloatArray]:
         yield block
 
 
-def has_more_frames(file: SongFile, sound: Sound, seconds: float) -> bool:
+def has_more_frames(file: SongFile, sound: Sound, position: int, seconds: float) -> bool:
     """Check whether audio follows in an MP3 or FLAC file where libsndfile ended.
 
     libsndfile decodes as many frames as the header of an MP3 states, or as the bit rate of its
@@ -190,11 +193,11 @@ def has_more_frames(file: SongFile, sound: Sound, seconds: float) -> bool:
 
     Parameters
     ----------
-    file, sound : file and its reader at the end
+    file, sound : file and its reader
+    position : offset at which libsndfile ended [bytes]
     seconds : duration that has been decoded
     """
-    position, end = sound.end_position, audio_end(file)
-    start = audio_start(file, position)
+    start, end = audio_start(file, position), audio_end(file)
     if end - start < max(1, _IGNORED_SECONDS * position / max(seconds, 1.0)):
         return False
     if sound.format == "MP3":

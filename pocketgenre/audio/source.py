@@ -72,9 +72,8 @@ class SongFile:
         return descriptor
 
     def descriptor_position(self) -> int:
-        """Return the position to which a C library has read the descriptor."""
-        assert self.descriptor is not None
-        return os.lseek(self.descriptor, 0, os.SEEK_CUR)
+        """Return the position to which a C library has read the descriptor; 0 without one."""
+        return 0 if self.descriptor is None else os.lseek(self.descriptor, 0, os.SEEK_CUR)
 
     def check_readable(self, offset: int) -> None:
         """Read at an offset where a decoder stopped, to distinguish read errors from damage.
