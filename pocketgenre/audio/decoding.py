@@ -37,6 +37,7 @@ from pocketgenre.audio.libsndfile import (
     read_blocks,
 )
 from pocketgenre.audio.mono import MonoMixer, ToMono
+from pocketgenre.audio.overlap import Tail, drop_decoded
 from pocketgenre.audio.source import SongFile, open_song
 from pocketgenre.errors import AudioError
 
@@ -284,7 +285,7 @@ class _Decoder:
         self, sound: Sound, link: int
     ) -> Generator[tuple[float, FloatArray], None, int | None]:
         """Yield the blocks of one stream; return the offset of the next, or None."""
-        frames = 0
+        tail = Tail(sound.samplerate)
         damage: DamagedAudioError | None = None
         is_16_bit = sound.channels == 2 and sound.subtype == "PCM_16"
         detector = CodedDetector() if is_16_bit else None
@@ -293,7 +294,7 @@ class _Decoder:
                 if detector is not None and detector.finds(block):
                     yield from self._coded_blocks(sound, detector)
                     return None
-                frames += len(block)
+                tail.add(block)
                 yield sound.samplerate, self._mix(block)
         except DamagedAudioError as error:
             damage = error
@@ -303,27 +304,27 @@ class _Decoder:
             if following is not None:
                 return following
         else:
-            damage = yield from self._rest(sound, position, frames, damage)
+            damage = yield from self._rest(sound, position, tail, damage)
         if damage is not None:
             raise damage
         return None
 
     def _rest(
-        self, sound: Sound, position: int, frames: int, damage: DamagedAudioError | None
+        self, sound: Sound, position: int, tail: Tail, damage: DamagedAudioError | None
     ) -> Generator[tuple[float, FloatArray], None, DamagedAudioError | None]:
         """Yield the rest of the file; return the damage that remains."""
-        unclaimed = open_unclaimed_samples(self._file, sound, frames)
+        unclaimed = open_unclaimed_samples(self._file, sound, tail.frames)
         if unclaimed is not None:
             with unclaimed:
                 for block in read_blocks(unclaimed):
                     yield sound.samplerate, self._mix(block)
             return damage
-        seconds = frames / sound.samplerate
+        seconds = tail.frames / sound.samplerate
         is_framed = sound.format in ("MP3", "FLAC")
         if not is_framed or not (damage or has_more_frames(self._file, sound, position, seconds)):
             return damage
         try:
-            yield from self._ffmpeg_blocks(0, seconds)
+            yield from self._ffmpeg_blocks(0, tail)
         except DamagedAudioError as error:
             return error
         except NotAudioError:
@@ -338,32 +339,20 @@ class _Decoder:
         yield from self._ffmpeg_blocks(start, container=detector.container)
 
     def _ffmpeg_blocks(
-        self, start: int, skipped_seconds: float = 0.0, container: str | None = None
+        self, start: int, tail: Tail | None = None, container: str | None = None
     ) -> _RatedBlocks:
-        """Decode the file from an offset with FFmpeg, and drop the first seconds."""
+        """Decode the file from an offset with FFmpeg, and drop what ends with ``tail``."""
         opened, stream = open_ffmpeg(self._file, start, container)
-        if not start and not skipped_seconds:
+        if not start and tail is None:
             estimated = opened.format.name in ("aac", "mp3", "ac3", "eac3", "amr")
             self._song._duration = Duration(stated_seconds(opened, stream), not estimated)
         with opened:
             frames = read_frames(self._file, opened, stream)
-            for rate, block in _drop(frames, skipped_seconds):
+            if tail is not None:
+                frames = drop_decoded(frames, tail)
+            for rate, block in frames:
                 check_rate(rate)
                 yield rate, self._mix(block)
-
-
-def _drop(
-    blocks: Iterator[tuple[int, FloatArray]], seconds: float
-) -> Iterator[tuple[int, FloatArray]]:
-    """Drop the first seconds."""
-    dropped = 0.0
-    for rate, block in blocks:
-        missing = round((seconds - dropped) * rate)
-        if missing >= len(block):
-            dropped += len(block) / rate
-            continue
-        dropped = max(dropped, seconds) if missing > 0 else dropped
-        yield rate, block[missing:] if missing > 0 else block
 
 
 def _require_finite(blocks: _RatedBlocks) -> _RatedBlocks:
