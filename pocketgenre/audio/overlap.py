@@ -29,19 +29,17 @@ class Tail:
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self.frames = 0
-        self._blocks: deque[FloatArray] = deque(maxlen=2)
+        self._ends: deque[FloatArray] = deque(maxlen=2)
 
     def add(self, block: FloatArray) -> None:
         """Add the next block [shape=(n, channels)]."""
         self.frames += len(block)
-        self._blocks.append(block)
+        self._ends.append(block[-_MATCHED:, 0].copy())  # a kept block would slow down the next
 
     @property
     def samples(self) -> FloatArray:
         """Last samples of the first channel, at most 4096."""
-        if not self._blocks:
-            return np.empty(0, np.float32)
-        return np.concatenate([block[:, 0] for block in self._blocks])[-_MATCHED:]
+        return np.concatenate([np.empty(0, np.float32), *self._ends])[-_MATCHED:]
 
 
 def drop_decoded(blocks: Blocks, tail: Tail) -> Blocks:

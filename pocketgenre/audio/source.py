@@ -7,9 +7,7 @@ would be lost and the song would end early.
 
 import io
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +58,9 @@ class SongFile:
         if self.descriptor is not None and not start:
             self._file.seek(0)
             return self.descriptor
+        import shutil  # these take 10 ms, and a path does not need them
+        import tempfile
+
         if self._copy is None or self._copy[0] != start:
             self.close()
             copy = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()

@@ -45,6 +45,11 @@ def add_track(
     file: Any, samples: np.ndarray, codec: str, rate: int, layout: str, options: dict[str, str]
 ) -> None:
     stream = file.add_stream(codec, rate=rate, layout=layout, options=options)
+    fill_track(file, stream, samples)
+
+
+def fill_track(file: Any, stream: Any, samples: np.ndarray) -> None:
+    rate, layout = stream.codec_context.sample_rate, stream.codec_context.layout.name
     size = stream.codec_context.frame_size or 4_096
     resampler = av.AudioResampler(stream.codec_context.format.name, layout, rate, frame_size=size)
     frame = av.AudioFrame.from_ndarray(
@@ -120,13 +125,12 @@ WHOLE: dict[str, tuple[Write, float]] = {
     "total too small.flac": (lambda p: flac(p, RATE), 6.0),
     "joined.flac": (lambda p: p.write_bytes(flac(p) * 2), 12.0),
     "ID3v1.flac": (lambda p: p.write_bytes(flac(p) + b"TAG" + bytes(125)), 6.0),
-    "flac in.oga": (lambda p: encode(p, music(6), "flac", "ogg"), 6.0),
     "joined.aac": (lambda p: p.write_bytes(encode(p, music(6), "aac", "adts") * 2), 12.0),
     "no duration.webm": (
         lambda p: encode(p, music(6, 48_000), "libopus", "webm", 48_000, muxer={"live": "1"}), 6.0,
     ),
     "mp3 in.wav": (lambda p: encode(p, music(6), "libmp3lame", "wav"), 6.0),
-    "windows.wma": (lambda p: encode(p, music(6), "wmav2", "asf"), 6.0),
+    "windows.wma": (lambda p: encode(p, music(6), "wmav2", "asf", b="128000"), 6.0),
     "phone.amr": (
         lambda p: encode(p, music(6, 8_000, 1), "libopencore_amrnb", "amr", 8_000), 6.0,
     ),
@@ -159,8 +163,9 @@ def test_song_is_decoded_to_its_end(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["size 0.wav", "size too small.wav", "total too small.flac"])
 def test_rest_of_lossless_song_is_exact(tmp_path: Path, name: str) -> None:
     WHOLE[name][0](tmp_path / name)
-    write_audio(tmp_path / "plain.wav", music(6), RATE, "WAV", "PCM_16")
-    np.testing.assert_array_equal(decode(tmp_path / name)[0], decode(tmp_path / "plain.wav")[0])
+    plain = tmp_path / f"plain{Path(name).suffix}"
+    write_audio(plain, music(6), RATE, subtype="PCM_16")
+    np.testing.assert_array_equal(decode(tmp_path / name)[0], decode(plain)[0])
 
 
 def test_rest_of_mp3_continues_exactly(tmp_path: Path) -> None:
@@ -250,16 +255,10 @@ def test_default_track_is_decoded(tmp_path: Path) -> None:
     for container in ("matroska", "mp4"):
         path = tmp_path / container
         with av.open(str(path), "w", format=container) as file:
-            for hz, is_default in ((440.0, False), (2_000.0, True)):
-                stream = file.add_stream("aac", rate=RATE, layout="stereo")
-                stream.disposition = av.stream.Disposition.default if is_default else 0
-                frame = av.AudioFrame.from_ndarray(
-                    np.ascontiguousarray(tone(hz, 4.0, RATE, 2).T), "fltp", "stereo"
-                )
-                frame.sample_rate = RATE
-                resampler = av.AudioResampler("fltp", "stereo", RATE, frame_size=1_024)
-                for part in [*resampler.resample(frame), *resampler.resample(None), None]:
-                    file.mux(stream.encode(part))
+            streams = [file.add_stream("aac", rate=RATE, layout="stereo") for _ in range(2)]
+            streams[0].disposition, streams[1].disposition = 0, 1
+            for hz, stream in zip((440.0, 2_000.0), streams, strict=True):
+                fill_track(file, stream, tone(hz, 4.0, RATE, 2))
         samples = decode(path)[0][RATE : 3 * RATE]
         assert np.abs(np.fft.rfft(samples)).argmax() == pytest.approx(4_000, abs=4)
 
@@ -274,7 +273,7 @@ def test_opposite_channels_do_not_cancel(tmp_path: Path) -> None:
         samples = decode(source)[0]
         middle = samples[3 * RATE : 4 * RATE]
         assert middle.std() == pytest.approx(left.std(), rel=0.02)
-        assert np.abs(np.diff(samples)).max() < 1.1 * np.abs(np.diff(left)).max()  # no clicks
+        assert np.abs(np.diff(samples)).max() < 1.5 * np.abs(np.diff(left)).max()  # no clicks
 
 
 def test_change_between_opposite_and_equal_channels_has_no_clicks() -> None:
