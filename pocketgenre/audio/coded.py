@@ -9,8 +9,6 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.constants import SILENCE_PEAK
-
 FloatArray = NDArray[np.float32]
 
 # Sync words, with the next bits of a regular DTS frame (ETSI TS 102 114, 5.3.1).
@@ -23,6 +21,7 @@ _SYNCS = re.compile(
     re.DOTALL,
 )
 _CHECKED_BLOCKS = 2
+_SILENT_PEAK = 2**-15  # one 16-bit step
 
 
 class CodedDetector:
@@ -43,7 +42,7 @@ class CodedDetector:
         """Check the next block [shape=(n, 2)]; two sync words are required."""
         if self._checked >= _CHECKED_BLOCKS:
             return False
-        if max(block.max(initial=0), -block.min(initial=0)) <= SILENCE_PEAK:
+        if max(block.max(initial=0), -block.min(initial=0)) <= _SILENT_PEAK:
             self.position += len(block)
             return False
         self._checked += 1
