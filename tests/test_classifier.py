@@ -19,7 +19,7 @@ import soundfile
 
 import pocketgenre
 from pocketgenre import AudioError, GenreClassifier, ModelError, PocketGenreError, SongPrediction
-from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.audio.decoding import open_stream, stream_mono
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features.mfcc import mfcc
@@ -200,7 +200,10 @@ def test_segments_are_classified_as_their_song(classifier: GenreClassifier, libr
     def segments() -> list[np.ndarray]:
         return list(cut_segments(stream_mono(path, 22_050)))
 
-    assert_equal(classifier.classify_segments(segments()), classifier.classify(path))
+    with open_stream(path, 22_050) as stream:
+        song = classifier.classify_segments(cut_segments(stream.blocks), stream=stream)
+    assert_equal(song, classifier.classify(path))
+    assert classifier.classify_segments(segments()).votes == song.votes
     uncertain = classifier.classify_segments(iter(segments()), LabelConfig(min_margin=1.0))
     assert uncertain.genre == UNCERTAIN
     with pytest.raises(AudioError, match="it holds no audio"):
