@@ -7,6 +7,7 @@ import type { Catalog } from "./catalog.ts";
 import { decodeMono } from "./decoding.ts";
 import { AudioError, InferenceError, toAudioError, UnreadableError } from "./errors.ts";
 import type { DecodedAudio, InferenceClient } from "./inference-client.ts";
+import { type ModelCard, segmentSeconds } from "./rules/model-card.ts";
 import type { Song } from "./rules/song.ts";
 import { reasons } from "./texts.ts";
 
@@ -42,12 +43,12 @@ export class Scan {
   private paused = false;
 
   /**
-   * @param model SHA-256 of the model
+   * @param card card of the model
    * @param stop signal after which no further song starts
    */
   constructor(
     private readonly files: readonly SelectedFile[],
-    private readonly model: string,
+    private readonly card: ModelCard,
     private readonly client: InferenceClient,
     private readonly catalog: Catalog,
     private readonly stop: AbortSignal,
@@ -120,22 +121,38 @@ export class Scan {
 
   private async classify({ path, file }: SelectedFile, decoded: DecodedAudio | AudioError): Promise<Song> {
     const result =
-      decoded instanceof AudioError ? decoded : await catchAudioError(() => this.client.predict(decoded));
+      decoded instanceof AudioError ? decoded : await catchAudioError(() => this.analyze(decoded));
     const failed = result instanceof AudioError;
     const song: Song = {
       path,
       size: file.size,
       modified: file.lastModified,
-      model: this.model,
+      model: this.card.sha256,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,
-      probabilities: failed ? null : result,
+      ...(failed ? NO_ANALYSIS : result),
     };
     await this.catalog.saveSong(song);
     await this.catalog.finishAttempt(path);
     return song;
   }
+
+  private async analyze(audio: DecodedAudio): Promise<Analysis> {
+    const { durationSeconds, isPartial } = audio;
+    const { probabilities, isDamaged } = await this.client.predict(audio);
+    const segments = probabilities.length / this.card.labels.length;
+    return {
+      probabilities,
+      analyzedSeconds: segments * segmentSeconds(this.card),
+      durationSeconds,
+      partial: isPartial || isDamaged,
+    };
+  }
 }
+
+type Analysis = Pick<Song, "probabilities" | "analyzedSeconds" | "durationSeconds" | "partial">;
+
+const NO_ANALYSIS: Analysis = { probabilities: null, analyzedSeconds: null, durationSeconds: null, partial: false };
 
 /** Return the result of an action, or its AudioError. An InferenceError is thrown. */
 async function catchAudioError<T>(action: () => Promise<T>): Promise<T | AudioError> {
