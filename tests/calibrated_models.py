@@ -1,7 +1,7 @@
 """Write models with a label for files without music and a calibrated confidence.
 
 They are pretrained networks with another model card: "classical" is named "not-music". Of the
-synthetic songs, the pad and the riff are then no music, and the bells are uncertain.
+synthetic songs, the pad and the riff are then no music, and the others are uncertain.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from pocketgenre.models.model_card import card_path, read_model
 CONFIDENCE = ConfidenceModel(
     intercept=-1.0,
     weights=SongEvidence(probability=1.0, vote_share=1.0, margin=2.0, segments=0.3),
-    min_confidence=0.57,
+    min_confidence=0.624,
 )
 
 
