@@ -133,7 +133,7 @@ export const texts = {
     confidence: "Uncertain if the confidence is below",
     margin: "Uncertain if the margin to the next genre is below",
     off: "never",
-    ofModel: (threshold: string) => `as the model recommends: ${threshold}`,
+    ofModel: (threshold: string) => `recommended: ${threshold}`,
     confidenceNote: "The confidence is the probability that the genre is correct, or, for a model without calibration, its share of the votes.",
     close: "Done",
     clear: "Delete all results",

@@ -148,7 +148,7 @@ function aiffSeconds(file: Reader, at: number): number {
 
 function flacSeconds(file: Reader, start: number): number {
   const fields = file.u32be(start + 18);
-  const high = file.u32be(start + 21) & 15; // of the 36 bits of the number of samples
+  const high = file.u8(start + 21) & 15; // of the 36 bits of the number of samples
   return (high * 2 ** 32 + file.u32be(start + 22)) / (fields >>> 12);
 }
 
