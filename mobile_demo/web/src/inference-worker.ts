@@ -35,12 +35,12 @@ async function handle({ model, audio }: InferenceRequest): Promise<InferenceResp
 
 /** Predict the probabilities of each segment; silent ones get zeros, without running the model. */
 async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCard): Promise<InferenceResult> {
-  const { segments, silent, isDamaged } = modelInputs(audio, card);
+  const { segments, silent, isDamaged, seconds } = modelInputs(audio, card);
   const probabilities = new Float32Array(segments.length * card.labels.length);
   for (const [row, segment] of segments.entries()) {
     if (!silent[row]) probabilities.set(await run(model, segment), row * card.labels.length);
   }
-  return { probabilities, isDamaged };
+  return { probabilities, isDamaged, seconds };
 }
 
 /**

@@ -7,7 +7,6 @@ import type { Catalog } from "./catalog.ts";
 import { decodeMono } from "./decoding.ts";
 import { AudioError, InferenceError, toAudioError, UnreadableError } from "./errors.ts";
 import type { DecodedAudio, InferenceClient } from "./inference-client.ts";
-import { type ModelCard, segmentSeconds } from "./rules/model-card.ts";
 import type { Song } from "./rules/song.ts";
 import { reasons } from "./texts.ts";
 
@@ -43,12 +42,12 @@ export class Scan {
   private paused = false;
 
   /**
-   * @param card card of the model
+   * @param model SHA-256 of the model
    * @param stop signal after which no further song starts
    */
   constructor(
     private readonly files: readonly SelectedFile[],
-    private readonly card: ModelCard,
+    private readonly model: string,
     private readonly client: InferenceClient,
     private readonly catalog: Catalog,
     private readonly stop: AbortSignal,
@@ -127,7 +126,7 @@ export class Scan {
       path,
       size: file.size,
       modified: file.lastModified,
-      model: this.card.sha256,
+      model: this.model,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,
       ...(failed ? NO_ANALYSIS : result),
@@ -139,14 +138,8 @@ export class Scan {
 
   private async analyze(audio: DecodedAudio): Promise<Analysis> {
     const { durationSeconds, isPartial } = audio;
-    const { probabilities, isDamaged } = await this.client.predict(audio);
-    const segments = probabilities.length / this.card.labels.length;
-    return {
-      probabilities,
-      analyzedSeconds: segments * segmentSeconds(this.card),
-      durationSeconds,
-      partial: isPartial || isDamaged,
-    };
+    const { probabilities, isDamaged, seconds } = await this.client.predict(audio);
+    return { probabilities, analyzedSeconds: seconds, durationSeconds, partial: isPartial || isDamaged };
   }
 }
 

@@ -49,7 +49,7 @@ export class ScanController {
     this.progress.start([...sizes.values()]);
     try {
       this.client ??= new InferenceClient(model);
-      this.scan = new Scan(files, MODELS[model].card, this.client, this.catalog, stop, {
+      this.scan = new Scan(files, MODELS[model].card.sha256, this.client, this.catalog, stop, {
         onStart: (path) => this.progress.startSong(path),
         onFinish: (song) => {
           count += 1;

@@ -12,6 +12,8 @@ export interface SongSegments {
   readonly silent: readonly boolean[];
   /** True if samples in the song are not finite; the segments end before them. */
   readonly isDamaged: boolean;
+  /** Length of the song up to there, with the remainder after the last segment. */
+  readonly seconds: number;
 }
 
 /** Average the channels of a song. */
@@ -40,7 +42,8 @@ export function songSegments(samples: Float32Array, card: ModelCard): SongSegmen
   // The remainder after the last segment is not classified, so sound in it does not count.
   if (levels.every((one) => one < SILENCE_DECIBELS)) throw new AudioError("it holds only silence");
   const threshold = silenceThreshold(levels);
-  return { segments, silent: levels.map((one) => one < threshold), isDamaged: invalid >= 0 };
+  const seconds = valid.length / card.front_end.sample_rate;
+  return { segments, silent: levels.map((one) => one < threshold), isDamaged: invalid >= 0, seconds };
 }
 
 /**
