@@ -11,7 +11,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mono
+from pocketgenre.audio.decoding import (
+    AudioSource,
+    DamagedAudioError,
+    SongStream,
+    open_stream,
+)
+from pocketgenre.audio.duration import probe_duration
 from pocketgenre.audio.seeking import CannotSeekError, seek_segments, select_segments
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.audio.silence import level, silence_threshold
@@ -155,7 +161,10 @@ class GenreClassifier:
         return self._predict(analysis, self.label_config, are_consecutive=not self.segments)
 
     def classify_segments(
-        self, segments: Iterable[FloatArray], label_config: LabelConfig | None = None
+        self,
+        segments: Iterable[FloatArray],
+        label_config: LabelConfig | None = None,
+        stream: SongStream | None = None,
     ) -> SongPrediction:
         """Classify a song from its consecutive segments.
 
@@ -163,13 +172,14 @@ class GenreClassifier:
         ----------
         segments : iterable of float32 [shape=(segment_samples,)]
         label_config : vote rule and thresholds; by default the classifier's
+        stream : the stream that the segments are cut from, which knows the length of the song
 
         Raises
         ------
         AudioError
             if there is no segment, or only silence.
         """
-        analysis = self.analyze_segments(segments)
+        analysis = self.analyze_segments(segments, stream)
         return self._predict(analysis, label_config or self.label_config, are_consecutive=True)
 
     def classify_folder(
@@ -251,21 +261,26 @@ class GenreClassifier:
         config = self.card.feature_config
         count = self.segments if segments is None else segments
         if not count:
-            blocks = stream_mono(song, config.sample_rate)
-            return self.analyze_segments(cut_segments(blocks, config))
-        if not isinstance(song, tuple):
-            try:
-                return self.analyze_segments(seek_segments(song, config, count))
-            except CannotSeekError:
-                pass
-        return self.analyze_segments(select_segments(song, config, count))
+            with open_stream(song, config.sample_rate) as stream:
+                return self.analyze_segments(cut_segments(stream.blocks, config), stream)
+        if isinstance(song, tuple):
+            return self.analyze_segments(select_segments(song, config, count))
+        duration = probe_duration(song)
+        try:
+            analysis = self.analyze_segments(seek_segments(song, config, count))
+        except CannotSeekError:
+            analysis = self.analyze_segments(select_segments(song, config, count))
+        return replace(analysis, duration_seconds=duration)
 
-    def analyze_segments(self, segments: Iterable[FloatArray]) -> SongAnalysis:
+    def analyze_segments(
+        self, segments: Iterable[FloatArray], stream: SongStream | None = None
+    ) -> SongAnalysis:
         """Predict the label probabilities of segments until they end or decoding fails.
 
         Parameters
         ----------
         segments : iterable of float32 [shape=(segment_samples,)]
+        stream : the stream that the segments are cut from, which knows the length of the song
 
         Raises
         ------
@@ -293,6 +308,9 @@ class GenreClassifier:
         with np.errstate(under="ignore"):  # the caller's setting may raise
             table = np.stack(rows).astype(np.float16).astype(np.float32)
         table[np.array(levels) < silence_threshold(levels)] = 0.0
+        if stream:
+            is_partial = is_partial or stream.damage is not None
+            return SongAnalysis(table, stream.decoded_seconds, stream.duration_seconds, is_partial)
         seconds = len(rows) * self.card.feature_config.segment_seconds
         return SongAnalysis(table, analyzed_seconds=seconds, is_partial=is_partial)
 
