@@ -60,8 +60,8 @@ def test_int8_file_has_float32_io_and_builtin_ops(trained_run: Path) -> None:
     assert card.accuracy["song_accuracy_tflite"] >= 0.8
 
 
-def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path) -> None:
-    out = trained_run / "int8.tflite"
+def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "int8.tflite"
     export_tflite(trained_run / "run", out, io=IOOption.int8)
     model, card = read_model(out)
     interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
@@ -72,25 +72,25 @@ def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path) -> Non
     assert GenreClassifier(out).classify(song).genre == "bass"
 
 
-def test_export_is_reproducible(trained_run: Path) -> None:
-    again = trained_run / "again.tflite"
+def test_export_is_reproducible(trained_run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.tflite"
     export_tflite(trained_run / "run", again, representative=30)
     assert again.read_bytes() == (trained_run / "model.tflite").read_bytes()
 
 
-def test_failed_parity_check_writes_no_model(trained_run: Path) -> None:
-    shutil.copytree(trained_run / "run", trained_run / "tampered")
-    with np.load(trained_run / "tampered" / "heldout.npz") as arrays:
+def test_failed_parity_check_writes_no_model(trained_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained_run / "run", tmp_path / "tampered")
+    with np.load(tmp_path / "tampered" / "heldout.npz") as arrays:
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
-    np.savez(trained_run / "tampered" / "heldout.npz", **saved)
+    np.savez(tmp_path / "tampered" / "heldout.npz", **saved)
     metrics = compute_metrics(
         load_dataset(trained_run / "data"), saved["segment"], saved["probabilities"]
     )
-    (trained_run / "tampered" / "metrics.json").write_text(json.dumps(metrics.to_dict()))
-    out = trained_run / "tampered.tflite"
+    (tmp_path / "tampered" / "metrics.json").write_text(json.dumps(metrics.to_dict()))
+    out = tmp_path / "tampered.tflite"
     with pytest.raises(PocketGenreError, match=r"The parity check failed and tampered\.tflite"):
-        export_tflite(trained_run / "tampered", out)
+        export_tflite(tmp_path / "tampered", out)
     assert not out.exists()
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["parity_holds"] is False
@@ -98,8 +98,8 @@ def test_failed_parity_check_writes_no_model(trained_run: Path) -> None:
     assert "in quantization steps" in out.with_suffix(".report.md").read_text()
 
 
-def test_all_variants_are_written_with_one_table(trained_run: Path) -> None:
-    out = trained_run / "variants"
+def test_all_variants_are_written_with_one_table(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "variants"
     export_tflite(trained_run / "run", out, all_files=True, representative=30)
     table = json.loads((out / "comparison.json").read_text())
     names = [f"cnn_{variant.name}.tflite" for variant in all_variants()]
@@ -115,8 +115,8 @@ def test_all_variants_are_written_with_one_table(trained_run: Path) -> None:
     assert all(row["file"] in page for row in table["files"])
 
 
-def test_scan_accepts_a_waveform_file(trained_run: Path) -> None:
-    out = trained_run / "waveform.tflite"
+def test_scan_accepts_a_waveform_file(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "waveform.tflite"
     export_tflite(trained_run / "run", out, input="waveform")
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["features"]["in the graph, all of the data set"]["largest_difference"] < 1e-3
@@ -130,8 +130,8 @@ def test_scan_accepts_a_waveform_file(trained_run: Path) -> None:
     assert scans[0] == scans[1]
 
 
-def test_report_has_results_of_each_runtime(trained_run: Path) -> None:
-    out = trained_run / "two.tflite"
+def test_report_has_results_of_each_runtime(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "two.tflite"
     export_tflite(trained_run / "run", out, other_python=Path(sys.executable))
     report = json.loads(out.with_suffix(".report.json").read_text())
     runtimes = [result["runtime"].split()[0] for result in report["probes"]]

@@ -16,7 +16,7 @@ from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.linear_head import fit_head
 from pocketgenre.training.models.musicnn.tower import build_tower
 from tests.conftest import REPOSITORY, Command
-from tests.training.commands import EXPORT, PREPARE, SCAN, TRAIN, succeed
+from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed
 from tests.training.fabricated import fabricate_dataset
 
 pytestmark = pytest.mark.slow
@@ -192,7 +192,7 @@ def test_classifier_is_trained_exported_and_scanned(
     package: Path, trained_run: Path, tmp_path: Path, run_command: Command
 ) -> None:
     data, run, model = tmp_path / "data", tmp_path / "run", tmp_path / "model.tflite"
-    succeed(PREPARE, trained_run / "audio", "--features", "log-mel", "--out", data)
+    prepare(trained_run / "audio", "--features", "log-mel", "--out", data)
     options = ["--model", "musicnn", "--pretrained", package, "--folds", 2]
     succeed(TRAIN, data, *options, "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
