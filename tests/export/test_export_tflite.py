@@ -5,9 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import typer
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
 from pocketgenre import GenreClassifier
@@ -20,9 +22,11 @@ from pocketgenre.export.variants import all_variants
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.tflite_model import TFLiteModel
-from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
+from pocketgenre.training.models.networks import assemble_network
+from pocketgenre.training.runs import Run
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
@@ -98,9 +102,35 @@ def test_failed_parity_check_writes_no_model(trained_run: Path, tmp_path: Path) 
     assert "in quantization steps" in out.with_suffix(".report.md").read_text()
 
 
+def write_small_run(folder: Path, dataset: Dataset) -> Run:
+    """Write a run without folds, whose network has one narrow convolution and is quick to convert.
+
+    The convolution is random. The last layer is fitted by logistic regression.
+    """
+
+    def hidden_layers(shape: tuple[int, int]) -> list[keras.Layer]:
+        return [keras.layers.Conv1D(8, 3, activation="relu"), keras.layers.GlobalMaxPooling1D()]
+
+    keras.utils.set_random_seed(1)
+    features = np.asarray(dataset.features)
+    moments = features.mean(axis=(0, 1)), features.var(axis=(0, 1))
+    shape = dataset.feature_config.shape
+    network = assemble_network(hidden_layers, shape, len(dataset.labels), *moments)
+    hidden = features
+    for layer in network.layers[:-1]:
+        hidden = layer(hidden)
+    head = LogisticRegression(C=100.0, max_iter=10_000).fit(hidden, dataset.segment_targets)
+    network.layers[-1].set_weights([head.coef_.T, head.intercept_])
+    probabilities = np.asarray(network(features))
+    run = fabricate_run(folder, dataset, probabilities, model="cnn")
+    network.save(folder / "model.keras")
+    return run
+
+
 def test_all_variants_are_written_with_one_table(trained_run: Path, tmp_path: Path) -> None:
+    run = write_small_run(tmp_path / "run", load_dataset(trained_run / "data"))
     out = tmp_path / "variants"
-    export_tflite(trained_run / "run", out, all_files=True, representative=30)
+    export_tflite(run.folder, out, all_files=True, representative=30)
     table = json.loads((out / "comparison.json").read_text())
     names = [f"cnn_{variant.name}.tflite" for variant in all_variants()]
     assert [row["file"] for row in table["files"]] == names
