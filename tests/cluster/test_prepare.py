@@ -56,16 +56,22 @@ def test_killed_command_continues_with_stored_features(
     options = [audio, "--out", out, "--shards", 4, "--cluster", cluster.address]
     command = [sys.executable, "-m", PREPARE, *map(str, options)]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-    until(lambda: len(list(out.glob("parts/*.npy"))) >= 4)
+    until(lambda: len(list(out.glob("parts/*.npy"))) >= 4, 300)
     process.send_signal(signal.SIGKILL)
     process.wait()
     stored = {path: path.stat().st_mtime_ns for path in out.glob("parts/*.npy")}
     assert stored
     assert not (out / "dataset.json").exists()
-    assert cluster.plugins()
+    abandoned = cluster.plugins()
+    assert abandoned
 
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-    killer = threading.Thread(target=kill_worker_of, args=[cluster, process, out])
+
+    def kill_worker() -> None:
+        until(lambda: cluster.plugins() - abandoned or process.poll() is not None, 300)
+        cluster.kill_at_random(np.random.default_rng(5))
+
+    killer = threading.Thread(target=kill_worker)
     killer.start()
     kept = set()
     while process.poll() is None:
@@ -76,12 +82,6 @@ def test_killed_command_continues_with_stored_features(
     assert kept == set(stored)  # not computed again
     assert content(out) == content(local_dataset)
     assert not cluster.plugins()  # those of the killed command are removed as well
-
-
-def kill_worker_of(cluster: Cluster, process: subprocess.Popen, out: Path) -> None:
-    """Kill a worker once the command has workers, unless it ends before."""
-    until(lambda: cluster.plugins() or process.poll() is not None)
-    cluster.kill_at_random(np.random.default_rng(5))
 
 
 def _time(path: Path) -> int:

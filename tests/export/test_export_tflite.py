@@ -109,7 +109,7 @@ def write_small_run(folder: Path, dataset: Dataset) -> Run:
     """
 
     def hidden_layers(shape: tuple[int, int]) -> list[keras.Layer]:
-        return [keras.layers.Conv1D(8, 3, activation="relu"), keras.layers.GlobalMaxPooling1D()]
+        return [keras.layers.Conv1D(8, 3, activation="relu"), keras.layers.GlobalAveragePooling1D()]
 
     keras.utils.set_random_seed(1)
     features = np.asarray(dataset.features)
