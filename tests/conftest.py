@@ -37,7 +37,7 @@ GENRES = (
 )
 """GTZAN's, in the order of the pretrained models' outputs."""
 
-EPOCHS = 12
+EPOCHS = 60
 """Number of epochs of ``trained_run``."""
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -139,7 +139,7 @@ def write_trained_run(folder: Path) -> None:
 
     write_genres(folder / "audio", songs=6)
     prepare(folder / "audio", "--out", folder / "data")
-    options = ["--epochs", EPOCHS, "--learning-rate", 0.003, "--batch-size", 8, "--folds", 2]
+    options = ["--epochs", EPOCHS, "--learning-rate", 0.001, "--batch-size", 8, "--folds", 2]
     succeed(TRAIN, folder / "data", *options, "--out", folder / "run")
     succeed(EXPORT, folder / "run", "--representative", 30, "--out", folder / "model.tflite")
 
