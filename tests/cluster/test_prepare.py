@@ -15,7 +15,7 @@ import pytest
 from pocketgenre.training.data.dataset import load_dataset
 from tests.cluster.conftest import Cluster
 from tests.conftest import REPOSITORY, until, write_genres
-from tests.training.commands import PREPARE, prepare, refuse, succeed
+from tests.training.commands import PREPARE, refuse, succeed
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,8 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def local_dataset(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("home") / "data"
-    prepare(audio, "--out", out, "--shards", 4)
+    # In a worker process, as on the cluster: the last digits depend on the number of threads.
+    succeed(PREPARE, audio, "--out", out, "--shards", 4, "--workers", 1)
     return out
 
 
