@@ -33,10 +33,10 @@ train: $(DEV)/ready  ## Set up the commands for training and export
 FAST_TESTS = $(addprefix tests/,audio cli features jobs library models) $(wildcard tests/test_*.py)
 
 check: lint  ## Run linters, type checks and fast tests
-	$(BIN)/python -m pytest -m "not slow and not long" -n auto $(FAST_TESTS)
+	$(BIN)/python -m pytest -m "not slow and not long" -n auto --dist worksteal $(FAST_TESTS)
 
 test: lint .venv/scan/ready .venv/tflite-runtime/ready .venv/mediapipe/ready  ## Run linters, type checks and all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-long: $(DEV)/ready  ## Run the tests that take minutes: fifty kills, thousands of files
 	$(BIN)/python -m pytest -m long

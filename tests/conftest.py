@@ -1,6 +1,9 @@
 """Fixtures and helpers that all tests share, and synthetic audio."""
 
+import fcntl
 import io
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -33,6 +36,9 @@ GENRES = (
     "rock",
 )
 """GTZAN's, in the order of the pretrained models' outputs."""
+
+EPOCHS = 60
+"""Number of epochs of ``trained_run``."""
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -85,6 +91,28 @@ def worker_processes() -> list[psutil.Process]:
     return [child for child in children if "pocketgenre.jobs.worker" in child.cmdline()]
 
 
+def write_once(factory: pytest.TempPathFactory, name: str, write: Callable[[Path], object]) -> Path:
+    """Write a folder once for all processes of a test run; the first one that needs it does.
+
+    Parameters
+    ----------
+    factory : factory of temporary folders
+    name : name of the folder
+    write : function that is called with the path of the folder, which does not exist yet
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with open(base / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+            write(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def gtzan() -> Path:
     if not (GTZAN / "index.csv").exists():
@@ -103,20 +131,17 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with audio, data set, run and exported model of three distinct genres."""
-    folder = tmp_path_factory.mktemp("trained_run")
+    return write_once(tmp_path_factory, "trained_run", write_trained_run)
+
+
+def write_trained_run(folder: Path) -> None:
+    from tests.training.commands import EXPORT, TRAIN, prepare, succeed
+
     write_genres(folder / "audio", songs=6)
-
-    def run(module: str, *arguments: object) -> None:
-        command = [sys.executable, "-m", module, *map(str, arguments)]
-        subprocess.run(command, check=True)
-
-    run("pocketgenre.training.cli.prepare_dataset", folder / "audio", "--out", folder / "data")
-    options = ["--epochs", 60, "--learning-rate", 0.001, "--batch-size", 8, "--folds", 2]
-    train = ["pocketgenre.training.cli.train_model", folder / "data", *options]
-    run(*train, "--out", folder / "run")
-    export = ["pocketgenre.export.cli", folder / "run", "--representative", 30]
-    run(*export, "--out", folder / "model.tflite")
-    return folder
+    prepare(folder / "audio", "--out", folder / "data")
+    options = ["--epochs", EPOCHS, "--learning-rate", 0.001, "--batch-size", 8, "--folds", 2]
+    succeed(TRAIN, folder / "data", *options, "--out", folder / "run")
+    succeed(EXPORT, folder / "run", "--representative", 30, "--out", folder / "model.tflite")
 
 
 @pytest.fixture(autouse=True)

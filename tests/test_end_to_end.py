@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pocketgenre.training.runs import Run
-from tests.conftest import Command
+from tests.conftest import EPOCHS, Command
 from tests.training.commands import SCAN, TRAIN, succeed
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ def test_run_folder_is_complete(trained_run: Path) -> None:
     assert len(run.normalization["mean"]) == 13
     assert run.command.startswith("train-model ")
     history = json.loads((trained_run / "run" / "history.json").read_text())
-    assert len(history["loss"]) == 60
+    assert len(history["loss"]) == EPOCHS
     metrics = run.metrics()
     assert metrics["songs"] == 18
     assert len(metrics["by_fold"]) == 2
@@ -49,13 +49,15 @@ def test_exported_model_labels_library(trained_run: Path, run_command: Command) 
     assert sum(song["genre"] == song["path"].split("/")[0] for song in songs) >= 16
 
 
-def test_same_seed_trains_same_network(trained_run: Path, run_command: Command) -> None:
+def test_same_seed_trains_same_network(
+    trained_run: Path, tmp_path: Path, run_command: Command
+) -> None:
     """Train in this process and in a fresh one."""
     options = ["--epochs", 2, "--model", "ann-regularized", "--seed", 7]
-    succeed(TRAIN, trained_run / "data", *options, "--out", trained_run / "one")
-    result = run_command(TRAIN, trained_run / "data", *options, "--out", trained_run / "two")
+    succeed(TRAIN, trained_run / "data", *options, "--out", tmp_path / "one")
+    result = run_command(TRAIN, trained_run / "data", *options, "--out", tmp_path / "two")
     assert result.returncode == 0, result.stderr
     one, two = (
-        np.load(trained_run / name / "heldout.npz")["probabilities"] for name in ("one", "two")
+        np.load(tmp_path / name / "heldout.npz")["probabilities"] for name in ("one", "two")
     )
     np.testing.assert_array_equal(one, two)

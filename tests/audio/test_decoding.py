@@ -330,11 +330,12 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
+@pytest.mark.parametrize("longest", [60, pytest.param(180, marks=pytest.mark.long)])
 @pytest.mark.slow
-def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_length(tmp_path: Path, longest: int) -> None:
     minute = tone(440.0, 60.0, 8_000)
     peaks = []
-    for minutes in (3, 180):
+    for minutes in (3, longest):
         path = tmp_path / f"{minutes}.flac"
         with soundfile.SoundFile(path, "w", 8_000, 1) as file:
             for _ in range(minutes):

@@ -21,7 +21,7 @@ from pocketgenre.library.scan import scan_files
 from pocketgenre.plugins import load_plugin
 from tests.cluster.conftest import WORKERS, Cluster
 from tests.cluster.fake_models import KillingSetup
-from tests.conftest import Command, until, write_tone
+from tests.conftest import Command, invoke, until, write_tone
 from tests.library.conftest import names_of, write_files
 from tests.library.fake_models import FailingSetup, probabilities_of, scan_config
 
@@ -233,9 +233,9 @@ def test_model_error_on_workers_ends_the_scan(
     ],
 )
 def test_invalid_cluster_options_are_refused(
-    library: Path, run_command: Command, options: list[str], sentence: str
+    library: Path, options: list[str], sentence: str
 ) -> None:
-    result = run_command(SCAN, library, "--catalog", ":memory:", *options)
+    result = invoke(SCAN, library, "--catalog", ":memory:", *options)
     assert result.returncode == 1
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr

@@ -5,9 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import typer
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
 from pocketgenre import GenreClassifier
@@ -20,9 +22,11 @@ from pocketgenre.export.variants import all_variants
 from pocketgenre.models.interpreter import create_interpreter
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.tflite_model import TFLiteModel
-from pocketgenre.training.data.dataset import load_dataset
+from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.metrics import compute_metrics
+from pocketgenre.training.models.networks import assemble_network
+from pocketgenre.training.runs import Run
 from tests.conftest import Command
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
@@ -60,8 +64,8 @@ def test_int8_file_has_float32_io_and_builtin_ops(trained_run: Path) -> None:
     assert card.accuracy["song_accuracy_tflite"] >= 0.8
 
 
-def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path) -> None:
-    out = trained_run / "int8.tflite"
+def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "int8.tflite"
     export_tflite(trained_run / "run", out, io=IOOption.int8)
     model, card = read_model(out)
     interpreter = create_interpreter(model, delegates=False)  # XNNPACK would hide the operations
@@ -72,25 +76,25 @@ def test_int8_io_file_leaves_standardisation_to_caller(trained_run: Path) -> Non
     assert GenreClassifier(out).classify(song).genre == "bass"
 
 
-def test_export_is_reproducible(trained_run: Path) -> None:
-    again = trained_run / "again.tflite"
+def test_export_is_reproducible(trained_run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.tflite"
     export_tflite(trained_run / "run", again, representative=30)
     assert again.read_bytes() == (trained_run / "model.tflite").read_bytes()
 
 
-def test_failed_parity_check_writes_no_model(trained_run: Path) -> None:
-    shutil.copytree(trained_run / "run", trained_run / "tampered")
-    with np.load(trained_run / "tampered" / "heldout.npz") as arrays:
+def test_failed_parity_check_writes_no_model(trained_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained_run / "run", tmp_path / "tampered")
+    with np.load(tmp_path / "tampered" / "heldout.npz") as arrays:
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
-    np.savez(trained_run / "tampered" / "heldout.npz", **saved)
+    np.savez(tmp_path / "tampered" / "heldout.npz", **saved)
     metrics = compute_metrics(
         load_dataset(trained_run / "data"), saved["segment"], saved["probabilities"]
     )
-    (trained_run / "tampered" / "metrics.json").write_text(json.dumps(metrics.to_dict()))
-    out = trained_run / "tampered.tflite"
+    (tmp_path / "tampered" / "metrics.json").write_text(json.dumps(metrics.to_dict()))
+    out = tmp_path / "tampered.tflite"
     with pytest.raises(PocketGenreError, match=r"The parity check failed and tampered\.tflite"):
-        export_tflite(trained_run / "tampered", out)
+        export_tflite(tmp_path / "tampered", out)
     assert not out.exists()
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["parity_holds"] is False
@@ -98,9 +102,35 @@ def test_failed_parity_check_writes_no_model(trained_run: Path) -> None:
     assert "in quantization steps" in out.with_suffix(".report.md").read_text()
 
 
-def test_all_variants_are_written_with_one_table(trained_run: Path) -> None:
-    out = trained_run / "variants"
-    export_tflite(trained_run / "run", out, all_files=True, representative=30)
+def write_small_run(folder: Path, dataset: Dataset) -> Run:
+    """Write a run without folds, whose network has one narrow convolution and is quick to convert.
+
+    The convolution is random. The last layer is fitted by logistic regression.
+    """
+
+    def hidden_layers(shape: tuple[int, int]) -> list[keras.Layer]:
+        return [keras.layers.Conv1D(8, 3, activation="relu"), keras.layers.GlobalAveragePooling1D()]
+
+    keras.utils.set_random_seed(1)
+    features = np.asarray(dataset.features)
+    moments = features.mean(axis=(0, 1)), features.var(axis=(0, 1))
+    shape = dataset.feature_config.shape
+    network = assemble_network(hidden_layers, shape, len(dataset.labels), *moments)
+    hidden = features
+    for layer in network.layers[:-1]:
+        hidden = layer(hidden)
+    head = LogisticRegression(C=100.0, max_iter=10_000).fit(hidden, dataset.segment_targets)
+    network.layers[-1].set_weights([head.coef_.T, head.intercept_])
+    probabilities = np.asarray(network(features))
+    run = fabricate_run(folder, dataset, probabilities, model="cnn")
+    network.save(folder / "model.keras")
+    return run
+
+
+def test_all_variants_are_written_with_one_table(trained_run: Path, tmp_path: Path) -> None:
+    run = write_small_run(tmp_path / "run", load_dataset(trained_run / "data"))
+    out = tmp_path / "variants"
+    export_tflite(run.folder, out, all_files=True, representative=30)
     table = json.loads((out / "comparison.json").read_text())
     names = [f"cnn_{variant.name}.tflite" for variant in all_variants()]
     assert [row["file"] for row in table["files"]] == names
@@ -115,8 +145,8 @@ def test_all_variants_are_written_with_one_table(trained_run: Path) -> None:
     assert all(row["file"] in page for row in table["files"])
 
 
-def test_scan_accepts_a_waveform_file(trained_run: Path) -> None:
-    out = trained_run / "waveform.tflite"
+def test_scan_accepts_a_waveform_file(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "waveform.tflite"
     export_tflite(trained_run / "run", out, input="waveform")
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["features"]["in the graph, all of the data set"]["largest_difference"] < 1e-3
@@ -130,8 +160,8 @@ def test_scan_accepts_a_waveform_file(trained_run: Path) -> None:
     assert scans[0] == scans[1]
 
 
-def test_report_has_results_of_each_runtime(trained_run: Path) -> None:
-    out = trained_run / "two.tflite"
+def test_report_has_results_of_each_runtime(trained_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "two.tflite"
     export_tflite(trained_run / "run", out, other_python=Path(sys.executable))
     report = json.loads(out.with_suffix(".report.json").read_text())
     runtimes = [result["runtime"].split()[0] for result in report["probes"]]

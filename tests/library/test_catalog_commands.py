@@ -184,6 +184,7 @@ def test_thresholds_make_songs_uncertain(scanned: Path) -> None:
 def test_memory_catalogue_stores_nothing(library: Path, tmp_path: Path) -> None:
     options = ("--catalog", ":memory:", "--workers", 1, "--format", "json")
     result = invoke(SCAN, library, *options)
+    assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)) == 5
     assert invoke(CLI + "list_songs").returncode == 1
     assert not list(tmp_path.iterdir())

@@ -32,7 +32,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six songs with different predictions, and copies of them."""
     folder = tmp_path_factory.mktemp("songs")
     for n in range(6):
-        write_tone(folder / f"{n}.flac", 20.0 + n, 44_100, 2)
+        write_tone(folder / f"{n}.flac", 4.0 + 2 * n, 22_050, 2)
     for n in range(6, SONGS):
         shutil.copy(folder / f"{n % 6}.flac", folder / f"{n}.flac")
     return folder

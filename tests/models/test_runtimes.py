@@ -6,6 +6,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def test_old_environment_has_no_litert(old_python: Path) -> None:
     assert output.split() == ["1", "None", "tflite_runtime.interpreter"]
 
 
-def benchmark_with(python: Path | str) -> dict:
+@cache
+def benchmark_with(python: Path | str) -> list[dict]:
     command = [
         python,
         "-m",
@@ -103,10 +105,10 @@ def test_both_runtimes_label_real_songs_equally(
     old_python: Path, gtzan: Path, tmp_path: Path
 ) -> None:
     for genre in sorted((gtzan / "audio").iterdir()):
-        for song in sorted(genre.iterdir())[:8]:
+        for song in sorted(genre.iterdir())[:3]:
             (tmp_path / song.name).symlink_to(song)
     new = json.loads(invoke(SCAN, tmp_path, "--format", "json").stdout)
-    assert len(new) == 80
+    assert len(new) == 30
     assert_same_labels(scan_with(old_python, tmp_path), new)
 
 

@@ -1,6 +1,7 @@
 """Run commands in the process of the tests, so that TensorFlow starts once."""
 
 import subprocess
+from unittest.mock import patch
 
 from tests.conftest import invoke
 
@@ -15,6 +16,12 @@ def succeed(module: str, *arguments: object) -> subprocess.CompletedProcess[str]
     result = invoke(module, *arguments)
     assert result.returncode == 0, result.stderr
     return result
+
+
+def prepare(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run ``prepare-dataset`` without worker processes, each of which would import librosa."""
+    with patch("pocketgenre.jobs.executors.usable_cores", lambda: 0):
+        return succeed(PREPARE, *arguments)
 
 
 def refuse(module: str, *arguments: object) -> str:

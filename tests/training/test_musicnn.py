@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -16,7 +18,7 @@ from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.linear_head import fit_head
 from pocketgenre.training.models.musicnn.tower import build_tower
 from tests.conftest import REPOSITORY, Command
-from tests.training.commands import EXPORT, PREPARE, SCAN, TRAIN, succeed
+from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed
 from tests.training.fabricated import fabricate_dataset
 
 pytestmark = pytest.mark.slow
@@ -117,11 +119,23 @@ def patches() -> np.ndarray:
     return (level + rng.uniform(0, 0.5, (24, 188, 96))).astype(np.float32)
 
 
+MEAN, DEVIATION = 2.0, 1.5
+"""Standardisation of the patches."""
+
+
+@pytest.fixture(scope="module")
+def tower(package: Path, patches: np.ndarray) -> Callable[[str], keras.Model]:
+    """Return a function that builds each tower once."""
+    return cache(
+        lambda name: build_tower(Checkpoint.load(package, name), patches, MEAN, DEVIATION, name)
+    )
+
+
 @pytest.mark.parametrize("name", TOWERS)
-def test_tower_computes_musicnn_features(package: Path, patches: np.ndarray, name: str) -> None:
-    mean, deviation = 2.0, 1.5
-    tower = build_tower(Checkpoint.load(package, name), patches, mean, deviation, name)
-    ours = tower.predict((patches - mean) / deviation, verbose=0)
+def test_tower_computes_musicnn_features(
+    package: Path, tower: Callable, patches: np.ndarray, name: str
+) -> None:
+    ours = tower(name).predict((patches - MEAN) / DEVIATION, verbose=0)
     theirs = as_published(package, name, patches)
     assert ours.shape == theirs.shape == (24, 200)
     # Each feature is divided by its range on the patches.
@@ -130,17 +144,17 @@ def test_tower_computes_musicnn_features(package: Path, patches: np.ndarray, nam
     assert ours.max() < 1.1
 
 
-def test_inactive_channels_are_removed(package: Path, patches: np.ndarray) -> None:
-    tower = build_tower(Checkpoint.load(package, TOWERS[0]), patches, 2.0, 1.5, "tower")
-    dilated = [layer for layer in tower.layers if getattr(layer, "dilation_rate", 1) == (1, 8)]
+def test_inactive_channels_are_removed(tower: Callable) -> None:
+    layers = tower(TOWERS[0]).layers
+    dilated = [layer for layer in layers if getattr(layer, "dilation_rate", 1) == (1, 8)]
     assert [layer.filters for layer in dilated] == [FRONT["conv2d"][-1] - 1, FRONT["conv2d_1"][-1]]
 
 
-def test_front_end_channels_have_similar_ranges(package: Path, patches: np.ndarray) -> None:
-    tower = build_tower(Checkpoint.load(package, TOWERS[0]), patches, 2.0, 1.5, "tower")
-    joined = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Concatenate))
-    front_end = keras.Model(tower.input, joined.output)
-    activations = front_end.predict((patches - 2.0) / 1.5, verbose=0)
+def test_front_end_channels_have_similar_ranges(tower: Callable, patches: np.ndarray) -> None:
+    first = tower(TOWERS[0])
+    joined = next(layer for layer in first.layers if isinstance(layer, keras.layers.Concatenate))
+    front_end = keras.Model(first.input, joined.output)
+    activations = front_end.predict((patches - MEAN) / DEVIATION, verbose=0)
     ranges = np.quantile(activations, 0.999, axis=(0, 1))
     assert np.all((ranges > 0.9) & (ranges < 1.1))
 
@@ -192,8 +206,8 @@ def test_classifier_is_trained_exported_and_scanned(
     package: Path, trained_run: Path, tmp_path: Path, run_command: Command
 ) -> None:
     data, run, model = tmp_path / "data", tmp_path / "run", tmp_path / "model.tflite"
-    succeed(PREPARE, trained_run / "audio", "--features", "log-mel", "--out", data)
-    options = ["--model", "musicnn", "--pretrained", package, "--folds", 2]
+    prepare(trained_run / "audio", "--features", "log-mel", "--out", data)
+    options = ["--model", "musicnn", "--pretrained", package, "--validation", 0.34]
     succeed(TRAIN, data, *options, "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
     succeed(EXPORT, run, "--quantization", "float32", "--out", model)

@@ -84,8 +84,8 @@ def test_plugin_works_from_audio_to_labels(
     install(plugins)
     audio = write_genres(tmp_path / "audio", songs=4)
     data, folder, model = tmp_path / "data", tmp_path / "run", tmp_path / "toy.tflite"
-    succeed(PREPARE, audio, "--features", "toy", "--out", data)
-    options = ["--model", "toy", "--epochs", 100, "--learning-rate", 0.01, "--batch-size", 8]
+    succeed(PREPARE, audio, "--features", "toy", "--workers", 1, "--out", data)
+    options = ["--model", "toy", "--epochs", 25, "--learning-rate", 0.03, "--batch-size", 8]
     succeed(TRAIN, data, *options, "--folds", 2, "--out", folder)
     assert Run.load(folder).feature_config == FeatureConfig(
         n_mels=40, segment_samples=22_050, kind="toy"

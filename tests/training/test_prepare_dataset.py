@@ -29,6 +29,7 @@ from pocketgenre.training.data.shard_writer import plan_shards
 from pocketgenre.training.data.storage import FolderStore
 from pocketgenre.training.errors import DataError
 from tests.conftest import Command, invoke, tone, write_genres, write_tone
+from tests.training.commands import prepare as run_prepare
 from tests.training.fabricated import fabricate_dataset
 
 PREPARE = "pocketgenre.training.cli.prepare_dataset"
@@ -99,10 +100,7 @@ def test_command_writes_librosa_mfcc(audio: Path, tmp_path: Path, run_command: C
 
 
 def test_option_features_selects_log_mel(audio: Path, tmp_path: Path) -> None:
-    result = invoke(
-        PREPARE, audio, "--out", tmp_path / "data", "--features", "log-mel", "--workers", 1
-    )
-    assert result.returncode == 0, result.stderr
+    run_prepare(audio, "--out", tmp_path / "data", "--features", "log-mel")
     data = load_dataset(tmp_path / "data")
     assert data.feature_config == LOG_MEL_CONFIG
     assert data.features.shape == (12, 188, 96)
@@ -131,8 +129,7 @@ def test_network_for_mfcc_refuses_log_mel(tmp_path: Path) -> None:
 
 def test_feature_options_change_the_configuration(audio: Path, tmp_path: Path) -> None:
     options = ["--segment-seconds", 2, "--sample-rate", 16_000, "--n-mfcc", 20, "--n-mels", 64]
-    result = invoke(PREPARE, audio, "--out", tmp_path / "data", *options, "--workers", 1)
-    assert result.returncode == 0, result.stderr
+    run_prepare(audio, "--out", tmp_path / "data", *options)
     data = load_dataset(tmp_path / "data")
     expected = FeatureConfig(sample_rate=16_000, segment_samples=32_000, n_mfcc=20, n_mels=64)
     assert data.feature_config == expected
@@ -145,8 +142,7 @@ def test_feature_options_change_the_configuration(audio: Path, tmp_path: Path) -
 
 def test_sample_rate_keeps_the_segment_length(audio: Path, tmp_path: Path) -> None:
     options = ["--features", "log-mel", "--sample-rate", 8_000, "--n-mels", 40]
-    result = invoke(PREPARE, audio, "--out", tmp_path / "data", *options, "--workers", 1)
-    assert result.returncode == 0, result.stderr
+    run_prepare(audio, "--out", tmp_path / "data", *options)
     config = load_dataset(tmp_path / "data").feature_config
     assert config.segment_seconds == 3
     assert (config.kind, config.sample_rate, config.n_mels) == ("log-mel", 8_000, 40)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -38,7 +39,7 @@ from pocketgenre.training.models.residual.network import (
 from pocketgenre.training.models.residual.segment_sampler import SegmentSampler
 from pocketgenre.training.models.trainers import find_trainer
 from tests.conftest import REPOSITORY, tone, until, write_genres
-from tests.training.commands import PREPARE, TRAIN, refuse, succeed
+from tests.training.commands import PREPARE, TRAIN, prepare, refuse, succeed
 
 THIRD = ("--validation", 0.34)
 NO_MEAN = np.zeros(13, np.float32)
@@ -52,7 +53,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("data") / "data"
-    succeed(PREPARE, audio, "--out", folder, "--spectra")
+    prepare(audio, "--out", folder, "--spectra")
     return load_dataset(folder)
 
 
@@ -107,11 +108,15 @@ def test_mfcc_of_spectrum_equal_library_features() -> None:
     )  # float16 decibels
 
 
+@cache
+def excerpt_of_tone() -> Excerpt:
+    return Excerpt(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
+
+
 @settings(deadline=None)  # the first example imports librosa's parts
 @given(st.integers(0, 2**32 - 1))
 def test_speed_change_shifts_tone_by_a_tenth(seed: int) -> None:
-    excerpt = Excerpt(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
-    view = excerpt.sample_view(MFCC_CONFIG, np.random.default_rng(seed))
+    view = excerpt_of_tone().sample_view(MFCC_CONFIG, np.random.default_rng(seed))
     assert view.shape == (44, 128)
     centres = librosa.mel_frequencies(130, fmax=11_025)[1:-1]
     frequency = centres[view.mean(axis=0).argmax()]
@@ -172,7 +177,7 @@ def test_mfcc_songs_related_to_test_songs_are_excluded(
     ]
     file = write_mfcc_songs(tmp_path / "more.npz", songs)
     options = ["--index", index, "--spectra", "--mfcc-songs", file]
-    succeed(PREPARE, audio, "--out", tmp_path / "data", *options)
+    prepare(audio, "--out", tmp_path / "data", *options)
     data = load_dataset(tmp_path / "data")
     more = MfccSongs.load(data.folder)
     assert more is not None
@@ -184,7 +189,7 @@ def test_mfcc_songs_related_to_test_songs_are_excluded(
     sampler = SegmentSampler.from_split(data, Split(rest, test, test), NO_MEAN)
     assert sampler.mfcc_targets.tolist() == [data.labels.index("bass"), data.labels.index("noise")]
 
-    succeed(PREPARE, audio, "--out", tmp_path / "data")
+    prepare(audio, "--out", tmp_path / "data")
     assert MfccSongs.load(tmp_path / "data") is None  # since the groups may have changed
 
 
@@ -226,7 +231,8 @@ def test_failed_mfcc_songs_leave_dataset_unfinished(
         dataset.folder, out
     )  # a finished data set, which is prepared again with more songs
     more_songs = write_mfcc_songs(tmp_path / "others.npz", [("a", "polka", "")])
-    message = refuse(PREPARE, audio, "--out", out, "--spectra", "--mfcc-songs", more_songs)
+    options = ["--spectra", "--mfcc-songs", more_songs, "--workers", 1]
+    message = refuse(PREPARE, audio, "--out", out, *options)
     assert "has genres that the data set lacks: polka" in message
     with pytest.raises(DataError, match="not a finished data set"):
         load_dataset(out)
@@ -234,14 +240,14 @@ def test_failed_mfcc_songs_leave_dataset_unfinished(
 
 def test_short_clip_is_repeated_in_spectrum(tmp_path: Path) -> None:
     audio = write_genres(tmp_path / "audio", songs=1, seconds=2.2)
-    succeed(PREPARE, audio, "--out", tmp_path / "data", "--spectra")
+    prepare(audio, "--out", tmp_path / "data", "--spectra")
     data = load_dataset(tmp_path / "data")
     filled = song_segments(audio / data.songs[0].path)[0]
     np.testing.assert_array_equal(load_spectra(data)[0], spectrum_of(filled))
 
 
 def test_dataset_without_spectra_is_refused(audio: Path, tmp_path: Path) -> None:
-    succeed(PREPARE, audio, "--out", tmp_path / "data")
+    prepare(audio, "--out", tmp_path / "data")
     options = ["--model", "residual", *THIRD, "--out", tmp_path / "run"]
     assert "has no spectra; prepare it again with --spectra" in refuse(
         TRAIN, tmp_path / "data", *options

@@ -108,15 +108,16 @@ def test_patience_counts_epochs_since_best() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [pytest.param("one piece", marks=pytest.mark.long), "shards"])
-def test_two_workers_train_one_network(dataset: Dataset, tmp_path: Path, form: str) -> None:
-    data = dataset if form == "one piece" else in_shards(dataset, tmp_path / "data", 3)
+def test_two_workers_train_one_network(tmp_path: Path, form: str) -> None:
+    distinct = three_genres(tmp_path / "distinct", difference=2.0)
+    data = distinct if form == "one piece" else in_shards(distinct, tmp_path / "data", 3)
     ports = []
     for _ in range(2):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             ports.append(probe.getsockname()[1])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    options = ["--model", "ann", "--epochs", "25", "--batch-size", "8", "--learning-rate", "0.001",
+    options = ["--model", "ann", "--epochs", "4", "--batch-size", "8", "--learning-rate", "0.001",
                "--strategy", "multi-worker", "--out", tmp_path / "run"]  # fmt: skip
     workers = [
         subprocess.Popen(

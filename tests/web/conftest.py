@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import CHROMIUM, start_browser
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, write_once
 from tests.web.mixed_library import write_album
 from tests.web.page_driver import PageServer, Phone
 from tests.web.rule_calls import RuleCalls
@@ -69,9 +69,12 @@ def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> RuleCalls:
 @pytest.fixture(scope="session")
 def built(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the page, which also checks its types."""
-    folder = tmp_path_factory.mktemp("page")
-    subprocess.run([npm, "run", "--silent", "build", "--", "--outDir", folder], cwd=WEB, check=True)
-    return folder
+
+    def build(folder: Path) -> None:
+        command = [npm, "run", "--silent", "build", "--", "--outDir", folder]
+        subprocess.run(command, cwd=WEB, check=True)
+
+    return write_once(tmp_path_factory, "page", build)
 
 
 def copy_sources(folder: Path) -> Path:

@@ -28,16 +28,24 @@ def snippet(language: str, text: str) -> str:
     return code
 
 
-@pytest.fixture
-def song(tmp_path: Path) -> Path:
-    """Write ``song.wav`` and copy the model next to it."""
-    (original, *_) = write_synthetic_library(tmp_path / "library", seconds=9.5)
+@pytest.fixture(scope="module")
+def written_song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write ``song.wav``."""
     import soundfile
     import soxr
 
+    folder = tmp_path_factory.mktemp("song")
+    (original, *_) = write_synthetic_library(folder / "library", seconds=9.5)
     samples, rate = soundfile.read(original, dtype="float32", always_2d=True)
-    path = tmp_path / "song.wav"
+    path = folder / "song.wav"
     write_audio(path, soxr.resample(samples, rate, 16_000), 16_000, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture
+def song(written_song: Path, tmp_path: Path) -> Path:
+    """Copy ``song.wav`` and the model into one folder."""
+    path = Path(shutil.copy(written_song, tmp_path))
     model = PRETRAINED_WAVEFORM["best"]
     for file in (model, model.with_suffix(".json")):
         shutil.copy(file, tmp_path)

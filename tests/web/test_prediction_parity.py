@@ -94,7 +94,7 @@ def compare_files(phone: Phone, files: list[Path], model: str) -> Parity:
 @pytest.fixture(scope="module")
 def mixed_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mixed") / "Music"
-    write_mixed_library(folder)
+    write_mixed_library(folder, 6.5)
     return folder
 
 

@@ -32,7 +32,7 @@ def long_songs(tmp_path: Path) -> list[Path]:
 
 
 def test_scan_pauses_resumes_and_stops(phone: Phone, tmp_path: Path) -> None:
-    files = write_copies(tmp_path, 24, 6.5)
+    files = write_copies(tmp_path, 24, 3.5)
     phone.start_scan(files)
     started = time.monotonic()
     phone.wait_for_progress(4)
@@ -53,7 +53,7 @@ def test_scan_pauses_resumes_and_stops(phone: Phone, tmp_path: Path) -> None:
 
 
 def test_killed_browser_resumes_scan(browser: Browser, server: PageServer, tmp_path: Path) -> None:
-    files = write_copies(tmp_path, 30, 6.5)
+    files = write_copies(tmp_path, 30, 3.5)
     profile = tmp_path / "profile"
     with Phone(browser, server, profile) as phone:
         phone.start_scan(files, songs=4)
