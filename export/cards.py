@@ -12,7 +12,7 @@ from pocketgenre.models.model_card import ModelCard
 from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
-from pocketgenre.training.evaluation.confidence import ConfidenceFit
+from pocketgenre.training.evaluation.confidence_fit import ConfidenceFit
 from pocketgenre.training.evaluation.run_evaluation import recorded_metrics
 from pocketgenre.training.models.residual.segment_sampler import usable_mfcc_songs
 from pocketgenre.training.models.trainers import RESIDUAL, find_trainer, licence_of

@@ -37,7 +37,7 @@ from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.calibration import fit_temperature
-from pocketgenre.training.evaluation.confidence import fit_confidence
+from pocketgenre.training.evaluation.confidence_fit import fit_confidence
 from pocketgenre.training.evaluation.run_evaluation import load_heldout
 from pocketgenre.training.models.checkpoints import load_network
 from pocketgenre.training.models.keras_trainer import predict

@@ -181,12 +181,12 @@ class FeaturesTask:
     def run(self, classifier: GenreClassifier, model_name: ModelName) -> bytes:
         """Decode up to the last requested segment and compute the features."""
         feature_config = classifier.card.feature_config
-        segments = select_segments(self.song, feature_config, self.first, self.count)
+        segments = read_segments(self.song, feature_config, self.first, self.count)
         features = np.stack([compute_features(segment, feature_config) for segment in segments])
         return encode_features(features, feature_config, model_name, self.first, self.format)
 
 
-def select_segments(
+def read_segments(
     song: AudioUpload, feature_config: FeatureConfig, first: int, count: int
 ) -> list[FloatArray]:
     """Decode consecutive segments; there are fewer if the song ends.

@@ -19,7 +19,7 @@ from pocketgenre.server.schemas import (
     ModelName,
     Parity,
 )
-from pocketgenre.server.tasks import AudioUpload, select_segments
+from pocketgenre.server.tasks import AudioUpload, read_segments
 
 _TOLERANCE = {"mfcc": 0.01, "log-mel": 0.001}
 """Largest difference regarded as equal, by kind of features: ten times the float32 error."""
@@ -58,7 +58,7 @@ class ParityTask:
         """Compare the features and search for the cause of differences."""
         feature_config = classifier.card.feature_config
         features = decode_features(Path(self.features).read_bytes(), feature_config, _MAX_SEGMENTS)
-        segments = select_segments(self.song, feature_config, self.first, len(features))
+        segments = read_segments(self.song, feature_config, self.first, len(features))
         reference = np.stack([compute_features(samples, feature_config) for samples in segments])
         tolerance = _tolerance(feature_config.kind)
         same_shape = reference.shape == features.shape

@@ -14,8 +14,8 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from pocketgenre.training.errors import DataError
-from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.linear_head import fit_head
+from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
 from tests.conftest import REPOSITORY, Command
 from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.models.keras_trainer import predict
-from pocketgenre.training.models.musicnn.checkpoint import TOWERS, Checkpoint
+from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
 from pocketgenre.training.models.networks import STANDARDIZE
 from pocketgenre.training.models.trainers import TrainingContext

@@ -20,7 +20,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from pocketgenre.training.models.musicnn import channel_folding as folding
-from pocketgenre.training.models.musicnn.checkpoint import Checkpoint, Convolution
+from pocketgenre.training.models.musicnn.published_weights import Checkpoint, Convolution
 
 FloatArray = NDArray[np.float32]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.evaluation.confidence import (
+from pocketgenre.training.evaluation.confidence_fit import (
     TARGET_ACCURACY,
     default_threshold,
     fit_confidence,
