@@ -82,7 +82,7 @@ def test_predictions_match_package(
         for name in ("genre", "votes", "segments", "partial", "vote_share"):
             assert row[name] == fields[name], (path.name, name)
         for name in ("analyzed_seconds", "duration_seconds"):
-            assert row[name] == pytest.approx(fields[name], abs=0.2), (path.name, name)
+            assert row[name] == pytest.approx(fields[name], abs=0.5), (path.name, name)
         assert row["confidence"] == pytest.approx(fields["confidence"], abs=0.05), path.name
         table = np.reshape(stored[path.name]["probabilities"], (-1, len(expected.labels)))
         silent = ~table.any(axis=1)
