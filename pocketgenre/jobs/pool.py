@@ -1,5 +1,6 @@
 """Run jobs in a pool of worker processes, and replace processes that end."""
 
+import atexit
 import os
 import queue
 import threading
@@ -45,9 +46,14 @@ def _never() -> bool:
     return False
 
 
-def _kill_all(processes: set[WorkerProcess]) -> None:
-    for process in list(processes):
-        process.kill()
+_pools: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
+
+
+@atexit.register
+def _terminate_all() -> None:
+    """End the pools that a forgotten generator has left open at the interpreter's exit."""
+    for pool in list(_pools):
+        pool.terminate()
 
 
 def map_jobs(
@@ -115,7 +121,7 @@ class WorkerPool:
         self._is_closed = False
         self._is_terminated = False
         self._seconds_per_job = 1.0
-        weakref.finalize(self, _kill_all, self._processes)  # also at the interpreter's exit
+        _pools.add(self)
 
     def __enter__(self) -> Self:
         return self

@@ -310,7 +310,7 @@ def test_pool_recovers_when_the_setup_succeeds_again(tmp_path: Path) -> None:
 
 
 IMPORTS = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 import psutil
 from pocketgenre.jobs.pool import WorkerPool
@@ -372,7 +372,9 @@ with pool:
     pool.start()
     future = pool.submit(SampleJob("wait", 60.0, release))
     print("ready", flush=True)
-    print(future.result(60), release.exists(), pool.crashes, flush=True)
+    while not future.done():  # a signal does not end a wait that is about to begin
+        time.sleep(0.01)
+    print(future.result(), release.exists(), pool.crashes, flush=True)
 """
 
 
