@@ -244,6 +244,7 @@ def measure_catalogues() -> list[dict[str, float]]:
     from pocketgenre.library.discovery import SongFile
     from pocketgenre.models.model_card import read_model
     from pocketgenre.models.pretrained import PRETRAINED
+    from pocketgenre.prediction import SongAnalysis
 
     card = read_model(PRETRAINED["standard"])[1]
     tables = np.random.default_rng(0).dirichlet(np.full(10, 0.3), size=(200, 80))
@@ -256,7 +257,9 @@ def measure_catalogues() -> list[dict[str, float]]:
                 with Catalog(file, create=True) as catalog:
                     for n in range(count):
                         name = f"/music/artist {n % 997}/album {n % 13}/song {n}.mp3"
-                        result = InferenceResult(n.to_bytes(16, "big"), tables[n % 200])
+                        result = InferenceResult(
+                            n.to_bytes(16, "big"), SongAnalysis(tables[n % 200])
+                        )
                         catalog.record(SongFile(name, n, n), card, 0, result)
 
             def compare(file: Path = file) -> None:

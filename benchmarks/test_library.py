@@ -24,7 +24,7 @@ from pocketgenre.library.scan import (
 )
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED
-from pocketgenre.prediction import LabelConfig
+from pocketgenre.prediction import LabelConfig, SongAnalysis
 
 SCAN = "Scan of 48 minutes of MP3, M4A, Ogg Vorbis and FLAC, including the start of workers"
 STANDARD, BEST = (read_model(PRETRAINED[name]) for name in ("standard", "best"))
@@ -85,7 +85,9 @@ def fill(catalog: Catalog, files: list[SongFile]) -> None:
     rng = np.random.default_rng(0)
     tables = [rng.dirichlet(np.full(10, 0.3), size=80) for _ in range(200)]
     for number, file in enumerate(files):
-        catalog.record(file, CARD, 0, InferenceResult(os.urandom(16), tables[number % 200]))
+        catalog.record(
+            file, CARD, 0, InferenceResult(os.urandom(16), SongAnalysis(tables[number % 200]))
+        )
 
 
 @pytest.fixture(scope="module")

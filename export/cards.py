@@ -12,6 +12,7 @@ from pocketgenre.models.model_card import ModelCard
 from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS, Split, leave_out_songs
+from pocketgenre.training.evaluation.confidence import ConfidenceFit
 from pocketgenre.training.evaluation.run_evaluation import recorded_metrics
 from pocketgenre.training.models.residual.segment_sampler import usable_mfcc_songs
 from pocketgenre.training.models.trainers import RESIDUAL, find_trainer, licence_of
@@ -69,8 +70,16 @@ def training_record(run: Run, dataset: Dataset, temperature: float) -> dict[str,
     }
 
 
-def accuracy_record(run: Run, held_out: LabelParity) -> dict[str, Any]:
+def accuracy_record(
+    run: Run, held_out: LabelParity, confidence: ConfidenceFit | None
+) -> dict[str, Any]:
     """Describe the accuracy of the file and of the network on held-out songs.
+
+    Parameters
+    ----------
+    run : trained run
+    held_out : comparison of the file with the network on held-out songs
+    confidence : confidence fitted on these songs; None if there are too few
 
     Raises
     ------
@@ -87,6 +96,17 @@ def accuracy_record(run: Run, held_out: LabelParity) -> dict[str, Any]:
         "song_accuracy_keras": round(held_out.keras_accuracy, 4),
         "song_mean_recall_keras": round(recorded["song_mean_recall"], 4),
         "segment_accuracy_keras": round(recorded["segment_accuracy"], 4),
+        **({} if confidence is None else _describe_confidence(confidence)),
+    }
+
+
+def _describe_confidence(confidence: ConfidenceFit) -> dict[str, float]:
+    """Describe the cross-fitted confidence of the songs, and the default threshold."""
+    return {
+        "confidence_calibration_error": round(confidence.calibration.ece, 4),
+        "default_min_confidence": confidence.model.min_confidence,
+        "songs_above_default": round(confidence.coverage, 4),
+        "song_accuracy_above_default": round(confidence.covered_accuracy, 4),
     }
 
 

@@ -37,6 +37,7 @@ from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.calibration import fit_temperature
+from pocketgenre.training.evaluation.confidence import fit_confidence
 from pocketgenre.training.evaluation.run_evaluation import load_heldout
 from pocketgenre.training.models.checkpoints import load_network
 from pocketgenre.training.models.keras_trainer import predict
@@ -123,9 +124,17 @@ class Exporter:
             if isinstance(group, DataError):
                 exports.append(group)
                 continue
-            labels = self._label_parity(final, [next(probabilities) for _ in group])
+            of_files = [next(probabilities) for _ in group]
+            labels = self._label_parity(final, of_files)
+            confidence = fit_confidence(
+                self.dataset, self._held_out_segments, np.concatenate(of_files[1:])
+            )
             file = group[0]
-            card = replace(file.card, accuracy=accuracy_record(self.run, labels[1]))
+            card = replace(
+                file.card,
+                accuracy=accuracy_record(self.run, labels[1], confidence),
+                confidence=confidence.model if confidence else None,
+            )
             report = self._report(variant, file.model, card, features, labels)
             if not report.holds:
                 representative, _ = self._representative_features(model, self._all_segments)
@@ -141,15 +150,19 @@ class Exporter:
     def _held_out(self) -> list[HeldOutPredictions]:
         return load_heldout(self.run, self.dataset)
 
+    @property
+    def _held_out_segments(self) -> IntArray:
+        return np.concatenate([part.segments for part in self._held_out])
+
     @cached_property
     def _training(self) -> dict[str, Any]:
         return training_record(self.run, self.dataset, self._temperature)
 
     @cached_property
     def _temperature(self) -> float:
-        segments = np.concatenate([part.segments for part in self._held_out])
         probabilities = np.concatenate([part.probabilities for part in self._held_out])
-        return fit_temperature(probabilities, self.dataset.segment_targets[segments])
+        targets = self.dataset.segment_targets[self._held_out_segments]
+        return fit_temperature(probabilities, targets)
 
     def _load_network(self, path: Path) -> keras.Model:
         """Load a trained network and divide its logits by the run's temperature."""
@@ -247,7 +260,7 @@ class Exporter:
             compare_labels(
                 f"{networks}, held-out songs ({protocol})",
                 self.dataset,
-                np.concatenate([part.segments for part in held_out]),
+                self._held_out_segments,
                 np.concatenate([part.probabilities for part in held_out]),
                 np.concatenate(file_probabilities[1:]),
             ),

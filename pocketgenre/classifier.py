@@ -4,16 +4,24 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mono
+from pocketgenre.audio.decoding import (
+    AudioSource,
+    DamagedAudioError,
+    SongStream,
+    open_stream,
+)
+from pocketgenre.audio.duration import probe_duration
 from pocketgenre.audio.seeking import CannotSeekError, seek_segments, select_segments
 from pocketgenre.audio.segments import cut_segments
-from pocketgenre.constants import SILENCE_PEAK
+from pocketgenre.audio.silence import level, silence_threshold
+from pocketgenre.constants import SILENCE_DECIBELS
 from pocketgenre.errors import AudioError
 from pocketgenre.inference import InferenceJob, InferenceSetup, timeout_for
 from pocketgenre.jobs.pool import JobFailure, map_jobs, usable_cores
@@ -24,6 +32,7 @@ from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.prediction import (
     DEFAULT_LABELS,
     LabelConfig,
+    SongAnalysis,
     SongPrediction,
     VoteRule,
     predict_song,
@@ -49,7 +58,8 @@ class GenreClassifier:
         with its model card (``.json``) next to it
     segments : number of segments to classify, spread over the song; 0 for all
     vote : vote rule, ``majority`` or ``probability``
-    min_confidence : confidence below which the genre is ``uncertain``, in [0, 1]
+    min_confidence : confidence below which the genre is ``uncertain``, in [0, 1]; by default the
+        threshold of the model
     min_margin : margin below which the genre is ``uncertain``, in [-1, 1]
     threads : number of threads of the TFLite runtime
 
@@ -74,7 +84,7 @@ class GenreClassifier:
         *,
         segments: int = 0,
         vote: VoteRule = "majority",
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
         min_margin: float = -1.0,
         threads: int = 1,
     ) -> None:
@@ -143,15 +153,18 @@ class GenreClassifier:
         if isinstance(song, str | os.PathLike):
             song = os.path.expanduser(song)  # noqa: PTH111  # Path.expanduser raises for an unknown user
         try:
-            table = self.segment_probabilities(song)
+            analysis = self.analyze(song)
         except AudioError as error:
             if isinstance(song, str):
                 error.args = (f"{song}: {error}",)
             raise
-        return self._predict(table, self.label_config, are_consecutive=not self.segments)
+        return self._predict(analysis, self.label_config, are_consecutive=not self.segments)
 
     def classify_segments(
-        self, segments: Iterable[FloatArray], label_config: LabelConfig | None = None
+        self,
+        segments: Iterable[FloatArray],
+        label_config: LabelConfig | None = None,
+        stream: SongStream | None = None,
     ) -> SongPrediction:
         """Classify a song from its consecutive segments.
 
@@ -159,14 +172,15 @@ class GenreClassifier:
         ----------
         segments : iterable of float32 [shape=(segment_samples,)]
         label_config : vote rule and thresholds; by default the classifier's
+        stream : the stream that the segments are cut from, which knows the length of the song
 
         Raises
         ------
         AudioError
             if there is no segment, or only silence.
         """
-        table = self.predict_segments(segments)
-        return self._predict(table, label_config or self.label_config, are_consecutive=True)
+        analysis = self.analyze_segments(segments, stream)
+        return self._predict(analysis, label_config or self.label_config, are_consecutive=True)
 
     def classify_folder(
         self,
@@ -218,15 +232,15 @@ class GenreClassifier:
                 path = Path(job.path)
                 if isinstance(result, JobFailure):
                     on_error(path, AudioError(result.reason))
-                elif result.probabilities is None:
+                elif result.analysis is None:
                     on_error(path, AudioError(result.error))
                 else:
-                    table = result.probabilities.astype(np.float32)
-                    consecutive = not self.segments
-                    yield path, self._predict(table, self.label_config, consecutive)
+                    table = result.analysis.probabilities.astype(np.float32)
+                    analysis = replace(result.analysis, probabilities=table)
+                    yield path, self._predict(analysis, self.label_config, not self.segments)
 
-    def segment_probabilities(self, song: Song, segments: int | None = None) -> FloatArray:
-        """Predict the genre probabilities of each segment of a song.
+    def analyze(self, song: Song, segments: int | None = None) -> SongAnalysis:
+        """Predict the label probabilities of each segment of a song.
 
         Parameters
         ----------
@@ -235,8 +249,9 @@ class GenreClassifier:
 
         Returns
         -------
-        float32 [shape=(segments, genres)]
-            in the order of the song, rounded to half precision (float16)
+        SongAnalysis
+            probabilities are rounded to half precision (float16), which the catalogue stores, so
+            that labels predicted now and labels predicted from the catalogue are equal
 
         Raises
         ------
@@ -246,29 +261,26 @@ class GenreClassifier:
         config = self.card.feature_config
         count = self.segments if segments is None else segments
         if not count:
-            blocks = stream_mono(song, config.sample_rate)
-            return self.predict_segments(cut_segments(blocks, config))
-        if not isinstance(song, tuple):
-            try:
-                return self.predict_segments(seek_segments(song, config, count))
-            except CannotSeekError:
-                pass
-        return self.predict_segments(select_segments(song, config, count))
+            with open_stream(song, config.sample_rate) as stream:
+                return self.analyze_segments(cut_segments(stream.blocks, config), stream)
+        if isinstance(song, tuple):
+            return self.analyze_segments(select_segments(song, config, count))
+        duration = probe_duration(song)
+        try:
+            analysis = self.analyze_segments(seek_segments(song, config, count))
+        except CannotSeekError:
+            analysis = self.analyze_segments(select_segments(song, config, count))
+        return replace(analysis, duration_seconds=duration)
 
-    def predict_segments(self, segments: Iterable[FloatArray]) -> FloatArray:
-        """Predict the genre probabilities of segments until they end or decoding fails.
-
-        The catalogue stores half precision, so labels predicted now and labels predicted from the
-        catalogue are equal.
+    def analyze_segments(
+        self, segments: Iterable[FloatArray], stream: SongStream | None = None
+    ) -> SongAnalysis:
+        """Predict the label probabilities of segments until they end or decoding fails.
 
         Parameters
         ----------
         segments : iterable of float32 [shape=(segment_samples,)]
-
-        Returns
-        -------
-        float32 [shape=(segments, genres)]
-            rounded to half precision (float16)
+        stream : the stream that the segments are cut from, which knows the length of the song
 
         Raises
         ------
@@ -276,28 +288,37 @@ class GenreClassifier:
             if there is no segment, or only silence.
         """
         rows: list[FloatArray] = []
-        peak = 0.0
+        levels: list[float] = []
+        silent_row = np.zeros(len(self.labels), np.float32)
+        is_partial = False
         try:
             for batch in _batches(segments):
                 for segment in batch:
-                    if peak <= SILENCE_PEAK:
-                        peak = max(peak, float(segment.max()), -float(segment.min()))
-                    rows.append(self.model.predict_segment(segment))
+                    levels.append(level(segment))
+                    is_silent = levels[-1] < silence_threshold(levels)
+                    rows.append(silent_row if is_silent else self.model.predict_segment(segment))
         except DamagedAudioError:
             if not rows:
                 raise
+            is_partial = True
         if not rows:
             raise AudioError("it holds no audio")
-        if peak <= SILENCE_PEAK:
+        if max(levels) < SILENCE_DECIBELS:
             raise AudioError("it holds only silence")
         with np.errstate(under="ignore"):  # the caller's setting may raise
-            return np.stack(rows).astype(np.float16).astype(np.float32)
+            table = np.stack(rows).astype(np.float16).astype(np.float32)
+        table[np.array(levels) < silence_threshold(levels)] = 0.0
+        if stream:
+            is_partial = is_partial or stream.damage is not None
+            return SongAnalysis(table, stream.decoded_seconds, stream.duration_seconds, is_partial)
+        seconds = len(rows) * self.card.feature_config.segment_seconds
+        return SongAnalysis(table, analyzed_seconds=seconds, is_partial=is_partial)
 
     def _predict(
-        self, table: FloatArray, label_config: LabelConfig, are_consecutive: bool
+        self, analysis: SongAnalysis, label_config: LabelConfig, are_consecutive: bool
     ) -> SongPrediction:
         seconds = self.card.feature_config.segment_seconds if are_consecutive else 0.0
-        return predict_song(table, self.labels, label_config, seconds)
+        return predict_song(analysis, self.labels, label_config, seconds, self.card.confidence)
 
 
 def _batches(segments: Iterable[FloatArray]) -> Iterator[list[FloatArray]]:

@@ -19,8 +19,15 @@ How a file is decoded depends on its content, not on its suffix."""
 PROTECTED_CODECS: tuple[str, ...] = tuple(_VALUES["protected_codecs"])
 """Codec tags of encrypted audio: of Apple's store until 2009, and common encryption."""
 
-SILENCE_PEAK: float = _VALUES["silence_peak"]
-"""Peak amplitude up to which a song counts as silent: one 16-bit step."""
+SILENCE_DECIBELS: float = _VALUES["silence_decibels"]
+"""Level below which a segment is silent [dB of full scale].
+
+16-bit dither has -93 dB; the quietest segment of GTZAN, attenuated by 20 dB, has -80 dB."""
+
+SILENCE_RANGE_DECIBELS: float = _VALUES["silence_range_decibels"]
+"""Distance below a song's loudest segment from which a segment is silent [dB].
+
+The last seconds of songs that fade out, and tape noise before a song, lie further below."""
 
 MIN_SONG_SECONDS: float = _VALUES["min_song_seconds"]
 """Shortest song that can be classified [s].
@@ -30,6 +37,13 @@ the held-out clips of 2 to 3 s are correct with repetition, 67.0 % with padding 
 
 UNCERTAIN: str = _VALUES["uncertain"]
 """Label of a song whose confidence or margin is below the thresholds."""
+
+NOT_MUSIC: str = _VALUES["not_music"]
+"""Label of speech, noise and effects, for models that have it among their labels."""
+
+CONFIDENCE_MAX_SEGMENTS: int = _VALUES["confidence_max_segments"]
+"""Number of segments above which more segments don't raise a confidence: the songs on which the
+confidence is fitted have at most ten."""
 
 TOP_GENRES: int = _VALUES["top_genres"]
 """Number of most probable genres in a prediction."""

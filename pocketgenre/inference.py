@@ -1,24 +1,24 @@
 """Classify files in worker processes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pocketgenre.audio.decoding import UnreadableError
 from pocketgenre.errors import AudioError
 from pocketgenre.library.file_hash import hash_file
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.prediction import SongAnalysis
 
 MIN_TIMEOUT = 120.0  # seconds
 _TIMEOUT_PER_MB = 10.0  # seconds
 
-SegmentFunction = Callable[[Path, int], NDArray[np.floating]]
-"""From a file and a number of segments (0: all) to probabilities [shape=(segments, genres)]."""
+AnalysisFunction = Callable[[Path, int], SongAnalysis]
+"""From a file and a number of segments (0: all) to the analysis of the song."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class InferenceResult:
     Attributes
     ----------
     file_hash : see :func:`pocketgenre.library.file_hash.hash_file`; None after an error
-    probabilities : float16 [shape=(segments, genres)]; None after an error
+    analysis : probabilities in half precision (float16); None after an error
     error : sentence without a full stop that continues after the file's name
     is_transient : True if another attempt may succeed
     """
 
     file_hash: bytes | None
-    probabilities: NDArray[np.floating] | None
+    analysis: SongAnalysis | None
     error: str | None = None
     is_transient: bool = False
 
@@ -87,15 +87,16 @@ class InferenceSetup:
         from pocketgenre.classifier import GenreClassifier
 
         classifier = GenreClassifier.from_bytes(self.model, self.card)
-        return partial(run_inference, classifier.segment_probabilities)
+        return partial(run_inference, classifier.analyze)
 
 
-def run_inference(classify: SegmentFunction, job: InferenceJob) -> InferenceResult:
+def run_inference(analyze: AnalysisFunction, job: InferenceJob) -> InferenceResult:
     """Classify one file and convert every error to a result."""
     path = Path(job.path)
     try:
-        table = classify(path, job.segments)
-        return InferenceResult(hash_file(path), table.astype(np.float16))
+        analysis = analyze(path, job.segments)
+        packed = analysis.probabilities.astype(np.float16)
+        return InferenceResult(hash_file(path), replace(analysis, probabilities=packed))
     except UnreadableError as error:
         return InferenceResult(None, None, str(error), is_transient=True)
     except OSError as error:

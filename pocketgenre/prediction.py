@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.constants import TOP_GENRES, UNCERTAIN
+from pocketgenre.confidence import ConfidenceModel, SongEvidence
+from pocketgenre.constants import NOT_MUSIC, TOP_GENRES, UNCERTAIN
 from pocketgenre.timeline import TimelinePart, timeline
 
 VoteRule = Literal["majority", "probability"]
@@ -24,8 +25,9 @@ class LabelConfig:
 
     Attributes
     ----------
-    vote : vote rule
-    min_confidence : confidence below which the label is ``uncertain``, in [0, 1]
+    vote : rule by which the segments decide
+    min_confidence : confidence below which the label is ``uncertain``, in [0, 1]; None for the
+        threshold of the model, which is 0 for a model without one
     min_margin : margin below which the label is ``uncertain``, in [-1, 1]
 
     Raises
@@ -35,23 +37,42 @@ class LabelConfig:
     """
 
     vote: VoteRule = "majority"
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
     min_margin: float = -1.0
 
     def __post_init__(self) -> None:
         if self.vote not in VOTE_RULES:
             raise ValueError(f"vote must be one of {', '.join(VOTE_RULES)}, not {self.vote!r}")
-        if not 0 <= self.min_confidence <= 1 or not -1 <= self.min_margin <= 1:
+        if not 0 <= (self.min_confidence or 0) <= 1 or not -1 <= self.min_margin <= 1:
             raise ValueError("min_confidence must be in [0, 1], and min_margin in [-1, 1]")
 
     @property
     def has_thresholds(self) -> bool:
-        """True if a song may become ``uncertain``."""
-        return self.min_confidence > 0.0 or self.min_margin > -1.0
+        """True if thresholds are given that a song may miss."""
+        return bool(self.min_confidence) or self.min_margin > -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class SongAnalysis:
+    """The label probabilities of a song's segments, before the vote.
+
+    Attributes
+    ----------
+    probabilities : float [shape=(segments, labels)], in the order of the song; zeros for a silent
+        segment
+    analyzed_seconds : length of the decoded audio [s]; None if unknown
+    duration_seconds : length of the whole song by its file [s]; None if unknown
+    is_partial : True if the end of the song could not be decoded
+    """
+
+    probabilities: NDArray[np.floating]
+    analyzed_seconds: float | None = None
+    duration_seconds: float | None = None
+    is_partial: bool = False
 
 
 DEFAULT_LABELS = LabelConfig()
-"""Majority vote without thresholds."""
+"""Majority vote with the threshold of the model."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +83,31 @@ class SongPrediction:
 
     Attributes
     ----------
-    genre : predicted genre, or :data:`UNCERTAIN` below the thresholds
-    winner : genre that won the vote, whatever the thresholds
-    confidence : share of the votes for the winning genre (rule ``majority``), or its mean
-        probability (rule ``probability``), in (0, 1]
-    probability : mean probability of the winning genre over the segments
-    margin : ``probability`` minus the highest mean probability of any other genre; negative if
+    genre : predicted genre; :data:`NOT_MUSIC` if most segments are no music; :data:`UNCERTAIN`
+        below the thresholds
+    winner : label that won the vote, whatever the thresholds
+    confidence : probability that the winner is correct; for a model that is not calibrated, the
+        vote share (rule ``majority``) or the mean probability (rule ``probability``)
+    vote_share : share of the votes for the winner, in [0, 1]
+    probability : mean probability of the winner over the segments
+    margin : ``probability`` minus the highest mean probability of any other label; negative if
         vote and probabilities disagree
-    top : the three most probable genres with their mean probabilities, most probable first
-    votes : number of segments whose most probable genre it is, for every genre
-    probabilities : mean probability over the segments, for every genre
-    labels : genres in the order of the columns of ``segment_probabilities``
-    segment_probabilities : float [shape=(segments, genres)], in the order of the song
+    top : the three most probable labels with their mean probabilities, most probable first
+    votes : number of segments whose most probable label it is, for every label
+    probabilities : mean probability over the segments that are not silent, for every label
+    labels : labels in the order of the columns of ``segment_probabilities``
+    segment_probabilities : float [shape=(segments, labels)], in the order of the song; zeros for
+        a silent segment, which has no vote
     seconds_per_segment : length of a segment [s]; 0 if the segments are not consecutive
+    analyzed_seconds : length of the decoded audio [s]; None if unknown
+    duration_seconds : length of the whole song by its file [s]; None if unknown
+    is_partial : True if the end of the song could not be decoded
     """
 
     genre: str
     winner: str
     confidence: float
+    vote_share: float
     probability: float
     margin: float
     top: tuple[tuple[str, float], ...]
@@ -88,13 +116,21 @@ class SongPrediction:
     labels: tuple[str, ...] = field(repr=False)
     segment_probabilities: NDArray[np.floating] = field(repr=False, compare=False)
     seconds_per_segment: float = 0.0
+    analyzed_seconds: float | None = None
+    duration_seconds: float | None = None
+    is_partial: bool = False
 
     __hash__ = None  # type: ignore[assignment]  # its dictionaries have no hash
 
     @property
     def segments(self) -> int:
-        """Number of classified segments, which is the number of votes."""
+        """Number of classified segments, silent ones included."""
         return len(self.segment_probabilities)
+
+    @property
+    def has_genre(self) -> bool:
+        """True if the song is music and its genre is certain."""
+        return self.genre not in (UNCERTAIN, NOT_MUSIC)
 
     @cached_property
     def timeline(self) -> tuple[TimelinePart, ...]:
@@ -109,12 +145,16 @@ class SongPrediction:
         fields: dict[str, Any] = {
             "genre": self.genre,
             "confidence": round(self.confidence, 4),
+            "vote_share": round(self.vote_share, 4),
             "probability": round(self.probability, 4),
             "margin": round(self.margin, 4),
             "top": [{"genre": genre, "probability": round(p, 4)} for genre, p in self.top],
             "votes": self.votes,
             "segments": self.segments,
             "probabilities": {label: round(p, 4) for label, p in self.probabilities.items()},
+            "analyzed_seconds": _rounded(self.analyzed_seconds),
+            "duration_seconds": _rounded(self.duration_seconds),
+            "partial": self.is_partial,
         }
         if with_timeline:
             parts = [part.to_dict() for part in self.timeline]
@@ -122,53 +162,86 @@ class SongPrediction:
         return fields
 
 
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
 def predict_song(
-    segment_probabilities: NDArray[np.floating],
+    song: SongAnalysis | NDArray[np.floating],
     labels: Sequence[str],
     config: LabelConfig = DEFAULT_LABELS,
     seconds_per_segment: float = 0.0,
+    confidence_model: ConfidenceModel | None = None,
 ) -> SongPrediction:
     """Predict the genre of a song by a vote of its segments.
 
-    Ties of the majority are broken by the larger summed probability.
+    A song is :data:`NOT_MUSIC` if more than half of its votes are for that label (rule
+    ``majority``), or if its mean probability is above one half (rule ``probability``). Otherwise
+    one of the genres wins; ties of the majority are broken by the larger summed probability.
 
     Parameters
     ----------
-    segment_probabilities : float [shape=(segments, genres)], segments >= 1
-    labels : genres in the order of the columns
+    song : analysis of the song, or its probabilities; at least one row must not be all zeros
+    labels : labels in the order of the columns
     config : vote rule and thresholds
     seconds_per_segment : length of a segment [s]; 0 if the segments are not consecutive
+    confidence_model : calibration of the confidence; None if there is none
 
     Raises
     ------
     ValueError
-        if there are no segments, or the labels don't match the columns.
+        if no segment is audible, or the labels don't match the columns.
     """
-    table = np.asarray(segment_probabilities, dtype=np.float64)
+    analysis = song if isinstance(song, SongAnalysis) else SongAnalysis(song)
+    table = np.asarray(analysis.probabilities, dtype=np.float64)
     if table.ndim != 2 or not len(table) or table.shape[1] != len(labels):
         raise ValueError(f"expected (segments, {len(labels)}) probabilities, got {table.shape}")
-    votes = np.bincount(table.argmax(axis=1), minlength=len(labels))
-    means = table.mean(axis=0)
-    if config.vote == "majority":
-        winner = int(np.lexsort((table.sum(axis=0), votes))[-1])
-        confidence = float(votes[winner] / len(table))
-    else:
-        winner = int(means.argmax())
-        confidence = float(means[winner])
+    voters = table[table.any(axis=1)]
+    if not len(voters):
+        raise ValueError("at least one segment must not be silent")
+    votes = np.bincount(voters.argmax(axis=1), minlength=len(labels))
+    means = voters.mean(axis=0)
+    winner = _winner(votes, means, labels, config.vote)
+    vote_share, probability = float(votes[winner] / len(voters)), float(means[winner])
     ranking = np.argsort(-means, kind="stable")
-    best_other = max((float(means[i]) for i in ranking if i != winner), default=0.0)
-    margin = float(means[winner]) - best_other
-    is_certain = confidence >= config.min_confidence and margin >= config.min_margin
+    margin = probability - max((float(means[i]) for i in ranking if i != winner), default=0.0)
+    confidence = vote_share if config.vote == "majority" else probability
+    min_confidence = config.min_confidence or 0.0
+    if confidence_model:
+        evidence = SongEvidence.of(probability, vote_share, margin, len(voters))
+        confidence = confidence_model.confidence(evidence)
+        if config.min_confidence is None:
+            min_confidence = confidence_model.min_confidence
+    is_certain = confidence >= min_confidence and margin >= config.min_margin
     return SongPrediction(
         genre=labels[winner] if is_certain else UNCERTAIN,
         winner=labels[winner],
         confidence=confidence,
-        probability=float(means[winner]),
+        vote_share=vote_share,
+        probability=probability,
         margin=margin,
         top=tuple((labels[i], float(means[i])) for i in ranking[:TOP_GENRES]),
         votes={label: int(n) for label, n in zip(labels, votes, strict=True)},
         probabilities={label: float(p) for label, p in zip(labels, means, strict=True)},
         labels=tuple(labels),
-        segment_probabilities=segment_probabilities,
+        segment_probabilities=analysis.probabilities,
         seconds_per_segment=seconds_per_segment,
+        analyzed_seconds=analysis.analyzed_seconds,
+        duration_seconds=analysis.duration_seconds,
+        is_partial=analysis.is_partial,
     )
+
+
+def _winner(
+    votes: NDArray[np.int64], means: NDArray[np.float64], labels: Sequence[str], rule: VoteRule
+) -> int:
+    shares = votes / votes.sum() if rule == "majority" else means
+    is_genre = np.array([label != NOT_MUSIC for label in labels])
+    if not is_genre.all():
+        not_music = int(np.argmin(is_genre))
+        if shares[not_music] > 0.5 or len(labels) == 1:
+            return not_music
+    genre_shares = np.where(is_genre, shares, -1.0)
+    if rule == "probability":
+        return int(genre_shares.argmax())
+    return int(np.lexsort((means, genre_shares))[-1])

@@ -7,6 +7,7 @@ similar genres from alternating.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def timeline(
 
     Parameters
     ----------
-    segment_probabilities : float [shape=(segments, genres)]
+    segment_probabilities : float [shape=(segments, genres)]; zeros for a silent segment
     labels : genres in the order of the columns
     seconds_per_segment : length of a segment [s]; 0 if the segments are not consecutive
 
@@ -63,9 +64,10 @@ def timeline(
         return ()
     bounds = window_bounds(len(segment_probabilities), seconds_per_segment)
     means = window_means(segment_probabilities, bounds)
-    current = int(means[0].argmax())
+    first = int(means.any(axis=1).argmax())  # the first window that is not silent
+    current = int(means[first].argmax())
     genres, starts = [current], [0]
-    for window in range(1, len(means)):
+    for window in range(first + 1, len(means)):
         best = int(means[window].argmax())
         if means[window, best] - means[window, current] >= MIN_LEAD:
             current = best
@@ -78,7 +80,7 @@ def timeline(
             end=end * seconds_per_segment,
             genre=labels[genre],
             probabilities=dict(
-                zip(labels, map(float, segment_probabilities[start:end].mean(axis=0)), strict=True)
+                zip(labels, map(float, _mean(segment_probabilities[start:end])), strict=True)
             ),
         )
         for start, end, genre in zip(starts, ends, genres, strict=True)
@@ -103,7 +105,15 @@ def window_bounds(
 
 
 def window_means(segment_probabilities: FloatArray, bounds: list[int]) -> NDArray[np.float32]:
-    """Average the probabilities over each window, float32 [shape=(windows, genres)]."""
-    sums = np.add.reduceat(segment_probabilities, bounds[:-1], axis=0)
-    lengths = np.diff(bounds)[:, np.newaxis]
-    return np.asarray(sums / lengths, dtype=np.float32)
+    """Average the probabilities over each window, float32 [shape=(windows, genres)].
+
+    Silent segments do not count; the row of a silent window is zeros.
+    """
+    windows = [segment_probabilities[a:b] for a, b in pairwise(bounds)]
+    return np.array([_mean(window) for window in windows], dtype=np.float32)
+
+
+def _mean(segment_probabilities: FloatArray) -> FloatArray:
+    audible = np.count_nonzero(segment_probabilities.any(axis=1))
+    mean: FloatArray = segment_probabilities.sum(axis=0) / max(1, audible)
+    return mean

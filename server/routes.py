@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 
+from pocketgenre.library.serialize import no_prediction
 from pocketgenre.prediction import LabelConfig, VoteRule
 from pocketgenre.server.parity.comparison import ParityTask
 from pocketgenre.server.problems import Problem, problem_responses
@@ -59,9 +60,14 @@ def _label_config(
         ),
     ] = "majority",
     min_confidence: Annotated[
-        float,
-        Query(ge=0, le=1, description="The genre is `uncertain` below this `confidence`"),
-    ] = 0.0,
+        float | None,
+        Query(
+            ge=0,
+            le=1,
+            description="The genre is `uncertain` below this `confidence`; by default the threshold"
+            " of the model, above which 9 of 10 labels are correct",
+        ),
+    ] = None,
     min_margin: Annotated[
         float, Query(ge=-1, le=1, description="The genre is `uncertain` below this `margin`")
     ] = -1.0,
@@ -271,9 +277,8 @@ def _song(service: Service, upload: Upload) -> AudioUpload:
 
 
 def _failed_song(name: str, problem: Problem) -> Song:
-    fields = ("genre", "confidence", "probability", "margin", "top", "votes", "probabilities")
     failure = Failure(code=problem.code, detail=problem.detail)
-    return Song(name=name, segments=0, timeline=None, error=failure, **dict.fromkeys(fields))
+    return Song(name=name, error=failure, **no_prediction())
 
 
 def _json_response(content: bytes) -> Response:

@@ -51,9 +51,13 @@ class Song(_Schema):
 
     name: str = Field(description="File name, as uploaded")
     genre: str | None = Field(
-        description="Predicted genre, or `uncertain`; null if there is an error"
+        description="Predicted genre, `uncertain` or `not-music`; null if there is an error"
     )
-    confidence: float | None = Field(description="Vote share of the genre, in (0, 1]")
+    confidence: float | None = Field(
+        description="Probability that the genre is correct, in (0, 1); the vote share if the model"
+        " is not calibrated"
+    )
+    vote_share: float | None = Field(description="Share of the votes for the genre, in [0, 1]")
     probability: float | None = Field(description="Mean probability of the genre")
     margin: float | None = Field(
         description=(
@@ -63,8 +67,13 @@ class Song(_Schema):
     )
     top: list[ProbableGenre] | None = Field(description="The three most probable genres")
     votes: dict[str, int] | None = Field(description="Number of segments for each genre")
-    segments: int = Field(ge=0, description="Number of classified 3 s segments")
+    segments: int = Field(ge=0, description="Number of classified segments, silent ones included")
     probabilities: dict[str, float] | None = Field(description="Mean probability of each genre")
+    analyzed_seconds: float | None = Field(description="Length of the decoded audio")
+    duration_seconds: float | None = Field(
+        description="Length of the whole song by its file; null if unknown"
+    )
+    partial: bool | None = Field(description="True if the end of the song could not be decoded")
     timeline: list[Part] | None = Field(
         description="Parts of the song if its genre changes, otherwise null"
     )

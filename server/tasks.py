@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import DamagedAudioError, NotAudioError, stream_mono
+from pocketgenre.audio.decoding import (
+    DamagedAudioError,
+    NotAudioError,
+    SongStream,
+    open_stream,
+)
 from pocketgenre.audio.segments import TooShortError, cut_segments
 from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import AudioError
@@ -96,9 +102,24 @@ class AudioUpload:
         AudioError
             if the file cannot be decoded, or is too short or too long.
         """
-        blocks = stream_mono(Path(self.path), feature_config.sample_rate)
+        with self.open(feature_config) as (_, segments):
+            yield from segments
+
+    @contextmanager
+    def open(
+        self, feature_config: FeatureConfig
+    ) -> Iterator[tuple[SongStream, Iterator[FloatArray]]]:
+        """Open the song.
+
+        Yields
+        ------
+        stream, segments
+            the stream and the segments cut from it; both raise the errors of :meth:`segments`.
+        """
         max_samples = round(self.max_seconds * feature_config.sample_rate)
-        return cut_segments(_limited(blocks, max_samples, self.max_seconds), feature_config)
+        with open_stream(Path(self.path), feature_config.sample_rate) as stream:
+            blocks = _limited(stream.blocks, max_samples, self.max_seconds)
+            yield stream, cut_segments(blocks, feature_config)
 
 
 @dataclass(frozen=True)
@@ -112,8 +133,8 @@ class ClassifyTask:
 
     def run(self, classifier: GenreClassifier, model_name: ModelName) -> Song:  # noqa: ARG002
         """Classify all segments."""
-        segments = self.song.segments(classifier.card.feature_config)
-        prediction = classifier.classify_segments(segments, self.label_config)
+        with self.song.open(classifier.card.feature_config) as (stream, segments):
+            prediction = classifier.classify_segments(segments, self.label_config, stream)
         return _song_response(self.song.name, prediction)
 
 
@@ -131,10 +152,9 @@ class SegmentsTask:
         """Classify all segments, and build the outline if requested."""
         feature_config = classifier.card.feature_config
         outline = OutlineBuilder(feature_config) if self.outline else None
-        segments = self.song.segments(feature_config)
-        prediction = classifier.classify_segments(
-            outline.record(segments) if outline else segments, self.label_config
-        )
+        with self.song.open(feature_config) as (stream, segments):
+            recorded = outline.record(segments) if outline else segments
+            prediction = classifier.classify_segments(recorded, self.label_config, stream)
         table = prediction.segment_probabilities.astype(float)
         response = Segments(
             model=model_name,

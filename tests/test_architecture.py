@@ -11,7 +11,15 @@ from tests.conftest import REPOSITORY
 
 CORE = {
     f"pocketgenre.{name}"
-    for name in ("atomic_write", "constants", "errors", "plugins", "suppress_stderr", "text")
+    for name in (
+        "atomic_write",
+        "confidence",
+        "constants",
+        "errors",
+        "plugins",
+        "suppress_stderr",
+        "text",
+    )
 }
 """Modules that every package may import."""
 

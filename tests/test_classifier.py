@@ -19,7 +19,7 @@ import soundfile
 
 import pocketgenre
 from pocketgenre import AudioError, GenreClassifier, ModelError, PocketGenreError, SongPrediction
-from pocketgenre.audio.decoding import stream_mono
+from pocketgenre.audio.decoding import open_stream, stream_mono
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features.mfcc import mfcc
@@ -200,7 +200,10 @@ def test_segments_are_classified_as_their_song(classifier: GenreClassifier, libr
     def segments() -> list[np.ndarray]:
         return list(cut_segments(stream_mono(path, 22_050)))
 
-    assert_equal(classifier.classify_segments(segments()), classifier.classify(path))
+    with open_stream(path, 22_050) as stream:
+        song = classifier.classify_segments(cut_segments(stream.blocks), stream=stream)
+    assert_equal(song, classifier.classify(path))
+    assert classifier.classify_segments(segments()).votes == song.votes
     uncertain = classifier.classify_segments(iter(segments()), LabelConfig(min_margin=1.0))
     assert uncertain.genre == UNCERTAIN
     with pytest.raises(AudioError, match="it holds no audio"):
@@ -210,7 +213,7 @@ def test_segments_are_classified_as_their_song(classifier: GenreClassifier, libr
 
 
 def test_probabilities_have_half_precision(classifier: GenreClassifier, library: Path) -> None:
-    table = classifier.segment_probabilities(library / "Bells.m4a")
+    table = classifier.analyze(library / "Bells.m4a").probabilities
     assert table.dtype == np.float32
     np.testing.assert_array_equal(table, table.astype(np.float16))
 
@@ -220,7 +223,7 @@ def test_selected_segments_are_spread_over_a_song(
 ) -> None:
     path = write_tone(tmp_path / "song.wav", 31.0, 44_100, 2)
     few = GenreClassifier("standard", segments=4)
-    whole = classifier.segment_probabilities(path)
+    whole = classifier.analyze(path).probabilities
     assert len(whole) == 10
     samples = soundfile.read(path, dtype="float32")
     for song in (path, io.BytesIO(path.read_bytes()), samples):
@@ -228,8 +231,8 @@ def test_selected_segments_are_spread_over_a_song(
         assert prediction.segments == 4
         assert prediction.timeline == ()
         np.testing.assert_allclose(prediction.segment_probabilities, whole[[1, 3, 6, 8]], atol=0.05)
-        assert len(few.segment_probabilities(song, 0)) == 10
-        assert len(classifier.segment_probabilities(song, 3)) == 3
+        assert len(few.analyze(song, 0).probabilities) == 10
+        assert len(classifier.analyze(song, 3).probabilities) == 3
     assert GenreClassifier("standard", segments=99).classify(path).segments == 10
 
 
@@ -282,7 +285,7 @@ def test_unreadable_songs_raise(classifier: GenreClassifier, tmp_path: Path) -> 
     ):
         for segments in (0, 2):
             with pytest.raises(AudioError, match=reason):
-                classifier.segment_probabilities(song, segments)
+                classifier.analyze(song, segments)
 
 
 def test_non_finite_samples_raise(classifier: GenreClassifier) -> None:
@@ -544,7 +547,7 @@ def test_channels_first_samples_raise_what_to_do(classifier: GenreClassifier) ->
 
 
 def test_samples_out_of_range_raise(classifier: GenreClassifier) -> None:
-    samples = np.full(66_150, 1e30, np.float32)
+    samples = np.tile(np.float32([1e30, -1e30]), 33_075)
     with pytest.raises(AudioError, match="features are not finite"), np.errstate(all="ignore"):
         classifier.classify((samples, 22_050))
 
@@ -580,3 +583,24 @@ after = os.path.exists("/proc/self/fd/2") and os.readlink("/proc/self/fd/2")
 print(before == after, "open" if after else "closed", len(GenreClassifier("standard").labels))
 """
     assert run_python(code) == f"True {expected} 10"
+
+
+def test_silence_around_music_has_no_vote(classifier: GenreClassifier, library: Path) -> None:
+    samples, rate = soundfile.read(library / "Slow pad.wav", dtype="float32")
+    samples = samples[: 6 * rate]
+    silence = np.zeros((30 * rate, *samples.shape[1:]), np.float32)
+    hiss = np.random.default_rng(0).normal(scale=1e-5, size=silence.shape).astype(np.float32)
+    song = classifier.classify((samples, rate))
+    longer = classifier.classify((np.concatenate([silence, samples, hiss]), rate))
+    assert longer.segments == 22
+    assert (longer.genre, longer.votes) == (song.genre, song.votes)
+    assert not longer.segment_probabilities[:10].any()
+    assert longer.probabilities == song.probabilities
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_dither_and_offset_are_silence(classifier: GenreClassifier, offset: float) -> None:
+    rng = np.random.default_rng(0)
+    dither = np.rint(rng.uniform(-0.5, 0.5, (2, 66_150)).sum(axis=0)) / 32_768
+    with pytest.raises(AudioError, match="only silence"):
+        classifier.classify(((dither + offset).astype(np.float32), 22_050))

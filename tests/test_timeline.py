@@ -88,3 +88,12 @@ def test_parts_are_consecutive_and_probabilities_sum(genres: list[str]) -> None:
 def test_window_means_average_the_segments() -> None:
     table = np.arange(12, dtype=np.float32).reshape(6, 2)
     assert window_means(table, [0, 4, 6]).tolist() == [[3, 4], [9, 10]]
+
+
+def test_silent_segments_do_not_count() -> None:
+    silent = np.zeros((1, len(GENRES)), np.float32)
+    rock, jazz = certain_table("rock"), certain_table("jazz")
+    table = np.concatenate([silent] * 5 + [rock, silent] * 5 + [jazz, silent, silent] * 5)
+    found = timeline(table, GENRES, 3.0)
+    assert [(part.start, part.genre) for part in found] == [(0, "rock"), (45, "jazz")]
+    assert found[0].probabilities["rock"] == 1.0

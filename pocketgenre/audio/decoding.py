@@ -4,16 +4,16 @@ libsndfile (through soundfile) is tried first: it is twice as fast and, with sox
 samples that ``librosa.load`` returns. Other formats (AAC, ALAC, WMA, video containers) are decoded
 by FFmpeg's libraries through PyAV. The format is detected from the content, not from the name.
 
-Files are untrusted: FFmpeg receives an open file and a list of containers, so that a playlist
-disguised as a song can't make it open other files or URLs.
+libsndfile ends early, without an error, in some files that it reads: MP3 without a Xing header,
+joined files, chained Ogg streams, WAV files whose header was not completed. Its position in the
+file then lies before the end of the audio, and the rest is decoded from there.
 """
 
-import io
+import math
+import numbers
 import os
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -21,35 +21,123 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from pocketgenre.constants import PROTECTED_CODECS
+from pocketgenre.audio.coded import CodedDetector
+from pocketgenre.audio.containers import find_sample_chunk, next_ogg_link
+from pocketgenre.audio.duration import Duration, measure_duration
+from pocketgenre.audio.errors import DamagedAudioError, NotAudioError, UnreadableError
+from pocketgenre.audio.ffmpeg import open_ffmpeg, read_frames, stated_seconds
+from pocketgenre.audio.libsndfile import (
+    BLOCK_VALUES,
+    SequentialSound,
+    Sound,
+    bytes_per_frame,
+    has_more_frames,
+    open_libsndfile,
+    open_unclaimed_samples,
+    read_blocks,
+)
+from pocketgenre.audio.mono import MonoMixer, ToMono
+from pocketgenre.audio.overlap import Tail, drop_decoded
+from pocketgenre.audio.source import SongFile, open_song
 from pocketgenre.errors import AudioError
 
+__all__ = [
+    "AudioSource",
+    "DamagedAudioError",
+    "NotAudioError",
+    "SongStream",
+    "ToMono",
+    "UnreadableError",
+    "check_rate",
+    "open_stream",
+    "stream_mono",
+]
+
 FloatArray = NDArray[np.float32]
-ToMono = Callable[[FloatArray], FloatArray]
-"""From samples [shape=(n, channels)] to samples [shape=(n,)]."""
 
 AudioSource = str | os.PathLike[str] | IO[bytes] | tuple[NDArray[Any], float]
 """A path, a seekable binary file, or samples [shape=(n,) or (n, channels)] with their rate [Hz]."""
 
-_CONTAINERS = "aac,ac3,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,wav,wv"
-# Formats of libsndfile that hold music. One of its other readers prints to stdout.
-_LIBSNDFILE_FORMATS = {"AIFF", "CAF", "FLAC", "MP3", "OGG", "RF64", "W64", "WAV", "WAVEX"}
-# Samples times channels in a block. Damage may cost one block of the samples before it.
-_BLOCK_VALUES = 1 << 15
+_RatedBlocks = Iterator[tuple[float, FloatArray]]
+"""Mono blocks with their sample rates [Hz]."""
+
 _MOST_CHANNELS = 64  # wider arrays of so few rows are the transpose of what is expected
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
+# A song is complete if no more than this is missing of the duration that its header states: 2 %,
+# at least one second. Encoders and players count the padding of MP3 and AAC differently.
+_TOLERANCE, _MIN_TOLERANCE = 0.02, 1.0
 
 
-class UnreadableError(AudioError):
-    """The file cannot be read; another attempt may succeed."""
+class SongStream:
+    """A song that is being decoded.
 
+    Attributes
+    ----------
+    blocks : iterator of float32 [shape=(n,)]: consecutive blocks, of any length, never empty.
+        Raises DamagedAudioError if decoding fails in the middle; the blocks before are valid.
+    sample_rate : sample rate of the blocks [Hz]
+    damage : reason why the blocks end before the song does; None while and if they don't. It is
+        known after the last block.
+    """
 
-class NotAudioError(AudioError):
-    """The file contains no audio in a format that can be decoded."""
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.damage: str | None = None
+        self.blocks: Iterator[FloatArray] = iter(())
+        self._samples = 0
+        self._is_complete = False
+        self._duration: Duration | None = None
+        self._measure: Callable[[], Duration] = lambda: Duration(None)
 
+    @property
+    def decoded_seconds(self) -> float:
+        """Duration of the blocks up to now [s]."""
+        return self._samples / self.sample_rate
 
-class DamagedAudioError(AudioError):
-    """Decoding failed in the middle. Blocks yielded before the error are valid."""
+    @property
+    def duration_seconds(self) -> float | None:
+        """Duration of the whole song [s].
+
+        The decoded duration if the song is complete. Otherwise the duration that the header
+        states or the number of bytes implies; None if it is unknown.
+        """
+        if self._is_complete:
+            return self.decoded_seconds
+        seconds = self._measured().seconds
+        return None if seconds is None else max(seconds, self.decoded_seconds)
+
+    def _measured(self) -> Duration:
+        if self._duration is None:
+            try:
+                self._duration = self._measure()
+            except AudioError:
+                self._duration = Duration(None)
+        return self._duration
+
+    def _close(self) -> None:
+        """Measure the duration, if it is not known, while the file is open."""
+        if not self._is_complete:
+            self._measured()
+
+    def _count(self, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+        try:
+            for block in blocks:
+                self._samples += len(block)
+                yield block
+        except AudioError as error:
+            self.damage = str(error)
+            raise
+        self._end()
+
+    def _end(self) -> None:
+        duration = self._measured()
+        if duration.seconds is not None and duration.is_stated:
+            missing = duration.seconds - self.decoded_seconds
+            if missing > max(_MIN_TOLERANCE, _TOLERANCE * duration.seconds):
+                self.damage = self.damage or (
+                    f"ends early: {self.decoded_seconds:.0f} of {duration.seconds:.0f} s"
+                )
+        self._is_complete = self.damage is None
 
 
 def stream_mono(
@@ -61,7 +149,8 @@ def stream_mono(
     ----------
     source : path, seekable binary file, or (samples, rate)
     sample_rate : sample rate of the blocks [Hz]
-    to_mono : function that mixes the channels; their mean by default
+    to_mono : function that mixes the channels; by default their mean, or where they cancel each
+        other, the loudest channel
 
     Yields
     ------
@@ -71,26 +160,61 @@ def stream_mono(
 
     Raises
     ------
+    UnreadableError
+        if the file can't be opened or read, also in the middle.
     AudioError
-        if the file can't be opened, or holds no audio that can be decoded.
+        if the file holds no audio that can be decoded, or samples are not finite.
     DamagedAudioError
         if decoding fails in the middle. The blocks before have been yielded.
     TypeError
         if the source is of another type.
     """
-    to_mono = to_mono or mix_to_mono
+    with open_stream(source, sample_rate, to_mono) as song:
+        yield from song.blocks
+
+
+@contextmanager
+def open_stream(
+    source: AudioSource, sample_rate: int, to_mono: ToMono | None = None
+) -> Iterator[SongStream]:
+    """Open a song, to decode it and to know how much of it has been decoded.
+
+    Parameters, blocks and errors are those of :func:`stream_mono`.
+
+    Examples
+    --------
+    >>> with open_stream("song.mp3", 22_050) as song:  # doctest: +SKIP
+    ...     samples = np.concatenate(list(song.blocks))
+    >>> print(song.decoded_seconds, song.duration_seconds, song.damage)  # doctest: +SKIP
+    """
+    song = SongStream(sample_rate)
+    mix = to_mono or MonoMixer()
     if isinstance(source, tuple):
-        samples, rate = source
-        yield from _stream_samples(samples, rate, sample_rate, to_mono)
+        samples, rate = _check_samples(source)
+        song._duration = Duration(len(samples) / rate, is_stated=True)
+        blocks = _mix_samples(samples, rate, mix)
+        song.blocks = song._count(_resample(blocks, sample_rate))
+        yield song
         return
     with open_song(source) as file:
-        yield from _stream_file(file, sample_rate, to_mono)
+        song._measure = lambda: measure_duration(file)
+        with closing(_Decoder(file, song, mix).blocks()) as decoded:
+            finite = _require_finite(decoded)
+            song.blocks = song._count(_resample(finite, sample_rate))
+            yield song
+        song._close()
 
 
-def _stream_samples(
-    samples: NDArray[Any], rate: float, sample_rate: int, to_mono: ToMono
-) -> Iterator[FloatArray]:
-    samples = np.asarray(samples)
+def _check_samples(source: tuple[Any, ...]) -> tuple[NDArray[Any], float]:
+    if len(source) != 2:
+        raise TypeError(
+            "a song is a path, a binary file or (samples, sample_rate), not a tuple of"
+            f" {len(source)}"
+        )
+    try:
+        samples = np.asarray(source[0])
+    except ValueError as error:
+        raise TypeError("samples must be floats in [-1, 1], in rows of equal length") from error
     if samples.dtype.kind != "f" or samples.ndim not in (1, 2) or 0 in samples.shape[1:]:
         raise TypeError(
             "samples must be floats in [-1, 1] of shape (n,) or (n, channels), not"
@@ -101,83 +225,21 @@ def _stream_samples(
             f"samples of shape {samples.shape} look like (channels, n); pass samples.T, which is"
             " (n, channels)"
         )
-    check_rate(rate)
-    channels = samples[:, np.newaxis] if samples.ndim == 1 else samples
-    size = max(1, _BLOCK_VALUES // channels.shape[1])
-    blocks = (
-        to_mono(channels[start : start + size].astype(np.float32))
-        for start in range(0, len(channels), size)
-    )
-    yield from _resample(_require_finite(blocks), rate, sample_rate)
+    if not isinstance(source[1], numbers.Real):
+        raise TypeError(f"the sample rate must be a number, not {type(source[1]).__name__}")
+    check_rate(source[1])  # type: ignore[arg-type]
+    return (samples[:, np.newaxis] if samples.ndim == 1 else samples), source[1]  # type: ignore[return-value]
 
 
-@contextmanager
-def open_song(source: str | os.PathLike[str] | IO[bytes]) -> Iterator["DecoderFile"]:
-    """Open a file for :func:`open_libsndfile` and :func:`open_ffmpeg`.
-
-    A file object is read from its start, and left open.
-
-    Raises
-    ------
-    UnreadableError
-        if the file can't be opened or read.
-    AudioError
-        if the file is empty, or a file object can't seek.
-    TypeError
-        if the source is neither a path nor a binary file.
-    """
-    try:
-        if isinstance(source, str | os.PathLike):
-            path = Path(source)
-            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
-                raise UnreadableError("not a file, or a folder that cannot be read")
-            with open(path, "rb") as file:
-                yield _require_content(file)
-        elif not hasattr(source, "read") or isinstance(source, io.TextIOBase):
-            raise TypeError(
-                "a song is a path, a binary file or (samples, sample_rate),"
-                f" not {type(source).__name__}"
-            )
-        elif not source.seekable():
-            raise AudioError("the file object cannot seek; read it into io.BytesIO first")
-        else:
-            yield _require_content(source)
-    except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
-
-
-def _require_content(file: IO[bytes]) -> "DecoderFile":
-    if file.seek(0, os.SEEK_END) == 0:
-        raise AudioError("the file is empty")
-    file.seek(0)
-    return DecoderFile(file)
-
-
-class DecoderFile:
-    """A file for the C libraries, whose callbacks must not raise."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.read = file.read
-        self.tell = file.tell
-        self._file = file
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Seek; stay at the position if a damaged file requests an impossible one."""
-        try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError, OverflowError):
-            return self._file.tell()
-
-
-def _stream_file(file: DecoderFile, sample_rate: int, to_mono: ToMono) -> Iterator[FloatArray]:
-    try:
-        source_rate, blocks = _decode_with_libsndfile(file, to_mono)
-    except soundfile.LibsndfileError:
-        file.seek(0)
-        source_rate, blocks = _decode_with_ffmpeg(file, to_mono)
-    check_rate(source_rate)
-    with closing(blocks):  # type: ignore[type-var]
-        yield from _resample(_require_finite(blocks), source_rate, sample_rate)
+def _mix_samples(samples: NDArray[Any], rate: float, mix: ToMono) -> _RatedBlocks:
+    size = max(1, BLOCK_VALUES // samples.shape[1])
+    for start in range(0, len(samples), size):
+        with np.errstate(over="ignore"):
+            block = samples[start : start + size].astype(np.float32)
+        mono = mix(block)
+        if not np.isfinite(mono).all():
+            raise AudioError("some samples are not finite")
+        yield rate, mono
 
 
 def check_rate(rate: float) -> None:
@@ -192,149 +254,152 @@ def check_rate(rate: float) -> None:
         raise AudioError(f"its sample rate of {rate} Hz is not supported")
 
 
-class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
-    """Sound file that is read from start to end.
+class _Decoder:
+    """Decode a file to mono blocks at its own sample rates.
 
-    soundfile seeks to the current position after each block. A frame of an MP3 depends on
-    earlier frames, so that the first tenth of a second after a seek is wrong.
+    libsndfile decodes a file up to a position. The rest, if there is one, is
+
+    - the next stream of a chained Ogg file, which is decoded as a file of its own;
+    - samples that the header of a WAV file does not claim, which are read without a header;
+    - MP3 or FLAC frames. FFmpeg decodes the whole file again, because frames depend on those
+      before them, and the samples that have been yielded are dropped.
     """
 
-    def seekable(self) -> bool:
-        return False
+    def __init__(self, file: SongFile, song: SongStream, mix: ToMono) -> None:
+        self._file, self._song, self._mix = file, song, mix
 
-
-def open_libsndfile(file: DecoderFile, reader: type = soundfile.SoundFile) -> Any:
-    """Open a file with libsndfile.
-
-    Raises
-    ------
-    soundfile.LibsndfileError
-        if libsndfile can't read the format.
-    AudioError
-        if it is not a format of music files.
-    """
-    sound = reader(file)
-    if sound.format not in _LIBSNDFILE_FORMATS:
-        sound.close()
-        raise NotAudioError("not audio in a format that can be decoded")
-    return sound
-
-
-def _decode_with_libsndfile(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterator[FloatArray]]:
-    sound = open_libsndfile(file, _Sequential)
-
-    def blocks() -> Iterator[FloatArray]:
-        frames = max(1, _BLOCK_VALUES // sound.channels)
-        with sound:
-            while True:
-                try:
-                    block = sound.read(frames, dtype="float32", always_2d=True)
-                except soundfile.LibsndfileError as error:
-                    raise DamagedAudioError(f"damaged: {error.error_string}") from error
-                if not len(block):
-                    return
-                yield to_mono(block)
-
-    return sound.samplerate, blocks()
-
-
-def open_ffmpeg(file: DecoderFile) -> tuple[Any, Any]:
-    """Open a file with FFmpeg.
-
-    Returns
-    -------
-    container, stream
-        the container, which the caller closes, and its first audio stream
-
-    Raises
-    ------
-    AudioError
-        if FFmpeg can't decode the file.
-    """
-    import av  # takes 0.1 s, and MP3, FLAC and WAV do not need it
-
-    av.logging.set_level(av.logging.PANIC)
-    try:
-        container = av.open(
-            file, "r", options={"format_whitelist": _CONTAINERS}, metadata_errors="replace"
-        )
-    except Exception as error:  # libraries may raise anything for a damaged file
-        raise NotAudioError("not audio in a format that can be decoded") from error
-    if not container.streams.audio:
-        container.close()
-        raise NotAudioError("it holds no audio")
-    stream = container.streams.audio[0]
-    if stream.codec_context is None or not stream.rate:
-        container.close()
-        raise NotAudioError("its audio format cannot be decoded (it may be protected)")
-    if stream.codec_context.codec_tag in PROTECTED_CODECS:
-        container.close()
-        raise NotAudioError("it is copy-protected and cannot be decoded")
-    return container, stream
-
-
-def _decode_with_ffmpeg(file: DecoderFile, to_mono: ToMono) -> tuple[int, Iterator[FloatArray]]:
-    import av
-
-    container, stream = open_ffmpeg(file)
-    rate: int = stream.rate
-
-    def blocks() -> Iterator[FloatArray]:
-        # Converts only the sample format; layout and rate stay unchanged.
-        planar = av.AudioResampler(format="fltp", rate=rate)
-        with container:
+    def blocks(self) -> Generator[tuple[float, FloatArray]]:
+        """Yield sample rates and mono blocks."""
+        link: int | None = 0
+        while link is not None:
             try:
-                for frame in container.decode(stream):
-                    for converted in planar.resample(frame):
-                        planes = converted.to_ndarray().T.astype(np.float32, copy=False)
-                        yield to_mono(planes)
-            except Exception as error:  # libraries may raise anything for a damaged file
-                raise DamagedAudioError("damaged: it cannot be decoded to its end") from error
+                sound = open_libsndfile(self._file, SequentialSound, link)
+            except soundfile.LibsndfileError:
+                yield from self._ffmpeg_blocks(link)
+                return
+            check_rate(sound.samplerate)
+            with sound:
+                link = yield from self._libsndfile_blocks(sound, link)
 
-    return rate, blocks()
+    def _libsndfile_blocks(
+        self, sound: Sound, link: int
+    ) -> Generator[tuple[float, FloatArray], None, int | None]:
+        """Yield the blocks of one stream; return the offset of the next, or None."""
+        tail = Tail(sound.samplerate)
+        damage: DamagedAudioError | None = None
+        is_16_bit = sound.channels == 2 and sound.subtype == "PCM_16"
+        detector = CodedDetector() if is_16_bit else None
+        try:
+            for block in read_blocks(sound):
+                if detector is not None and detector.finds(block):
+                    yield from self._coded_blocks(sound, detector)
+                    return None
+                tail.add(block)
+                yield sound.samplerate, self._mix(block)
+        except DamagedAudioError as error:
+            damage = error
+        position = sound.end_position
+        if sound.format == "OGG":
+            following = next_ogg_link(self._file, link, position)
+            if following is not None:
+                return following
+        else:
+            damage = yield from self._rest(sound, position, tail, damage)
+        if damage is not None:
+            raise damage
+        return None
+
+    def _rest(
+        self, sound: Sound, position: int, tail: Tail, damage: DamagedAudioError | None
+    ) -> Generator[tuple[float, FloatArray], None, DamagedAudioError | None]:
+        """Yield the rest of the file; return the damage that remains."""
+        unclaimed = open_unclaimed_samples(self._file, sound, tail.frames)
+        if unclaimed is not None:
+            with unclaimed:
+                for block in read_blocks(unclaimed):
+                    yield sound.samplerate, self._mix(block)
+            return damage
+        seconds = tail.frames / sound.samplerate
+        is_framed = sound.format in ("MP3", "FLAC")
+        if not is_framed or not (damage or has_more_frames(self._file, sound, position, seconds)):
+            return damage
+        try:
+            yield from self._ffmpeg_blocks(0, tail)
+        except DamagedAudioError as error:
+            return error
+        except NotAudioError:
+            return damage
+        return None
+
+    def _coded_blocks(self, sound: Sound, detector: CodedDetector) -> _RatedBlocks:
+        chunk = find_sample_chunk(self._file)
+        if chunk is None:
+            raise NotAudioError("it holds a coded bitstream (DTS or AC-3) that cannot be decoded")
+        start = chunk.start + detector.position * bytes_per_frame(sound)
+        yield from self._ffmpeg_blocks(start, container=detector.container)
+
+    def _ffmpeg_blocks(
+        self, start: int, tail: Tail | None = None, container: str | None = None
+    ) -> _RatedBlocks:
+        """Decode the file from an offset with FFmpeg, and drop what ends with ``tail``."""
+        opened, stream = open_ffmpeg(self._file, start, container)
+        if not start and tail is None:
+            estimated = opened.format.name in ("aac", "mp3", "ac3", "eac3", "amr")
+            self._song._duration = Duration(stated_seconds(opened, stream), not estimated)
+        with opened:
+            frames = read_frames(self._file, opened, stream)
+            if tail is not None:
+                frames = drop_decoded(frames, tail)
+            for rate, block in frames:
+                check_rate(rate)
+                yield rate, self._mix(block)
 
 
-def mix_to_mono(block: FloatArray) -> FloatArray:
-    """Average the channels as ``librosa.to_mono``: (n, channels) to (n,)."""
-    with np.errstate(invalid="ignore", over="ignore"):  # _require_finite raises
-        return _mean(block)
-
-
-def _mean(block: FloatArray) -> FloatArray:
-    if block.shape[1] == 1:
-        return block[:, 0]
-    if block.shape[1] == 2:  # four times as fast as mean() over two channels
-        mono: FloatArray = block[:, 0] + block[:, 1]
-        mono *= np.float32(0.5)
-        return mono
-    mean: FloatArray = block.mean(axis=1, dtype=np.float32)
-    return mean
-
-
-def _require_finite(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
-    for block in blocks:
+def _require_finite(blocks: _RatedBlocks) -> _RatedBlocks:
+    for rate, block in blocks:
         if not np.isfinite(block).all():
             raise DamagedAudioError("damaged: some samples are not finite")
-        yield block
+        yield rate, block
 
 
-def _resample(
-    blocks: Iterator[FloatArray], source_rate: float, target_rate: int
-) -> Iterator[FloatArray]:
-    if source_rate == target_rate:
-        yield from (block for block in blocks if len(block))
-        return
-    stream = soxr.ResampleStream(source_rate, target_rate, num_channels=1, quality="HQ")
+def _resample(blocks: _RatedBlocks, target_rate: int) -> Iterator[FloatArray]:
+    """Resample blocks. Where the sample rate changes, the filter starts again."""
+    resampler = _Resampler(target_rate)
     damage: DamagedAudioError | None = None
     try:
-        for block in blocks:
-            resampled = stream.resample_chunk(np.ascontiguousarray(block))
-            if len(resampled):
-                yield resampled
+        for rate, block in blocks:
+            yield from resampler.add(rate, block)
     except DamagedAudioError as error:
         damage = error
-    rest = stream.resample_chunk(np.empty(0, np.float32), last=True)
-    if len(rest):
-        yield rest
+    yield from resampler.end()
     if damage:
         raise damage
+
+
+class _Resampler:
+    def __init__(self, target_rate: int) -> None:
+        self._target_rate = target_rate
+        self._rate = math.nan
+        self._stream: soxr.ResampleStream | None = None
+
+    def add(self, rate: float, block: FloatArray) -> Iterator[FloatArray]:
+        """Yield what a block adds to the output."""
+        if rate != self._rate:
+            yield from self.end()
+            self._rate = rate
+            if rate != self._target_rate:
+                self._stream = soxr.ResampleStream(
+                    rate, self._target_rate, num_channels=1, quality="HQ"
+                )
+        if self._stream is not None:
+            block = self._stream.resample_chunk(np.ascontiguousarray(block))
+        if len(block):
+            yield block
+
+    def end(self) -> Iterator[FloatArray]:
+        """Yield the rest of the output."""
+        if self._stream is not None:
+            rest = self._stream.resample_chunk(np.empty(0, np.float32), last=True)
+            self._stream = None
+            if len(rest):
+                yield rest

@@ -18,17 +18,15 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import (
-    AudioSource,
-    DecoderFile,
-    check_rate,
-    mix_to_mono,
-    open_ffmpeg,
-    open_libsndfile,
-    open_song,
-    stream_mono,
-)
+from pocketgenre.audio.coded import CodedDetector
+from pocketgenre.audio.decoding import AudioSource, check_rate, stream_mono
+from pocketgenre.audio.duration import measure_duration
+from pocketgenre.audio.errors import DamagedAudioError
+from pocketgenre.audio.ffmpeg import FloatConverter, open_ffmpeg, stated_seconds
+from pocketgenre.audio.libsndfile import Sound, open_libsndfile
+from pocketgenre.audio.mono import MonoMixer
 from pocketgenre.audio.segments import cut_segments
+from pocketgenre.audio.source import SongFile, open_song
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
 
@@ -42,6 +40,9 @@ _POSTROLL_SECONDS = 0.05
 _MAX_VALUES = 1 << 24  # samples times channels in memory
 # Containers with exact time stamps. Raw AAC and WMA have estimated time stamps or none.
 _EXACT_CONTAINERS = ("mov", "matroska")
+# Largest difference between the length that libsndfile decodes and the length of the file, at
+# which it can seek: estimates from bit rates differ by some percent.
+_MAX_DIFFERENCE = 0.05
 
 
 class CannotSeekError(AudioError):
@@ -140,30 +141,40 @@ def _read_segment(song: _Song, position: int, config: FeatureConfig) -> FloatArr
     return np.ascontiguousarray(segment)
 
 
-def _open(file: DecoderFile) -> _Song:
+def _open(file: SongFile) -> _Song:
     try:
-        return _Libsndfile(open_libsndfile(file))
+        sound = open_libsndfile(file)
     except soundfile.LibsndfileError:
-        file.seek(0)
         return _Ffmpeg(*open_ffmpeg(file))
+    # measure_duration reads the file at other positions, so it comes before the next open.
+    sound.close()
+    seconds = measure_duration(file).seconds
+    return _Libsndfile(open_libsndfile(file), seconds)
 
 
 class _Libsndfile:
     """Song decoded by libsndfile, which seeks to the exact sample, also in MP3."""
 
-    def __init__(self, sound: Any) -> None:
+    def __init__(self, sound: Sound, seconds: float | None) -> None:
         self._sound = sound
         self.rate: int = sound.samplerate
         self.seconds = sound.frames / sound.samplerate
+        if seconds is None or abs(seconds - self.seconds) > 1 + _MAX_DIFFERENCE * seconds:
+            self.seconds = 0.0  # libsndfile would end early, or too late
 
     def read(self, start: int, frames: int) -> FloatArray:
         if frames * self._sound.channels > _MAX_VALUES:
             raise CannotSeekError("its segments are too large")
         try:
             self._sound.seek(start)
-            return mix_to_mono(self._sound.read(frames, dtype="float32", always_2d=True))
-        except soundfile.LibsndfileError as error:
+            block = self._sound.read_block(frames)
+        except (soundfile.LibsndfileError, DamagedAudioError) as error:
+            self._sound.raise_error()
             raise CannotSeekError("it is damaged") from error
+        is_16_bit = self._sound.channels == 2 and self._sound.subtype == "PCM_16"
+        if is_16_bit and CodedDetector().finds(block):
+            raise CannotSeekError("it holds a coded bitstream")
+        return MonoMixer()(block)
 
     def close(self) -> None:
         self._sound.close()
@@ -176,7 +187,7 @@ class _Ffmpeg:
         self._container, self._stream = container, stream
         self.rate: int = stream.rate
         exact = container.format.name.startswith(_EXACT_CONTAINERS)
-        self.seconds = _duration(container, stream) if exact else 0.0
+        self.seconds = (stated_seconds(container, stream) or 0.0) if exact else 0.0
 
     def read(self, start: int, frames: int) -> FloatArray:
         try:
@@ -187,12 +198,10 @@ class _Ffmpeg:
             raise CannotSeekError("it is damaged") from error
 
     def _read(self, start: int, frames: int) -> FloatArray:
-        import av
-
         stream = self._stream
         first = stream.start_time or 0
         self._container.seek(first + int(start / self.rate / stream.time_base), stream=stream)
-        planar = av.AudioResampler(format="fltp", rate=self.rate)
+        convert, mix = FloatConverter(), MonoMixer()
         blocks: list[FloatArray] = []
         begin, reached = 0, -1
         for frame in self._container.decode(stream):
@@ -202,8 +211,10 @@ class _Ffmpeg:
                 begin = reached = round((frame.pts - first) * stream.time_base * self.rate)
                 if begin > start:
                     raise CannotSeekError("it cannot seek there")
-            for converted in planar.resample(frame):
-                blocks.append(mix_to_mono(converted.to_ndarray().T.astype(np.float32, copy=False)))
+            if frame.sample_rate != self.rate:
+                raise CannotSeekError("its sample rate changes")
+            for block in convert(frame):
+                blocks.append(mix(block))
                 reached += len(blocks[-1])
                 if reached <= start:
                     begin += len(blocks.pop())
@@ -215,9 +226,3 @@ class _Ffmpeg:
 
     def close(self) -> None:
         self._container.close()
-
-
-def _duration(container: Any, stream: Any) -> float:
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / 1e6  # microseconds

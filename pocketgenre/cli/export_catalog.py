@@ -26,7 +26,7 @@ from pocketgenre.library.library_song import genres_of
 def export_catalog(
     folder: Folder = None,
     vote: Vote = VoteOption.majority,
-    min_confidence: MinConfidence = 0.0,
+    min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
     format: Annotated[Format, typer.Option(help="Output format.")] = Format.json,
     out: Annotated[

@@ -53,7 +53,7 @@ def list_songs(
         bool, typer.Option("--vanished", help="Songs whose files are gone.")
     ] = False,
     vote: Vote = VoteOption.majority,
-    min_confidence: MinConfidence = 0.0,
+    min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
     format: Annotated[
         ListFormat,

@@ -38,10 +38,10 @@ Vote = Annotated[
     typer.Option(help="Majority of the segments, or mean probability.", rich_help_panel="Labels"),
 ]
 MinConfidence = Annotated[
-    float,
+    float | None,
     typer.Option(
-        help="Confidence below which a song is `uncertain`: the share of the votes (--vote"
-        " probability: the mean probability).",
+        help="Confidence below which a song is `uncertain`; by default the model's threshold, above"
+        " which 9 of 10 labels are correct. 0: every song keeps its label.",
         min=0.0,
         max=1.0,
         metavar="X",
@@ -87,6 +87,6 @@ def absolute(folder: Path | None) -> Path | None:
     return folder.resolve() if folder and not is_address(folder) else folder
 
 
-def label_config(vote: VoteOption, min_confidence: float, min_margin: float) -> LabelConfig:
+def label_config(vote: VoteOption, min_confidence: float | None, min_margin: float) -> LabelConfig:
     """Return the label configuration of the options."""
     return LabelConfig(vote.rule, min_confidence, min_margin)

@@ -201,7 +201,7 @@ def _write_tags(
 ) -> None:
     undo_file = _undo_file(outputs)
     outcomes: list[Outcome] = []
-    total = sum(song.prediction is not None and not song.is_uncertain for song in songs)
+    total = sum(song.has_genre for song in songs)
     with UndoLog(undo_file) as log, progress() as bar:
         task = bar.add_task(f"Writing the genre of {count_of(total, 'song')}", total=total)
         for outcome in tag_songs(songs, log, overwrite=outputs.overwrite):

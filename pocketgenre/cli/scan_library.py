@@ -107,7 +107,7 @@ def scan_library(
         ),
     ] = False,
     vote: Vote = VoteOption.majority,
-    min_confidence: MinConfidence = 0.0,
+    min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
     format: FormatOption = Format.table,
     out: OutOption = None,

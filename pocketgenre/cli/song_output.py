@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import print_status, progress
-from pocketgenre.constants import UNCERTAIN
+from pocketgenre.constants import NOT_MUSIC, UNCERTAIN
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
@@ -25,6 +25,9 @@ _MAX_TABLE_ROWS = 500
 
 _SLOW_SONGS = 5000
 """Number of songs that take more than a second to write."""
+
+_PARTIAL = " (partial)"
+"""Mark of a song that could not be decoded to its end."""
 
 _ENTRY_POINTS = "pocketgenre.writers"
 """Entry points that take songs, genres and a file to write."""
@@ -116,16 +119,21 @@ def write_content(content: bytes, out: Path | None) -> None:
 
 
 def summary(songs: Sequence[LibrarySong]) -> list[str]:
-    """Summarise the number of songs by genre, uncertain songs and failures."""
+    """Count songs by genre, and uncertain, partial and failed ones and those without music."""
     genres = Counter(song.prediction.genre for song in songs if song.prediction)
     failed = len(songs) - genres.total()
-    uncertain = genres.pop(UNCERTAIN, 0)
+    uncertain, not_music = genres.pop(UNCERTAIN, 0), genres.pop(NOT_MUSIC, 0)
     counts = ", ".join(f"{printable(genre)} {count}" for genre, count in genres.most_common())
     total = f"{genres.total():,} of {count_of(len(songs), 'song')} labelled"
     lines = [f"{total}: {counts}." if counts else f"{total}."]
     if uncertain:
         verb = "is" if uncertain == 1 else "are"
-        lines.append(f"{uncertain:,} {verb} uncertain: below --min-confidence or --min-margin.")
+        lines.append(f"{uncertain:,} {verb} uncertain; --min-confidence 0 labels all songs.")
+    if not_music:
+        lines.append(f"{count_of(not_music, 'file')} without music ({NOT_MUSIC}).")
+    partial = sum(song.prediction is not None and song.prediction.is_partial for song in songs)
+    if partial:
+        lines.append(f"{count_of(partial, 'song')} could not be decoded to the end (partial).")
     if failed:
         lines.append(f"{failed:,} could not be labelled; the line of each gives the reason.")
     return lines
@@ -137,13 +145,12 @@ def song_line(song: LibrarySong) -> str:
     if not song.prediction:
         return f"{'-':<12}{'':>5}{'':>12}  {name}: {printable(song.error or '')}"
     genre = printable(song.prediction.genre)
-    return f"{genre:<12}{song.prediction.confidence:>5.0%}{_votes(song.prediction):>12}  {name}"
+    line = f"{genre:<12}{song.prediction.confidence:>5.0%}{_votes(song.prediction):>12}  {name}"
+    return f"{line}{_PARTIAL}" if song.prediction.is_partial else line
 
 
 def _votes(prediction: SongPrediction) -> str:
-    # An uncertain song shows the votes of the genre that won.
-    votes = prediction.votes.get(prediction.genre, max(prediction.votes.values()))
-    return f"{votes} of {prediction.segments}"
+    return f"{prediction.votes[prediction.winner]} of {sum(prediction.votes.values())}"
 
 
 def _song_table(songs: Sequence[LibrarySong]) -> Table:
@@ -157,6 +164,8 @@ def _song_table(songs: Sequence[LibrarySong]) -> Table:
     for song in songs:
         name = Text(printable(song.name.as_posix()))
         if prediction := song.prediction:
+            if prediction.is_partial:
+                name.append(_PARTIAL, style="yellow")
             table.add_row(
                 name,
                 Text(printable(prediction.genre)),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.confidence import ConfidenceModel
 from pocketgenre.errors import CatalogError
 from pocketgenre.inference import InferenceResult
 from pocketgenre.library.discovery import SongFile, stat_file
@@ -17,7 +18,13 @@ from pocketgenre.library.file_hash import hash_file
 from pocketgenre.library.library_song import LibrarySong, State
 from pocketgenre.library.schema import LOCK_TIMEOUT, connect, explained_errors, transaction
 from pocketgenre.models.model_card import ModelCard
-from pocketgenre.prediction import DEFAULT_LABELS, VOTE_RULES, LabelConfig, predict_song
+from pocketgenre.prediction import (
+    DEFAULT_LABELS,
+    VOTE_RULES,
+    LabelConfig,
+    SongAnalysis,
+    predict_song,
+)
 
 # Half precision stores the multiples of 1/256 that an int8 network returns without loss, and the
 # probabilities of a float network with a relative error of 1/2,000. Four minutes take 1.6 KB.
@@ -126,30 +133,35 @@ class Catalog:
     def _songs(
         self, start: bytes, end: bytes, folder: Path | None, label_config: LabelConfig
     ) -> Iterator[LibrarySong]:
-        labels: dict[str, tuple[str, ...]] = {}
+        models: dict[tuple[str, str | None], _Model] = {}
         for row in self._stream(
             "SELECT path, size, modified_ns, sha256,"
             # Selected segments are not consecutive, so their times are unknown.
             " CASE WHEN requested_segments AND segments >= requested_segments THEN 0.0"
             " ELSE seconds_per_segment END,"
-            " labels, error, is_vanished, probabilities"
+            " labels, models.confidence, error, is_vanished, analyzed_seconds, duration_seconds,"
+            " is_partial, probabilities"
             " FROM songs JOIN models ON models.id = songs.model"
             " LEFT JOIN segment_probabilities ON segment_probabilities.song = songs.id"
             " WHERE path >= ? AND path < ? ORDER BY path",
             (start, end),
         ):
-            path, size, modified_ns, model, seconds, names, error, is_vanished, packed = row
+            path, size, modified_ns, model, seconds, *of_model, error, is_vanished = row[:9]
+            analyzed, duration, is_partial, packed = row[9:]
             try:
-                if names not in labels:
-                    labels[names] = _parse_labels(names)
-                table = _unpack(packed, len(labels[names])) if packed else None
-            except (TypeError, ValueError) as damage:
+                key = (of_model[0], of_model[1])
+                if key not in models:
+                    models[key] = _Model.parse(*key)
+                labels, confidence_model = models[key]
+                table = _unpack(packed, len(labels)) if packed else None
+            except (KeyError, TypeError, ValueError) as damage:
                 raise CatalogError(
                     f"The catalogue {self.file} is damaged; delete it and scan again."
                 ) from damage
             prediction = None
             if table is not None:
-                prediction = predict_song(table, labels[names], label_config, seconds)
+                analysis = SongAnalysis(table, analyzed, duration, bool(is_partial))
+                prediction = predict_song(analysis, labels, label_config, seconds, confidence_model)
             full_path = Path(os.fsdecode(path))
             yield LibrarySong(
                 path=full_path,
@@ -174,7 +186,7 @@ class Catalog:
         requested_segments : number of segments requested, 0 for all
         result : result of the inference
         """
-        row = _row(file, card.labels, requested_segments, result)
+        row = _row(file, card, requested_segments, result)
         with self._transaction() as execute:
             row["model"] = _model_id(execute, card)
             names = ", ".join(row)
@@ -186,8 +198,8 @@ class Catalog:
                 row,
             ).fetchone()[0]
             execute("DELETE FROM segment_probabilities WHERE song = ?", (song,))
-            if result.probabilities is not None:
-                packed = _pack(result.probabilities)
+            if result.analysis:
+                packed = _pack(result.analysis.probabilities)
                 execute("INSERT INTO segment_probabilities VALUES (?, ?)", (song, packed))
 
     def move(self, moves: Iterable[tuple[str, SongFile]]) -> None:
@@ -276,24 +288,30 @@ def _state(is_vanished: bool, error: str | None) -> State:
 
 
 def _row(
-    file: SongFile, labels: Sequence[str], requested_segments: int, result: InferenceResult
+    file: SongFile, card: ModelCard, requested_segments: int, result: InferenceResult
 ) -> dict[str, Any]:
-    table = result.probabilities
+    analysis = result.analysis
     row: dict[str, Any] = {
         "path": os.fsencode(file.path),
         "size": file.size,
         "modified_ns": file.modified_ns,
         "file_hash": result.file_hash,
         "requested_segments": requested_segments,
-        "segments": 0 if table is None else len(table),
+        "segments": len(analysis.probabilities) if analysis else 0,
         "error": result.error,
         "is_transient": result.is_transient,
         "is_vanished": False,
+        "analyzed_seconds": analysis.analyzed_seconds if analysis else None,
+        "duration_seconds": analysis.duration_seconds if analysis else None,
+        "is_partial": bool(analysis and analysis.is_partial),
     }
     # From the stored values, so that a label predicted from the catalogue is the same.
-    stored = None if table is None else _unpack(_pack(table), len(labels))
+    stored = _unpack(_pack(analysis.probabilities), len(card.labels)) if analysis else None
     for rule in VOTE_RULES:
-        prediction = None if stored is None else predict_song(stored, labels, LabelConfig(rule))
+        prediction = None
+        if stored is not None:
+            config = LabelConfig(rule, min_confidence=0.0)
+            prediction = predict_song(stored, card.labels, config, confidence_model=card.confidence)
         for name in _LABEL_COLUMNS:
             row[f"{rule}_{name}"] = getattr(prediction, name, None)
     return row
@@ -304,9 +322,26 @@ def _model_id(execute: Any, card: ModelCard) -> int:
     if found:
         return int(found[0])
     labels = json.dumps(card.labels, ensure_ascii=False)
-    values = (card.sha256, labels, card.feature_config.segment_seconds)
-    statement = "INSERT INTO models (sha256, labels, seconds_per_segment) VALUES (?, ?, ?)"
+    model = card.confidence
+    confidence = json.dumps(model.to_dict()) if model else None
+    threshold = model.min_confidence if model else 0.0
+    values = (card.sha256, labels, card.feature_config.segment_seconds, confidence, threshold)
+    statement = (
+        "INSERT INTO models (sha256, labels, seconds_per_segment, confidence, min_confidence)"
+        " VALUES (?, ?, ?, ?, ?)"
+    )
     return int(execute(statement, values).lastrowid)
+
+
+class _Model(NamedTuple):
+    labels: tuple[str, ...]
+    confidence: ConfidenceModel | None
+
+    @classmethod
+    def parse(cls, labels: str, confidence: str | None) -> Self:
+        """Read the columns of a model."""
+        model = ConfidenceModel.from_dict(json.loads(confidence)) if confidence else None
+        return cls(_parse_labels(labels), model)
 
 
 def _parse_labels(text: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketgenre.constants import MAX_WINDOWS, UNCERTAIN
+from pocketgenre.constants import MAX_WINDOWS, NOT_MUSIC, UNCERTAIN
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.text import printable
 from pocketgenre.timeline import window_bounds, window_means
@@ -30,6 +30,8 @@ _ENCODING = np.frombuffer(
 def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str) -> bytes:
     """Render the page: songs by genre with confidence and timeline, and failures with reasons.
 
+    Uncertain songs come first; songs without music have a group of their own.
+
     Parameters
     ----------
     songs : songs in the order of the list
@@ -40,6 +42,7 @@ def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str)
     data = {
         "title": printable(title),
         "genres": [printable(label) for label in labels],
+        "not_music": columns.get(NOT_MUSIC, -1),
         "songs": [_row(song, columns) for song in songs],
     }
     page = resources.files("pocketgenre.library").joinpath("html_report.html").read_text("utf-8")
@@ -58,7 +61,15 @@ def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str)
 
 
 def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
-    """Return name, group, confidence, top genres, seconds, probabilities by window, error."""
+    """Return the values of a song, which the page's script reads in this order.
+
+    Returns
+    -------
+    list
+        name, group, confidence, top labels, seconds, probabilities by window, error; then for a
+        song with a prediction its winner, and 0 or the decoded and the whole duration of a song
+        that could not be decoded to its end
+    """
     name = printable(song.name.as_posix())
     error = printable(song.error) if song.error else None
     prediction = song.prediction
@@ -73,7 +84,18 @@ def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
     steps = np.rint(63 * means.clip(0, 1)).astype(np.uint8)
     encoded = _ENCODING[steps].tobytes().decode("ascii")
     length = round(len(table) * seconds)
-    return [name, group, round(prediction.confidence, 3), top, length, encoded, error]
+    winner = columns[prediction.winner]
+    partial = (
+        [_rounded(prediction.analyzed_seconds), _rounded(prediction.duration_seconds)]
+        if prediction.is_partial
+        else 0
+    )
+    values = [round(prediction.confidence, 3), top, length, encoded, error, winner, partial]
+    return [name, group, *values]
+
+
+def _rounded(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def _script_safe(text: str) -> str:

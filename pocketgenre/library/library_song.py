@@ -44,6 +44,11 @@ class LibrarySong:
         return "the file is gone" if self.state == "vanished" else self.failure
 
     @property
+    def has_genre(self) -> bool:
+        """True if the song is music and its genre is certain."""
+        return self.prediction is not None and self.prediction.has_genre
+
+    @property
     def is_uncertain(self) -> bool:
         """True if the prediction is below the thresholds."""
         return self.prediction is not None and self.prediction.genre == UNCERTAIN

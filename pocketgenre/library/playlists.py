@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketgenre.atomic_write import is_write_protected, write_atomic
-from pocketgenre.constants import PLAYLIST_HASH_PREFIX, UNCERTAIN
+from pocketgenre.constants import NOT_MUSIC, PLAYLIST_HASH_PREFIX, UNCERTAIN
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.text import printable
@@ -39,7 +39,7 @@ def make_playlists(songs: Iterable[LibrarySong], folder: Path) -> Playlists:
 
     Parameters
     ----------
-    songs : songs; those without a prediction and vanished ones are skipped
+    songs : songs; those without a prediction, vanished ones and those that are no music are skipped
     folder : folder of the playlists, to which paths are relative
     """
     entries: dict[str, list[str]] = {}
@@ -48,6 +48,8 @@ def make_playlists(songs: Iterable[LibrarySong], folder: Path) -> Playlists:
     parents: dict[Path, str] = {}  # resolving costs a system call for each folder of a path
     for song in songs:
         if song.prediction is None or song.state != "labelled":
+            continue
+        if song.prediction.genre == NOT_MUSIC:
             continue
         path = song.path
         if path.parent not in parents:

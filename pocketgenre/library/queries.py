@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pocketgenre.constants import UNCERTAIN
 from pocketgenre.library.catalog import Catalog, path_range
 from pocketgenre.library.library_song import State
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, VoteRule
@@ -25,7 +26,7 @@ class Row(NamedTuple):
     ----------
     path : path as bytes; ``os.fsdecode`` converts it to text
     genre, confidence, probability, margin : see
-        :class:`pocketgenre.prediction.SongPrediction`, without thresholds; None after an error
+        :class:`pocketgenre.prediction.SongPrediction`; None after an error
     segments : number of classified segments
     error : reason why there is no prediction
     """
@@ -48,7 +49,7 @@ class Selection:
     state : labelled, failed or vanished
     genres : genres to include; all if empty
     folder : folder below which songs are included; None for all
-    label_config : vote rule, and thresholds that the songs must reach
+    label_config : vote rule and thresholds; songs that miss given thresholds are left out
     """
 
     state: State = "labelled"
@@ -95,18 +96,21 @@ def select_songs(catalog: Catalog, selection: Selection) -> list[Row]:
     CatalogError
         if the catalogue can't be read.
     """
-    genre, confidence, probability, margin = _columns(selection.label_config.vote)
+    config = selection.label_config
+    _, confidence, probability, margin = _columns(config.vote)
+    label, values = _label(config)
     conditions = [_CONDITIONS[selection.state], "path >= ?", "path < ?"]
-    values: list[object] = [*path_range(selection.folder)]
+    values += path_range(selection.folder)
     if selection.genres:
-        conditions.append(f"{genre} IN ({', '.join('?' * len(selection.genres))})")
+        conditions.append(f"label IN ({', '.join('?' * len(selection.genres))})")
         values += selection.genres
-    if selection.label_config.has_thresholds:
-        conditions += [f"{confidence} >= ?", f"{margin} >= ?"]
-        values += [selection.label_config.min_confidence, selection.label_config.min_margin]
+    if config.has_thresholds:
+        conditions.append("label != ?")
+        values.append(UNCERTAIN)
     statement = (
-        f"SELECT path, {genre}, {confidence}, {probability}, {margin}, segments, error"  # noqa: S608
-        f" FROM songs WHERE {' AND '.join(conditions)} ORDER BY path"
+        f"SELECT path, {label} AS label, {confidence}, {probability}, {margin}, segments, error"  # noqa: S608
+        " FROM songs JOIN models ON models.id = songs.model"
+        f" WHERE {' AND '.join(conditions)} ORDER BY path"
     )
     with _no_garbage_collection():
         return list(map(Row._make, catalog.select(statement, values)))
@@ -134,7 +138,8 @@ def compute_statistics(
     CatalogError
         if the catalogue can't be read.
     """
-    genre, confidence, _, _ = _columns(rule)
+    _, confidence, _, _ = _columns(rule)
+    label, thresholds = _label(LabelConfig(rule))
     where = "path >= ? AND path < ?"
     between = path_range(folder)
     labelled = f"{where} AND {_CONDITIONS['labelled']}"
@@ -142,9 +147,11 @@ def compute_statistics(
     def select(statement: str) -> list[tuple[Any, ...]]:
         return catalog.select(statement, between)
 
-    genres = select(
-        f"SELECT {genre}, count(*), avg({confidence}) FROM songs WHERE {labelled}"  # noqa: S608
-        f" GROUP BY {genre} ORDER BY count(*) DESC, {genre}"
+    genres = catalog.select(
+        f"SELECT {label} AS label, count(*), avg({confidence})"  # noqa: S608
+        f" FROM songs JOIN models ON models.id = songs.model WHERE {labelled}"
+        " GROUP BY label ORDER BY count(*) DESC, label",
+        (*thresholds, *between),
     )
     ((failed, vanished),) = select(
         f"SELECT count(*) FILTER (WHERE {_CONDITIONS['failed']}),"  # noqa: S608
@@ -163,6 +170,16 @@ def compute_statistics(
         sum(row[3] for row in models),
         tuple((row[0], row[1]) for row in models),
     )
+
+
+def _label(config: LabelConfig) -> tuple[str, list[object]]:
+    """Return an expression for the label of a song, and the values of its parameters."""
+    genre, confidence, _, margin = _columns(config.vote)
+    expression = (
+        f"CASE WHEN {confidence} < coalesce(?, models.min_confidence) OR {margin} < ?"
+        f" THEN '{UNCERTAIN}' ELSE {genre} END"
+    )
+    return expression, [config.min_confidence, config.min_margin]
 
 
 def _columns(rule: VoteRule) -> tuple[str, str, str, str]:

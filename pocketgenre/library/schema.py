@@ -13,7 +13,7 @@ from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import CatalogError
 from pocketgenre.prediction import VOTE_RULES
 
-VERSION = 2
+VERSION = 3
 _APPLICATION_ID = 0x706F6367  # "pocg": distinguishes catalogues from other SQLite files
 LOCK_TIMEOUT = 20.0
 """Time to wait for another program that is writing [s]; one write takes milliseconds."""
@@ -31,7 +31,9 @@ CREATE TABLE models (
     id INTEGER PRIMARY KEY,
     sha256 TEXT NOT NULL UNIQUE,
     labels TEXT NOT NULL,
-    seconds_per_segment REAL NOT NULL
+    seconds_per_segment REAL NOT NULL,
+    confidence TEXT,
+    min_confidence REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE songs (
     id INTEGER PRIMARY KEY,
@@ -44,7 +46,10 @@ CREATE TABLE songs (
     segments INTEGER NOT NULL,
     error TEXT,
     is_transient INTEGER NOT NULL,
-    is_vanished INTEGER NOT NULL{_LABEL_COLUMNS}
+    is_vanished INTEGER NOT NULL{_LABEL_COLUMNS},
+    analyzed_seconds REAL,
+    duration_seconds REAL,
+    is_partial INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE segment_probabilities (
     song INTEGER PRIMARY KEY REFERENCES songs(id) ON DELETE CASCADE,
@@ -61,6 +66,13 @@ ALTER TABLE songs RENAME COLUMN asked TO requested_segments;
 ALTER TABLE songs RENAME COLUMN passing TO is_transient;
 ALTER TABLE songs RENAME COLUMN vanished TO is_vanished;
 ALTER TABLE evidence RENAME TO segment_probabilities;
+""",
+    2: """
+ALTER TABLE models ADD COLUMN confidence TEXT;
+ALTER TABLE models ADD COLUMN min_confidence REAL NOT NULL DEFAULT 0;
+ALTER TABLE songs ADD COLUMN analyzed_seconds REAL;
+ALTER TABLE songs ADD COLUMN duration_seconds REAL;
+ALTER TABLE songs ADD COLUMN is_partial INTEGER NOT NULL DEFAULT 0;
 """,
 }
 """Statements by the version that they start from."""

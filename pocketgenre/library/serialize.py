@@ -14,8 +14,12 @@ from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.text import encode_escaped
 
 _FIELDS = (
-    *("genre", "confidence", "probability", "margin", "top", "votes", "segments"),
-    *("probabilities", "timeline"),
+    *("genre", "confidence", "vote_share", "probability", "margin", "top", "votes", "segments"),
+    *("probabilities", "analyzed_seconds", "duration_seconds", "partial", "timeline"),
+)
+_NUMBERS = (
+    *("confidence", "vote_share", "probability", "margin", "segments"),
+    *("analyzed_seconds", "duration_seconds", "partial"),
 )
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -40,7 +44,7 @@ def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(
-        ["path", "genre", "confidence", "probability", "margin", "segments"]
+        ["path", "genre", *_NUMBERS]
         + [f"top{rank}{field}" for rank in (1, 2, 3) for field in ("", "_probability")]
         + [f"votes_{label}" for label in labels]
         + [f"probability_{label}" for label in labels]
@@ -52,7 +56,7 @@ def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
         top = [cell for entry in row["top"] or [] for cell in entry.values()]
         writer.writerow(
             [_path_cell(row["path"]), _cell(row["genre"])]
-            + [row[field] for field in ("confidence", "probability", "margin", "segments")]
+            + [row[field] for field in _NUMBERS]
             + [_cell(cell) for cell in top]
             + [None] * (6 - len(top))
             + [votes.get(label) for label in labels]
@@ -67,10 +71,15 @@ def song_fields(song: LibrarySong, *, with_timeline: bool = True) -> dict[str, A
     if song.prediction:
         fields = song.prediction.to_dict(with_timeline=with_timeline)
     else:
-        fields = {**dict.fromkeys(_FIELDS), "segments": 0}
+        fields = no_prediction()
         if not with_timeline:
             del fields["timeline"]
     return {"path": song.name.as_posix(), **fields, "error": song.error}
+
+
+def no_prediction() -> dict[str, Any]:
+    """Return the fields of a song without a prediction: 0 segments, and None for the others."""
+    return {**dict.fromkeys(_FIELDS), "segments": 0}
 
 
 def _path_cell(path: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from pocketgenre.confidence import ConfidenceModel
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
 
@@ -30,6 +31,7 @@ class ModelCard:
     training : data, command, seed, epochs and other facts about the training
     accuracy : measured accuracy, with data and split
     licence : SPDX identifier
+    confidence : calibration of the songs' confidence; None if there is none
 
     Raises
     ------
@@ -46,6 +48,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"
+    confidence: ConfidenceModel | None = None
 
     def __post_init__(self) -> None:
         names = self.labels
@@ -59,6 +62,8 @@ class ModelCard:
         """Return the card as readable JSON, ending in a newline."""
         values = {"format": CARD_FORMAT, **asdict(self)}
         values["feature_config"] = self.feature_config.to_dict()
+        if self.confidence is None:  # as in cards of older versions
+            del values["confidence"]
         # Card format 1 has this key.
         values = {"front_end" if key == "feature_config" else key: values[key] for key in values}
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
@@ -89,6 +94,7 @@ class ModelCard:
                 training=dict(values.get("training", {})),
                 accuracy=dict(values.get("accuracy", {})),
                 licence=str(values.get("licence", "")),
+                confidence=_confidence(values.get("confidence")),
             )
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"The model card is incomplete or malformed: {error}") from error
@@ -148,6 +154,10 @@ def _labels(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise TypeError("labels must be a list")
     return tuple(values)
+
+
+def _confidence(values: Any) -> ConfidenceModel | None:
+    return None if values is None else ConfidenceModel.from_dict(values)
 
 
 def _standardization(values: Any) -> dict[str, list[float]] | None:

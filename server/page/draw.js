@@ -1,9 +1,11 @@
 // Draw a song on canvases that share one time axis.
 
-export const COLOURS = [
+const COLOURS = [
   "#3b5bdb", "#e8a33d", "#8d6e4c", "#d6409f", "#7c4dd6",
   "#0c9bb5", "#6b7280", "#e5484d", "#2f9e5b", "#c2571a",
 ];
+const NOT_MUSIC = "not-music";
+const NOT_MUSIC_COLOUR = "#a6abb5";
 const HEAT_COLOURS = [[13, 8, 60], [91, 33, 140], [186, 54, 120], [243, 118, 72], [252, 240, 164]];
 
 function scaleToDisplay(canvas) {
@@ -16,8 +18,18 @@ function scaleToDisplay(canvas) {
   return { context, width, height };
 }
 
-// Draw the probabilities of each segment, with the most probable genre of the song at the bottom.
-export function drawGenres(canvas, rows, order) {
+// Return the colour of a label; transparent if the model lacks it, as "uncertain".
+export function colourOf(label, labels) {
+  if (label === NOT_MUSIC) return NOT_MUSIC_COLOUR;
+  return COLOURS[labels.indexOf(label) % COLOURS.length] ?? "transparent";
+}
+
+// Return the name of a label for display.
+export const nameOf = (label) => (label === NOT_MUSIC ? "no music" : label);
+
+// Draw the probabilities of each segment, with the most probable genre of the song at the bottom. A silent
+// segment has zeros and stays empty.
+export function drawGenres(canvas, rows, order, labels) {
   const { context, width, height } = scaleToDisplay(canvas);
   const columnWidth = width / rows.length;
   rows.forEach((row, segment) => {
@@ -25,7 +37,7 @@ export function drawGenres(canvas, rows, order) {
     for (const genre of order) {
       const size = row[genre] * height;
       top -= size;
-      context.fillStyle = COLOURS[genre % COLOURS.length];
+      context.fillStyle = colourOf(labels[genre], labels);
       const gap = columnWidth > 6 ? 1 : 0;
       context.fillRect(segment * columnWidth, top, Math.max(columnWidth - gap, 0.5), size + 0.5);
     }

@@ -1,12 +1,13 @@
 // Upload songs and show their predictions.
 
-import { COLOURS, drawFeatures, drawGenres, drawWave } from "./draw.js";
+import { colourOf, drawFeatures, drawGenres, drawWave, nameOf } from "./draw.js";
 
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
+const UNCERTAIN = "uncertain";
 const MIN_LEGEND_PROBABILITY = 0.005;
 const TICKS = 5;
 const FEATURE_CAPTIONS = {
@@ -70,19 +71,22 @@ function showFailure(name, reason) {
 
 function showPrediction(response) {
   const { song, labels, probabilities, outline, model } = response;
-  const colour = (genre) => COLOURS[labels.indexOf(genre) % COLOURS.length] ?? "transparent";
+  const colour = (genre) => colourOf(genre, labels);
+  const winner = winnerOf(song);
+  const voters = countVotes(song);
   const entry = newEntry(song.name);
   const find = (selector) => entry.querySelector(selector);
-  find(".genre").textContent = song.genre;
+  find(".genre").textContent = nameOf(song.genre);
   find(".genre").style.setProperty("--genre-colour", colour(song.genre));
-  find(".confidence").textContent = `${percent(song.confidence)} of ${song.segments} votes, probability ${percent(song.probability)}, by ${model.name}`;
+  find(".confidence").textContent = `${percent(song.confidence)}, ${song.votes[winner]} of ${voters} votes, mean probability ${percent(song.probability)}, by ${model.name}`;
+  showNotes(find(".note"), song, winner);
   showVotes(find("dl"), song, colour);
 
   const order = labels.map((_, index) => index).sort((a, b) => song.probabilities[labels[b]] - song.probabilities[labels[a]]);
   find(".legend").replaceChildren(...order.filter((genre) => song.probabilities[labels[genre]] > MIN_LEGEND_PROBABILITY).map((genre) => {
     const item = document.createElement("span");
-    item.textContent = labels[genre];
-    item.style.setProperty("--genre-colour", COLOURS[genre % COLOURS.length]);
+    item.textContent = nameOf(labels[genre]);
+    item.style.setProperty("--genre-colour", colour(labels[genre]));
     return item;
   }));
   const seconds = probabilities.length * response.seconds_per_segment;
@@ -93,12 +97,12 @@ function showPrediction(response) {
   }));
   const caption = FEATURE_CAPTIONS[outline.kind] ?? `Features (${outline.kind}), the input of the network`;
   find(".kind").textContent = caption;
-  find(".genres").ariaLabel = `Probability of each genre over ${clock(seconds)}; ${describeTimeline(song)}`;
+  find(".genres").ariaLabel = `Probability of each genre over ${clock(seconds)}; ${describeTimeline(song, winner)}`;
   find(".wave").ariaLabel = `Waveform of ${clock(seconds)}`;
   find(".features").ariaLabel = `${caption}, ${outline.features[0].length} rows over ${clock(seconds)}`;
   fillTable(entry, response);
   const draw = () => {
-    drawGenres(find(".genres"), probabilities, order);
+    drawGenres(find(".genres"), probabilities, order, labels);
     drawWave(find(".wave"), outline);
     drawFeatures(find(".features"), outline);
   };
@@ -109,24 +113,50 @@ function showPrediction(response) {
     const segment = Math.min(Math.max(Math.floor(offsetX / width * probabilities.length), 0), probabilities.length - 1);
     const row = probabilities[segment];
     const best = row.indexOf(Math.max(...row));
-    find(".cursor").textContent = `${clock(segment * response.seconds_per_segment)} ${labels[best]} ${percent(row[best])}`;
+    const prediction = isSilent(row) ? "silent" : `${nameOf(labels[best])} ${percent(row[best])}`;
+    find(".cursor").textContent = `${clock(segment * response.seconds_per_segment)} ${prediction}`;
   });
 }
 
-function describeTimeline({ timeline, genre }) {
-  if (!timeline) return `${genre} throughout`;
-  return timeline.map((part) => `${part.genre} from ${clock(part.start)} to ${clock(part.end)}`).join(", ");
+const isSilent = (row) => row.every((value) => value === 0);
+const countVotes = ({ votes }) => Object.values(votes).reduce((a, b) => a + b, 0);
+
+// Return the label that won the vote, whatever the thresholds.
+function winnerOf(song) {
+  if (song.genre !== UNCERTAIN) return song.genre;
+  const voters = countVotes(song);
+  const error = (label) => Math.abs(song.votes[label] / voters - song.vote_share) + Math.abs(song.probabilities[label] - song.probability);
+  return Object.keys(song.votes).reduce((a, b) => (error(b) < error(a) ? b : a));
+}
+
+// Show why the song is uncertain, and whether its end could not be decoded.
+function showNotes(element, song, winner) {
+  const notes = [];
+  if (song.genre === UNCERTAIN) {
+    const top = song.top.map(({ genre, probability }) => `${nameOf(genre)} ${percent(probability)}`).join(" · ");
+    notes.push(`most likely ${nameOf(winner)}, ${percent(song.confidence)} (${top})`);
+  }
+  const { analyzed_seconds: analyzed, duration_seconds: whole } = song;
+  if (song.partial) notes.push(analyzed === null || whole === null ? "partial: its end could not be decoded" : `partial: ${clock(analyzed)} of ${clock(whole)} could be decoded`);
+  element.textContent = notes.join("; ");
+  element.hidden = !notes.length;
+}
+
+function describeTimeline({ timeline }, winner) {
+  if (!timeline) return `${nameOf(winner)} throughout`;
+  return timeline.map((part) => `${nameOf(part.genre)} from ${clock(part.start)} to ${clock(part.end)}`).join(", ");
 }
 
 function showVotes(list, song, colour) {
+  const voters = countVotes(song);
   const ranked = Object.entries(song.votes).filter(([, votes]) => votes).sort((a, b) => b[1] - a[1]);
   for (const [genre, votes] of ranked) {
     const [term, bar, count] = ["dt", "dd", "dd"].map((tag) => document.createElement(tag));
-    term.textContent = genre;
+    term.textContent = nameOf(genre);
     bar.className = "bar";
     bar.append(document.createElement("i"));
     bar.style.setProperty("--genre-colour", colour(genre));
-    bar.style.setProperty("--share", `${100 * votes / song.segments}%`);
+    bar.style.setProperty("--share", `${100 * votes / voters}%`);
     count.className = "count";
     count.textContent = votes;
     list.append(term, bar, count);
@@ -139,8 +169,8 @@ function fillTable(entry, { labels, probabilities, seconds_per_segment: length }
     line.append(...cells.map((text) => Object.assign(document.createElement(tag), { textContent: text })));
     return line;
   };
-  entry.querySelector("thead").append(row(["from", ...labels], "th"));
-  const rows = probabilities.map((values, index) => row([clock(index * length), ...values.map(percent)], "td"));
+  entry.querySelector("thead").append(row(["from", ...labels.map(nameOf)], "th"));
+  const rows = probabilities.map((values, index) => row([clock(index * length), ...(isSilent(values) ? values.map(() => "silent") : values.map(percent))], "td"));
   entry.querySelector("tbody").append(...rows);
 }
 

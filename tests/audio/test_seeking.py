@@ -109,7 +109,7 @@ def test_unseekable_file_is_decoded_completely(tmp_path: Path) -> None:
         evenly_spaced_positions(len(whole), 4), select_segments(path, MFCC_CONFIG, 4), strict=True
     ):
         np.testing.assert_array_equal(segment, whole[position])
-    assert GenreClassifier().segment_probabilities(path, 4).shape == (4, 10)
+    assert GenreClassifier().analyze(path, 4).probabilities.shape == (4, 10)
 
 
 @pytest.mark.parametrize("suffix", ["flac", "mp3", "m4a", "wav"])
@@ -120,11 +120,11 @@ def test_truncated_song_gives_segments_before_its_end(tmp_path: Path, suffix: st
         file.truncate(path.stat().st_size // 2)
     classifier = GenreClassifier()
     try:
-        whole = classifier.segment_probabilities(path)
+        whole = classifier.analyze(path).probabilities
     except AudioError:
         assert suffix == "m4a"  # its index is at its end
         return
-    some = classifier.segment_probabilities(path, 3)
+    some = classifier.analyze(path, 3).probabilities
     expected = whole[evenly_spaced_positions(len(whole), 3)]
     np.testing.assert_allclose(some, expected, atol=0.1)
 
@@ -133,5 +133,5 @@ def test_short_song_is_classified_completely(tmp_path: Path) -> None:
     path = write_tone(tmp_path / "short.wav", 7.0)
     classifier = GenreClassifier()
     np.testing.assert_array_equal(
-        classifier.segment_probabilities(path, 5), classifier.segment_probabilities(path)
+        classifier.analyze(path, 5).probabilities, classifier.analyze(path).probabilities
     )

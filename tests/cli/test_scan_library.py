@@ -42,15 +42,16 @@ def test_stdout_is_json_and_stderr_has_progress(run_command: Command, mixed: Pat
     assert len(songs) == 8
     for song in songs:
         assert set(song) == {
-            "path", "genre", "confidence", "probability", "margin", "top", "votes", "segments",
-            "probabilities", "timeline", "error",
+            "path", "genre", "confidence", "vote_share", "probability", "margin", "top", "votes",
+            "segments", "probabilities", "analyzed_seconds", "duration_seconds", "partial",
+            "timeline", "error",
         }  # fmt: skip
     good = [song for song in songs if song["error"] is None]
     assert len(good) == 5
     for song in good:
         assert song["path"].startswith("albums/good/")
         assert song["genre"] in LABELS == set(song["votes"]) == set(song["probabilities"])
-        assert song["votes"][song["genre"]] / song["segments"] == song["confidence"]
+        assert song["votes"][song["genre"]] / song["segments"] == song["vote_share"]
     reasons = {song["path"]: song["error"] for song in songs if song["error"]}
     assert reasons["empty.mp3"] == "the file is empty"
     assert "not audio" in reasons["text.mp3"]

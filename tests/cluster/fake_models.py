@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from pocketgenre.inference import InferenceJob, InferenceResult, run_inference
+from pocketgenre.prediction import SongAnalysis
 from tests.library.fake_models import predict_by_name
 
 
@@ -27,7 +26,7 @@ class KillingSetup:
     def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
         return partial(run_inference, self._predict)
 
-    def _predict(self, path: Path, segments: int) -> np.ndarray:
+    def _predict(self, path: Path, segments: int) -> SongAnalysis:
         with open(self.log, "a") as file:
             file.write(f"{path.name}\n")
         if "kill_parent" in path.name:  # the parent is the Dask worker

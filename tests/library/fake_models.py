@@ -17,12 +17,13 @@ from pocketgenre.jobs.executors import LocalExecutor
 from pocketgenre.library.scan import ScanConfig
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import PRETRAINED
+from pocketgenre.prediction import SongAnalysis
 
 GENRES = 10
 
 
-def predict_by_name(path: Path, segments: int) -> np.ndarray:
-    """Return the probabilities for a file's name, or fail as the name requests."""
+def predict_by_name(path: Path, segments: int) -> SongAnalysis:
+    """Return the analysis for a file's name, or fail as the name requests."""
     name = path.name
     if "segfault" in name:
         ctypes.string_at(0)
@@ -41,7 +42,7 @@ def predict_by_name(path: Path, segments: int) -> np.ndarray:
         raise AudioError("it is bad")
     if "slow" in name:
         time.sleep(0.3)
-    return probabilities_of(path, segments)
+    return SongAnalysis(probabilities_of(path, segments))
 
 
 def probabilities_of(path: Path, segments: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from pocketgenre.library.catalog import Catalog, _pack, _unpack
 from pocketgenre.library.discovery import SongFile
 from pocketgenre.library.file_hash import hash_file
 from pocketgenre.library.queries import Selection, compute_statistics, select_songs
-from pocketgenre.prediction import LabelConfig, VoteRule, predict_song
+from pocketgenre.prediction import LabelConfig, SongAnalysis, VoteRule, predict_song
 from tests.library.conftest import names_of, scan, write_files
 from tests.library.fake_models import probabilities_of, scan_config
 
@@ -27,7 +27,7 @@ RNG = np.random.default_rng(0)
 
 
 def result(segments: int = 5) -> InferenceResult:
-    return InferenceResult(b"0" * 16, RNG.dirichlet(np.ones(10), size=segments))
+    return InferenceResult(b"0" * 16, SongAnalysis(RNG.dirichlet(np.ones(10), size=segments)))
 
 
 def test_song_is_read_as_recorded(catalog: Catalog) -> None:
@@ -42,7 +42,7 @@ def test_song_is_read_as_recorded(catalog: Catalog) -> None:
     assert song.prediction.labels == CARD.labels
     assert song.prediction.segment_probabilities.dtype == np.float32
     np.testing.assert_allclose(
-        song.prediction.segment_probabilities, recorded.probabilities, atol=3e-4
+        song.prediction.segment_probabilities, recorded.analysis.probabilities, atol=3e-4
     )
     assert catalog.song(os.fsdecode(raw)).path == song.path
     assert catalog.song("/music/other.mp3") is None
@@ -310,7 +310,7 @@ def test_version_1_catalogue_keeps_all_songs(version_1: Path, catalog: Catalog) 
         songs = {song.path.name: song for song in opened.songs()}
         entries = {Path(entry.path).name: entry for entry in opened.entries()}
         rows = {Path(os.fsdecode(row.path)).name: row for row in select_songs(opened, Selection())}
-        assert opened.select("PRAGMA user_version") == [(2,)]
+        assert opened.select("PRAGMA user_version") == [(schema.VERSION,)]
     assert {name: song.state for name, song in songs.items()} == {
         "labelled.mp3": "labelled", "selected.mp3": "labelled", "moved.mp3": "labelled",
         "bad.mp3": "failed", "busy.mp3": "failed", "vanished.mp3": "vanished",

@@ -8,16 +8,20 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketgenre.confidence import ConfidenceModel, SongEvidence
+from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.library.html_report import make_report
 from pocketgenre.library.library_song import LibrarySong, genres_of
-from pocketgenre.prediction import LabelConfig
+from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, SongAnalysis, predict_song
 from pocketgenre.text import printable
 from tests.library.songs import NAMES, failed_song, song
 
@@ -104,8 +108,9 @@ def test_page_data_has_probabilities_by_window() -> None:
     ]
     data = Page(page_of(*songs)).data
     # Both genres have ten votes and the same probability: the song is uncertain.
-    name, group, confidence, top, seconds, windows, error = data["songs"][0]
-    assert (name, confidence, seconds, error) == ("a.mp3", 0.5, 60, None)
+    name, group, confidence, top, seconds, windows, error, winner, partial = data["songs"][0]
+    assert (name, confidence, seconds, error, partial) == ("a.mp3", 0.5, 60, None, 0)
+    assert data["genres"][winner] in ("blues", "rock")
     assert group == len(data["genres"])
     assert top[0][1] == top[1][1] == 0.5
     assert len(windows) == 4 * len(data["genres"])
@@ -113,6 +118,68 @@ def test_page_data_has_probabilities_by_window() -> None:
     assert windows[-1] == "_"  # rock: probability 1
     assert len(data["songs"][1][5]) <= 49 * len(data["genres"])
     assert data["songs"][3][1] == len(data["genres"]) + 1
+
+
+LABELS = ("blues", NOT_MUSIC, "jazz", "rock")
+CALIBRATION = ConfidenceModel(-2.0, SongEvidence(0.5, 2.0, 0.5, 0.1), min_confidence=0.6)
+
+
+def analyzed_song(name: str, labels: Sequence[str | None], **analysis: object) -> LibrarySong:
+    """Return a song with a segment of each label, None for a silent one; 0.7 is the label's."""
+    table = np.zeros((len(labels), len(LABELS)), np.float32)
+    for row, label in enumerate(labels):
+        if label is not None:
+            table[row] = 0.1
+            table[row, LABELS.index(label)] = 0.7
+    prediction = predict_song(
+        SongAnalysis(table, **analysis), LABELS, DEFAULT_LABELS, 3.0, CALIBRATION
+    )
+    path = Path("/music", name)
+    return LibrarySong(path, Path(name), "labelled", 1, 1, "0" * 64, prediction, None)
+
+
+def calibrated_songs() -> list[LibrarySong]:
+    """Return an uncertain song, two of a genre, one without music, and a partial one."""
+    return [
+        analyzed_song("mixed.mp3", ["blues", "jazz", "jazz", "rock", "rock", "jazz"]),
+        analyzed_song("quiet start.mp3", [None] * 10 + ["rock"] * 20),
+        analyzed_song("rock.mp3", ["rock"] * 8),
+        analyzed_song("talk.mp3", [NOT_MUSIC] * 6),
+        analyzed_song(
+            "cut.mp3", ["rock"] * 10, analyzed_seconds=30, duration_seconds=225, is_partial=True
+        ),
+    ]
+
+
+def test_page_data_has_winner_and_partial_durations() -> None:
+    data = Page(page_of(*calibrated_songs())).data
+    assert data["not_music"] == LABELS.index(NOT_MUSIC)
+    groups = [row[1] for row in data["songs"]]
+    rock = LABELS.index("rock")
+    assert groups == [len(LABELS), rock, rock, data["not_music"], rock]
+    assert [LABELS[row[7]] for row in data["songs"]] == ["jazz", "rock", "rock", NOT_MUSIC, "rock"]
+    assert [row[8] for row in data["songs"]] == [0, 0, 0, 0, [30, 225]]
+    assert Page(page_of(song("/music/a.mp3"))).data["not_music"] == -1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_browser_shows_uncertain_partial_and_no_music(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_bytes(page_of(*calibrated_songs()))
+    dom = dom_in_browser(file, tmp_path / "profile")
+    counts = "5 songs · 3 with a genre · 1 uncertain · 1 without music · 1 partial"
+    assert counts in dom
+    assert re.findall(r'<section aria-label="([^"]*)"', dom) == [
+        "uncertain",
+        "rock",
+        "without music",
+    ]
+    confidence = calibrated_songs()[0].prediction.confidence
+    assert f"most likely jazz, {confidence:.0%}".replace("%", "&nbsp;%") in dom
+    assert "partial: 0:30 of 3:45 could be decoded" in dom
+    assert 'aria-label="Timeline: no music from 0:00"' in dom
+    assert dom.count('aria-label="Timeline: rock from 0:00"') == 3
 
 
 def test_page_of_ten_thousand_songs_is_small() -> None:

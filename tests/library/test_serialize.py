@@ -27,8 +27,9 @@ def test_json_has_all_fields() -> None:
     songs = [song("/music/a/b.mp3", ["rock"] * 3 + ["jazz"]), failed_song("/music/c.mp3")]
     good, bad = json.loads(to_json(songs))
     assert list(good) == [
-        "path", "genre", "confidence", "probability", "margin", "top", "votes", "segments",
-        "probabilities", "timeline", "error",
+        "path", "genre", "confidence", "vote_share", "probability", "margin", "top", "votes",
+        "segments", "probabilities", "analyzed_seconds", "duration_seconds", "partial",
+        "timeline", "error",
     ]  # fmt: skip
     assert good["path"] == "a/b.mp3"
     assert (good["genre"], good["confidence"], good["probability"]) == ("rock", 0.75, 0.75)

@@ -86,7 +86,7 @@ def test_best_model_does_not_depend_on_volume(tmp_path: Path) -> None:
     write_audio(loud, music, 22_050)
     write_audio(quiet, music * 0.1, 22_050)
     np.testing.assert_allclose(
-        classifier.segment_probabilities(loud), classifier.segment_probabilities(quiet), atol=0.05
+        classifier.analyze(loud).probabilities, classifier.analyze(quiet).probabilities, atol=0.05
     )
 
 
@@ -94,7 +94,7 @@ def test_model_is_found_by_name_or_path() -> None:
     assert find_model("best") == PRETRAINED["best"]
     assert find_model("best_waveform") == PRETRAINED_WAVEFORM["best"]
     assert find_model("best.tflite") == Path("best.tflite")
-    with pytest.raises(ModelError, match="no model bset; choose standard, best, standard_wave"):
+    with pytest.raises(ModelError, match="no model 'bset'; choose standard, best, standard_wave"):
         find_model("bset")
 
 

@@ -101,7 +101,7 @@ def test_segments_equal_classifier(server: Server, songs: Path) -> None:
     song = songs / "Broken beat.mp3"
     response = server.post("/v1/classify/segments", song, params={"outline": True})
     content = response.raise_for_status().json()
-    expected = GenreClassifier("best").segment_probabilities(song)
+    expected = GenreClassifier("best").analyze(song).probabilities
     np.testing.assert_allclose(content["probabilities"], expected, atol=1e-3)
     assert content["seconds_per_segment"] == 3.0
     outline = content["outline"]

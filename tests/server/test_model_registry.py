@@ -103,7 +103,7 @@ def test_linked_file_has_both_names(tmp_path: Path) -> None:
 
 
 def test_invalid_models_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="There is no model 'nobody'; choose standard, best"):
+    with pytest.raises(ModelError, match="There is no model nobody; choose standard, best"):
         open_registry("nobody", None)
     with pytest.raises(ModelError, match="export-tflite writes both"):
         open_registry("best", tmp_path)

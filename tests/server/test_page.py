@@ -10,8 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.jobs.pool import WorkerPool
+from pocketgenre.models.model_card import card_path, read_model
+from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
 from pocketgenre.server.settings import Settings
+from pocketgenre.server.tasks import TaskRunner
 from tests.browser import CHROMIUM, start_browser
+from tests.calibrated_models import write_calibrated_model
 from tests.conftest import tone
 from tests.server.servers import Server, build_app, serve_in_thread
 
@@ -74,9 +78,11 @@ def test_page_shows_genre_votes_and_pictures(page: Page, server: Server, songs: 
         expected = server.post("/v1/classify", song).json()["songs"][0]
         expect(article.locator(".name")).to_have_text(song.name)
         expect(article.locator(".genre")).to_have_text(expected["genre"])
-        expect(article.locator(".confidence")).to_contain_text(f"of {expected['segments']} votes")
+        confidence = article.locator(".confidence")
+        expect(confidence).to_contain_text(f"{expected['confidence']:.0%}".replace("%", "\u00a0%"))
+        expect(confidence).to_contain_text(f"of {sum(expected['votes'].values())} votes")
         counts = map(int, article.locator("dd.count").all_inner_texts())
-        assert sum(counts) == expected["segments"]
+        assert sum(counts) == sum(expected["votes"].values())
     assert count_colours(page, ".genres") >= 2
     assert count_colours(page, ".wave") >= 2
     assert count_colours(page, ".features") > 50
@@ -161,6 +167,53 @@ def test_change_of_genre_is_described(page: Page, tmp_path: Path) -> None:
     write_audio(tmp_path / "two.flac", np.concatenate([tone(220.0, 30.0), noise]), 22_050)
     upload(page, tmp_path / "two.flac")
     assert "from 0:00 to" in page.locator(".genres").get_attribute("aria-label")
+
+
+@pytest.fixture(scope="module")
+def calibrated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose default model has the label "not-music" and a calibrated confidence."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    written = write_calibrated_model(PRETRAINED_WAVEFORM["best"], folder)
+    model = written.with_name("calibrated.tflite")
+    for path in (written, card_path(written)):
+        path.rename(model.with_suffix(path.suffix))
+    pool = WorkerPool(TaskRunner({"calibrated": read_model(model)}, "calibrated"), 1)
+    pool.start()
+    try:
+        with serve_in_thread(build_app(pool, model=str(model)), folder / "log") as running:
+            yield running
+    finally:
+        pool.close()
+
+
+def test_silent_uncertain_partial_and_no_music_are_shown(
+    browser: Browser, calibrated_server: Server, songs: Path, tmp_path: Path
+) -> None:
+    quiet_start = tmp_path / "quiet start.flac"
+    write_audio(quiet_start, np.concatenate([tone(0.0, 6.0), tone(440.0, 9.0)]), 22_050)
+    cut = tmp_path / "cut.wav"
+    samples = tone(440.0, 9.0)
+    samples[150_000:] = np.nan
+    write_audio(cut, samples, 22_050, "WAV", "FLOAT")
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(calibrated_server.url)
+    upload(page, quiet_start, cut, songs / "Bells.m4a")
+    uncertain, partial, silent = page.locator("article").all()
+    expected = calibrated_server.post("/v1/classify", songs / "Bells.m4a").json()["songs"][0]
+    assert expected["genre"] == "uncertain"
+    percentage = f"{expected['confidence']:.0%}".replace("%", "\u00a0%")
+    note = uncertain.locator(".note")
+    expect(note).to_contain_text(f"most likely {expected['top'][0]['genre']}, {percentage}")
+    expect(partial.locator(".genre")).to_have_text("no music")
+    expect(partial.locator(".note")).to_contain_text("partial")
+    expect(silent.locator(".note")).to_be_hidden()
+    assert silent.locator("dd.count").all_inner_texts() == ["3"]
+    expect(silent.locator(".confidence")).to_contain_text("3 of 3 votes")
+    silent.locator("summary").click()
+    first, third = (silent.locator("tbody tr").nth(row) for row in (0, 2))
+    expect(first).to_contain_text("silent")
+    expect(third).not_to_contain_text("silent")
+    page.close()
 
 
 def test_page_requests_token(

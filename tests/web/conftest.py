@@ -77,6 +77,25 @@ def built(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_once(tmp_path_factory, "page", build)
 
 
+def copy_sources(folder: Path) -> Path:
+    """Copy the sources of the page, for a build with changes, and return their folder.
+
+    The package's files, which the page reads, are linked at ``pocketgenre``.
+    """
+    web = folder / "mobile_demo" / "web"
+    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (web / "node_modules").symlink_to(WEB / "node_modules")
+    (folder / "pocketgenre").symlink_to(REPOSITORY / "pocketgenre")
+    return web
+
+
+def build_copy(npm: str, web: Path) -> Path:
+    """Build copied sources, and return the folder of the page."""
+    build = [npm, "exec", "--", "vite", "build", "--logLevel", "warn", "--outDir", "built"]
+    subprocess.run(build, cwd=web, check=True)
+    return web / "built"
+
+
 @pytest.fixture(scope="package")
 def server(built: Path) -> Iterator[PageServer]:
     with PageServer(built) as running:

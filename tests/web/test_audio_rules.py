@@ -56,6 +56,39 @@ def test_sample_rate_is_read_from_header(rules: RuleCalls, tmp_path: Path, kind:
     assert rules(*calls) == [{"sampleRate": rate, "channels": channels} for rate in rates]
 
 
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "mp3", "m4a"])
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_length_is_read_from_header(rules: RuleCalls, tmp_path: Path, kind: str, rate: int) -> None:
+    path = tmp_path / f"song.{kind}"
+    write = write_aac if kind == "m4a" else write_audio
+    write(path, tone(440.0, 7.0, rate, 2), rate)
+    content = path.read_bytes()
+    shorter = content if kind == "m4a" else content[: len(content) // 2]
+    calls = [{"bytes": base64.b64encode(part).decode()} for part in (content, shorter)]
+    stated = rules(*(("statedSeconds", call) for call in calls))
+    assert stated == pytest.approx([7.0, 7.0], abs=0.1)
+
+
+def test_length_is_unknown_without_header(rules: RuleCalls, tmp_path: Path) -> None:
+    path = tmp_path / "song.ogg"
+    write_audio(path, tone(440.0, 3.0, 44_100), 44_100)
+    pipe = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0\x44\xac\0\0\x88\x58\1\0\2\0\x10\0"
+    contents = [path.read_bytes(), pipe + b"data\xff\xff\xff\xff", b"RIFF", b"", b"ID3"]
+    calls = [{"bytes": base64.b64encode(content).decode()} for content in contents if content]
+    assert rules(*(("statedSeconds", call) for call in calls)) == [None] * len(calls)
+
+
+@pytest.mark.parametrize(
+    ("stated", "decoded", "expected"),
+    [(None, 5.0, False), (9.5, 9.0, False), (9.5, 8.4, True), (200.0, 197.0, False),
+     (200.0, 195.0, True), (9.5, 12.0, False)],
+)  # fmt: skip
+def test_song_that_ends_early_is_partial(
+    rules: RuleCalls, stated: float | None, decoded: float, expected: bool
+) -> None:
+    assert rules(("endsEarly", stated, decoded)) == [expected]
+
+
 def test_unknown_header_gives_valid_rate(rules: RuleCalls) -> None:
     rng = np.random.default_rng(2)
     heads = [b"", b"RIFF", b"ID3", b"OggS", b"fLaC", b"\0\0\0\x10ftyp", b"\x1aE\xdf\xa3", b"FORM"]

@@ -173,16 +173,40 @@ STORED_BEFORE = """async db => {
 }"""
 
 
-def test_stored_results_of_earlier_version_load(phone: Phone) -> None:
+VERSION_1 = """async () => {
+  await new Promise(ok => indexedDB.deleteDatabase("pocketgenre").onsuccess = ok);
+  const open = indexedDB.open("pocketgenre", 1);
+  open.onupgradeneeded = () => {
+    open.result.createObjectStore("songs", {keyPath: ["model", "path"]});
+    for (const store of ["corrections", "attempts", "folders", "settings"])
+      open.result.createObjectStore(store);
+  };
+  await new Promise(ok => open.onsuccess = ok);
+  open.result.close();
+}"""
+
+
+@pytest.mark.parametrize(("stored", "shown"), [("0.8", "0.8"), ("0", "model")])
+def test_database_of_earlier_version_is_upgraded(phone: Phone, stored: str, shown: str) -> None:
+    """The threshold 0 was the default of version 1."""
     card = json.loads((REPOSITORY / "pocketgenre/models/standard_waveform.json").read_text())
-    phone.in_database(STORED_BEFORE.replace("MODEL", card["sha256"]))
-    phone.page.reload()
+    phone.page.goto(f"{phone.server.url}icon.svg")
+    phone.page.evaluate(VERSION_1)
+    before = STORED_BEFORE.replace("MODEL", card["sha256"])
+    phone.in_database(before.replace("confidence: 0.8", f"confidence: {stored}"))
+    phone.page.goto(phone.server.url)
     phone.page.get_by_role("heading", name="Your library").wait_for()
     assert phone.names_by_group() == {"jazz": ["b.mp3"], "rock": ["a.mp3"], "failed": ["d.mp3"]}
     (row,) = (row for row in phone.exported() if row["path"] == "Music/a.mp3")
     assert row["confidence"] == row["probability"] == 0.82
+    assert row["vote_share"] == 1.0
+    assert (row["analyzed_seconds"], row["duration_seconds"]) == (None, None)
+    assert row["partial"] is False
+    vanished = phone.songs()["Music/c.mp3"]
+    assert vanished["vanished"]
+    assert vanished["partial"] is False
     phone.press("Settings")
-    assert phone.page.get_by_label("confidence is below").input_value() == "0.8"
+    assert phone.page.get_by_label("confidence is below").input_value() == shown
 
 
 def test_missing_database_is_explained(browser: Browser, server: PageServer) -> None:

@@ -87,7 +87,7 @@ def compare(
 def compare_files(phone: Phone, files: list[Path], model: str) -> Parity:
     """Compare the scanned songs with the package's predictions of the same files."""
     classifier = GenreClassifier(model)
-    package = {file.name: classifier.segment_probabilities(file) for file in files}
+    package = {file.name: classifier.analyze(file).probabilities for file in files}
     return compare(phone.songs(), package, classifier.labels)
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,49 @@ import numpy as np
 import pytest
 
 from pocketgenre.audio.segments import cut_segments
-from pocketgenre.constants import SONG_SUFFIXES
+from pocketgenre.audio.silence import level, silence_threshold
+from pocketgenre.confidence import ConfidenceModel
+from pocketgenre.constants import NOT_MUSIC, SONG_SUFFIXES, UNCERTAIN
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.library.discovery import is_song_name
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.playlists import file_names, make_playlists
 from pocketgenre.library.serialize import song_fields, to_csv
-from pocketgenre.prediction import VOTE_RULES, LabelConfig, VoteRule, predict_song
+from pocketgenre.prediction import (
+    DEFAULT_LABELS,
+    VOTE_RULES,
+    LabelConfig,
+    SongAnalysis,
+    VoteRule,
+    predict_song,
+)
 from pocketgenre.text import count_of, printable
 from pocketgenre.timeline import timeline
 from tests.conftest import GENRES
 from tests.web.rule_calls import RuleCalls, float32
+
+WITH_NOT_MUSIC = (*GENRES[:4], NOT_MUSIC, *GENRES[5:])
+CONFIDENCE = {
+    "intercept": -0.7,
+    "weights": {"probability": 0.5, "vote_share": 1.3, "margin": 0.8, "segments": 0.4},
+    "min_confidence": 0.62,
+}
 
 
 def encode_table(values: np.ndarray) -> dict[str, Any]:
     return {"values": float32(values), "width": len(GENRES)}
 
 
+def card_of(labels: Sequence[str], confidence: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a model card as the page has it, with segments of 3 s."""
+    front_end = {"sample_rate": 8, "segment_samples": 24}
+    card = {"labels": labels, "front_end": front_end, "sha256": "0" * 64}
+    return {**card, "confidence": confidence} if confidence else card
+
+
 def random_tables(count: int) -> list[np.ndarray]:
-    """Return segment probabilities of random songs, with many ties and close cases."""
+    """Return segment probabilities of random songs: ties, close cases and silent segments."""
     rng = np.random.default_rng(7)
     tables = []
     for number in range(count):
@@ -41,7 +65,12 @@ def random_tables(count: int) -> list[np.ndarray]:
         else:
             rows = rng.dirichlet(np.full(len(GENRES), 0.3), length)
             rows = 0.3 * rows + 0.7 * rows[: 1 + length // 8].repeat(8, axis=0)[:length]
-        tables.append((rows / rows.sum(axis=1, keepdims=True)).astype(np.float32))
+        table = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+        if number % 3 == 0:
+            table[rng.random(length) < 0.3] = 0.0
+            table[: length // 3] = 0.0
+            table[-1] = rows[-1] / rows[-1].sum()
+        tables.append(table)
     return tables
 
 
@@ -61,18 +90,65 @@ def segments_or_error(song: np.ndarray, feature_config: FeatureConfig) -> list[l
         return str(error)
 
 
+def test_silence_matches(rules: RuleCalls) -> None:
+    rng = np.random.default_rng(3)
+    loud = rng.normal(size=24)
+    segments = [(loud * 10 ** (-decibels / 20)).astype(np.float32) for decibels in range(0, 140, 3)]
+    segments += [np.zeros(24, np.float32), np.full(24, 0.5, np.float32)]
+    levels = [level(segment) for segment in segments]
+    assert rules(*(("level", float32(segment)) for segment in segments)) == pytest.approx(levels)
+    starts = range(len(levels))
+    thresholds = rules(*(("silenceThreshold", levels[start:]) for start in starts))
+    assert thresholds == [silence_threshold(levels[start:]) for start in starts]
+
+
+def test_segments_after_loud_one_are_silent(rules: RuleCalls) -> None:
+    card = card_of(GENRES)
+    quiet = np.tile([1e-3, -1e-3], 12)
+    song = np.concatenate([quiet, 500 * quiet, 0.5 * quiet, np.zeros(24), 200 * quiet])
+    broken = {"float32": [*song[:-1].tolist(), 1e39]}  # infinite in single precision
+    whole, damaged, silent, short = rules(
+        ("songSegments", float32(song), card),
+        ("songSegments", broken, card),
+        ("songSegments", float32(0.05 * quiet), card),
+        ("songSegments", {"float32": broken["float32"][-24:]}, card),
+    )
+    assert whole["silent"] == [True, False, True, True, False]
+    assert not whole["isDamaged"]
+    assert damaged["silent"] == [True, False, True, True]
+    assert damaged["isDamaged"]
+    assert silent == "it holds only silence"
+    assert short == "damaged: some samples are not finite"
+
+
+@pytest.mark.parametrize("confidence", [None, CONFIDENCE], ids=["plain", "calibrated"])
+@pytest.mark.parametrize("labels", [GENRES, WITH_NOT_MUSIC], ids=["genres", "with not-music"])
 @pytest.mark.parametrize("vote", VOTE_RULES)
-@pytest.mark.parametrize("thresholds", [(0.0, -1.0), (0.4, 0.05)])
+@pytest.mark.parametrize("thresholds", [(None, -1.0), (0.0, -1.0), (0.4, 0.05)])
 def test_predictions_match(
-    rules: RuleCalls, vote: VoteRule, thresholds: tuple[float, float]
+    rules: RuleCalls,
+    vote: VoteRule,
+    thresholds: tuple[float | None, float],
+    labels: tuple[str, ...],
+    confidence: dict[str, Any] | None,
 ) -> None:
     min_confidence, min_margin = thresholds
     config = {"vote": vote, "minConfidence": min_confidence, "minMargin": min_margin}
     tables = random_tables(300)
-    results = rules(*(("predictSong", encode_table(table), GENRES, config) for table in tables))
+    for table in tables[:60]:
+        table[:, labels.index(labels[4])] += 0.6 * table.any(axis=1)
+    model = ConfidenceModel.from_dict(confidence) if confidence else None
+    results = rules(
+        *(("predictSong", encode_table(t), labels, config, 3.0, confidence) for t in tables)
+    )
+    label_config = LabelConfig(vote, min_confidence, min_margin)
+    genres = set()
     for table, prediction in zip(tables, results, strict=True):
-        expected = predict_song(table, GENRES, LabelConfig(vote, min_confidence, min_margin))
+        expected = predict_song(table, labels, label_config, 3.0, model)
+        genres.add(expected.genre)
         assert prediction["genre"] == expected.genre
+        assert prediction["winner"] == expected.winner
+        assert prediction["voteShare"] == expected.vote_share
         assert prediction["votes"] == list(expected.votes.values())
         assert prediction["segments"] == expected.segments
         assert prediction["confidence"] == pytest.approx(expected.confidence, abs=1e-12)
@@ -80,6 +156,9 @@ def test_predictions_match(
         assert prediction["margin"] == pytest.approx(expected.margin, abs=1e-12)
         assert prediction["probabilities"] == pytest.approx(list(expected.probabilities.values()))
         assert [genre for genre, _ in prediction["top"]] == [genre for genre, _ in expected.top]
+    assert (NOT_MUSIC in genres) == (NOT_MUSIC in labels)
+    has_threshold = min_margin > -1.0 or (confidence and min_confidence is None)
+    assert (UNCERTAIN in genres) == bool(has_threshold)
 
 
 def test_timelines_match(rules: RuleCalls) -> None:
@@ -136,7 +215,13 @@ NAMES = [
 
 
 def library_song(name: str, table: np.ndarray | None, failure: str | None = None) -> LibrarySong:
-    prediction = None if table is None else predict_song(table, GENRES, seconds_per_segment=3.0)
+    prediction = None
+    if table is not None:
+        cut = name.endswith(".flac")
+        seconds = 3.0 * len(table)
+        analysis = SongAnalysis(table, seconds, 2 * seconds if cut else None, cut)
+        model = ConfidenceModel.from_dict(CONFIDENCE)
+        prediction = predict_song(analysis, WITH_NOT_MUSIC, DEFAULT_LABELS, 3.0, model)
     state = "failed" if table is None else "labelled"
     path = Path("/songs", name)
     return LibrarySong(path, Path(name), state, 1, 1, "0" * 64, prediction, failure)
@@ -145,23 +230,32 @@ def library_song(name: str, table: np.ndarray | None, failure: str | None = None
 def example_songs() -> tuple[list[LibrarySong], list[Any]]:
     """Return the same songs for the package and for the page."""
     tables = random_tables(len(NAMES))
+    tables[1][:, WITH_NOT_MUSIC.index(NOT_MUSIC)] = 1.0
     package = [library_song(name, table) for name, table in zip(NAMES, tables, strict=True)]
     package.append(library_song("Music/broken.mp3", None, "=not audio"))
     common = {"size": 1, "modified": 1, "model": "0" * 64, "passing": False}
-    page: list[Any] = [
-        {**common, "path": name, "error": None, "probabilities": float32(table)}
-        for name, table in zip(NAMES, tables, strict=True)
-    ]
-    page.append(
-        {**common, "path": "Music/broken.mp3", "error": "=not audio", "probabilities": None}
-    )
+    page: list[Any] = []
+    for song, table in zip(package, [*tables, None], strict=True):
+        prediction = song.prediction
+        page.append(
+            {
+                **common,
+                "path": str(song.name),
+                "error": song.error,
+                "probabilities": None if table is None else float32(table),
+                "analyzedSeconds": prediction and prediction.analyzed_seconds,
+                "durationSeconds": prediction and prediction.duration_seconds,
+                "partial": bool(prediction and prediction.is_partial),
+            }
+        )
     return package, page
 
 
 def label_on_page(rules: RuleCalls, songs: list[Any], corrected: str | None = None) -> list[Any]:
     """Return the page's labelled songs, encoded for a further call."""
-    config = {"vote": "majority", "minConfidence": 0, "minMargin": -1}
-    results = rules(*(("labelSong", song, GENRES, config, 3.0, corrected) for song in songs))
+    config = {"vote": "majority", "minConfidence": None, "minMargin": -1}
+    card = card_of(WITH_NOT_MUSIC, CONFIDENCE)
+    results = rules(*(("labelSong", song, card, config, corrected) for song in songs))
     for result in results:
         if prediction := result["prediction"]:
             table = prediction["segmentProbabilities"]
@@ -172,10 +266,11 @@ def label_on_page(rules: RuleCalls, songs: list[Any], corrected: str | None = No
 def test_json_and_csv_match(rules: RuleCalls) -> None:
     package, songs = example_songs()
     page = label_on_page(rules, songs)
-    as_json, as_csv = rules(("toJson", page), ("toCsv", page, GENRES))
+    as_json, as_csv = rules(("toJson", page), ("toCsv", page, WITH_NOT_MUSIC))
     expected = [{**song_fields(song), "corrected": None} for song in package]
     assert json.loads(as_json) == json.loads(json.dumps(expected))
-    package_csv = to_csv(package, GENRES).decode()
+    assert {NOT_MUSIC, UNCERTAIN} < {row["genre"] for row in expected}
+    package_csv = to_csv(package, WITH_NOT_MUSIC).decode()
     page_rows, package_rows = ([*csv.reader(io.StringIO(t))] for t in (as_csv, package_csv))
     assert page_rows[0] == [*package_rows[0], "corrected"]
     for page_row, package_row in zip(page_rows[1:], package_rows[1:], strict=True):
@@ -202,6 +297,7 @@ def test_playlists_match(rules: RuleCalls) -> None:
     package, songs = example_songs()
     expected = make_playlists(package, Path("/songs/Music"))
     (playlists,) = rules(("makePlaylists", label_on_page(rules, songs), "Music"))
+    assert "not-music.m3u8" not in playlists["files"]
     assert playlists["files"] == {name: data.decode() for name, data in expected.files.items()}
     assert playlists["leftOut"] == [str(name) for name in expected.left_out]
 

@@ -5,15 +5,13 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import REPOSITORY
-from tests.web.conftest import WEB
+from tests.web.conftest import build_copy, copy_sources
 from tests.web.page_driver import PageServer, Phone
 
 # In the built service worker: the list of files and their hashes, and the cache's name.
@@ -77,15 +75,10 @@ def test_incomplete_version_is_rejected(phone: Phone, site: Path, fault: str) ->
 
 
 def test_changed_worker_gets_new_cache(npm: str, built: Path, tmp_path: Path) -> None:
-    web = tmp_path / "mobile_demo" / "web"
-    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    (web / "node_modules").symlink_to(WEB / "node_modules")
-    (tmp_path / "pocketgenre").symlink_to(REPOSITORY / "pocketgenre")
+    web = copy_sources(tmp_path)
     with (web / "src" / "service-worker.ts").open("a", encoding="utf-8") as worker:
         worker.write('self.addEventListener("sync", () => {});\n')
-    build = [npm, "exec", "--", "vite", "build", "--logLevel", "warn", "--outDir", "built"]
-    subprocess.run(build, cwd=web, check=True)
-    before, after = ((folder / "sw.js").read_text() for folder in (built, web / "built"))
+    before, after = ((folder / "sw.js").read_text() for folder in (built, build_copy(npm, web)))
     assert re.findall(FILES, before) == re.findall(FILES, after)
     assert re.findall(VERSION, before) != re.findall(VERSION, after)
 

@@ -1,5 +1,5 @@
 /** Store songs, corrections, folders and settings in the browser's IndexedDB. */
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from "idb";
 import type { Song } from "./rules/song.ts";
 
 /** A stored song. It stays stored if it is missing from its folder, because it may return. */
@@ -17,23 +17,24 @@ interface Schema extends DBSchema {
 }
 
 const DATABASE = "pocketgenre";
+const VERSION = 2;
+
+type Upgrade = IDBPTransaction<Schema, StoreNames<Schema>[], "versionchange">;
 
 /** The page's database. A change is on the disk when its promise resolves. */
 export class Catalog {
   private constructor(private readonly db: IDBPDatabase<Schema>) {}
 
   /**
-   * Open the database, and create it at the first visit.
+   * Open the database; create it at the first visit, and upgrade that of an earlier version.
    *
    * @param onOutdated called when a newer version of the page needs to upgrade the database
    */
   static async open(onOutdated: () => void): Promise<Catalog> {
-    const db = await openDB<Schema>(DATABASE, 1, {
-      upgrade(empty) {
-        empty.createObjectStore("songs", { keyPath: ["model", "path"] });
-        for (const store of ["corrections", "attempts", "folders", "settings"] as const) {
-          empty.createObjectStore(store);
-        }
+    const db = await openDB<Schema>(DATABASE, VERSION, {
+      async upgrade(opened, before, _after, transaction) {
+        if (before < 1) createStores(opened);
+        else if (before < 2) await upgradeToVersion2(transaction);
       },
       blocking() {
         db.close();
@@ -159,4 +160,25 @@ export class Catalog {
     ]);
     return new Map(keys.map((key, i) => [key as string, values[i]!]));
   }
+}
+
+function createStores(empty: IDBPDatabase<Schema>): void {
+  empty.createObjectStore("songs", { keyPath: ["model", "path"] });
+  for (const store of ["corrections", "attempts", "folders", "settings"] as const) {
+    empty.createObjectStore(store);
+  }
+}
+
+/**
+ * Add the lengths of songs, which version 1 did not store, and the threshold of the model.
+ *
+ * Version 1 stored the threshold 0 with any other setting, so 0 was not always the user's choice.
+ */
+async function upgradeToVersion2(transaction: Upgrade): Promise<void> {
+  for await (const cursor of transaction.objectStore("songs")) {
+    await cursor.update({ ...cursor.value, analyzedSeconds: null, durationSeconds: null, partial: false });
+  }
+  const settings = transaction.objectStore("settings");
+  const stored = (await settings.get("settings")) as { confidence?: number } | undefined;
+  if (stored?.confidence === 0) await settings.put({ ...stored, confidence: null }, "settings");
 }

@@ -6,7 +6,7 @@
  */
 import { AudioError, errorText, UnreadableError } from "./errors.ts";
 import type { DecodedAudio } from "./inference-client.ts";
-import { DEFAULT_RATE, readAudioFormat } from "./rules/audio-format.ts";
+import { DEFAULT_RATE, endsEarly, readAudioFormat, statedSeconds } from "./rules/audio-format.ts";
 import { mixToMono } from "./rules/segments.ts";
 import { reasons } from "./texts.ts";
 
@@ -31,6 +31,7 @@ export async function decodeMono(file: File): Promise<DecodedAudio> {
   if (seconds > MAX_MINUTES * 60) throw new AudioError(reasons.tooLong(seconds, MAX_MINUTES));
   const bytes = await readBytes(file);
   const format = readAudioFormat(new Uint8Array(bytes));
+  const stated = statedSeconds(new Uint8Array(bytes));
   const size = seconds * format.sampleRate * format.channels * Float32Array.BYTES_PER_ELEMENT;
   if (size > MAX_DECODED_BYTES) throw new AudioError(reasons.tooLargeDecoded(size, MAX_DECODED_BYTES));
   let decoded: AudioBuffer;
@@ -42,7 +43,9 @@ export async function decodeMono(file: File): Promise<DecodedAudio> {
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i));
   // An AudioBuffer's own samples cannot be transferred to a worker.
   const samples = channels.length === 1 ? channels[0]!.slice() : mixToMono(channels);
-  return { samples, sampleRate: decoded.sampleRate };
+  const isPartial = endsEarly(stated, decoded.duration);
+  const durationSeconds = isPartial ? stated! : decoded.duration;
+  return { samples, sampleRate: decoded.sampleRate, durationSeconds, isPartial };
 }
 
 /** Create a context that decodes at a rate, or at DEFAULT_RATE if the browser rejects the rate. */

@@ -7,6 +7,19 @@ export interface DecodedAudio {
   readonly samples: Float32Array;
   /** In Hz. */
   readonly sampleRate: number;
+  /** Length of the whole song in seconds. */
+  readonly durationSeconds: number;
+  /** True if the file ends before the length that its header states. */
+  readonly isPartial: boolean;
+}
+
+export interface InferenceResult {
+  /** One row of probabilities per segment; zeros for a silent segment. */
+  readonly probabilities: Float32Array;
+  /** True if samples are not finite; the segments end before them. */
+  readonly isDamaged: boolean;
+  /** Length of the decoded audio. */
+  readonly seconds: number;
 }
 
 export interface InferenceRequest {
@@ -16,7 +29,8 @@ export interface InferenceRequest {
 }
 
 export interface InferenceResponse {
-  readonly probabilities: Float32Array | null;
+  /** Null after an error, and if there is no song. */
+  readonly result: InferenceResult | null;
   readonly error: string | null;
   /** True if the error comes from the song, false if it comes from the runtime. */
   readonly isAudioError: boolean;
@@ -50,15 +64,14 @@ export class InferenceClient {
   }
 
   /**
-   * Predict the genre probabilities of a song's segments; the samples are transferred.
+   * Predict the label probabilities of a song's segments; the samples are transferred.
    *
-   * @returns one row of probabilities per segment
    * @throws AudioError if the song has no audible segment
    * @throws InferenceError if the runtime fails
    */
-  async predict(audio: DecodedAudio): Promise<Float32Array> {
-    const { probabilities } = await this.send(audio);
-    return probabilities!;
+  async predict(audio: DecodedAudio): Promise<InferenceResult> {
+    const { result } = await this.send(audio);
+    return result!;
   }
 
   close(): void {

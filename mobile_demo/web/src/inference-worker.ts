@@ -1,15 +1,15 @@
-/** Worker thread that computes one row of genre probabilities per segment of a song. */
+/** Worker thread that computes one row of label probabilities per segment of a song. */
 import { type CompiledModel, loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
 import compatJs from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
 import simdJs from "@litertjs/core/wasm/litert_wasm_internal.js?url";
 import simdWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm?url";
 import { AudioError, errorText, toAudioError } from "./errors.ts";
-import type { DecodedAudio, InferenceRequest, InferenceResponse } from "./inference-client.ts";
+import type { DecodedAudio, InferenceRequest, InferenceResponse, InferenceResult } from "./inference-client.ts";
 import { MODELS, type ModelName } from "./models.ts";
 import type { ModelCard } from "./rules/model-card.ts";
 import { Resampler } from "./rules/resample.ts";
-import { audibleSegments } from "./rules/segments.ts";
+import { songSegments, type SongSegments } from "./rules/segments.ts";
 
 declare const self: DedicatedWorkerGlobalScope & { Module?: object };
 
@@ -19,27 +19,28 @@ const resamplers = new Map<string, Resampler>();
 
 self.onmessage = ({ data }: MessageEvent<InferenceRequest>) => {
   void handle(data).then((response) => {
-    self.postMessage(response, response.probabilities ? [response.probabilities.buffer] : []);
+    self.postMessage(response, response.result ? [response.result.probabilities.buffer] : []);
   });
 };
 
 async function handle({ model, audio }: InferenceRequest): Promise<InferenceResponse> {
   try {
     const compiled = await cachedModel(model);
-    const probabilities = audio && (await predict(compiled, audio, MODELS[model].card));
-    return { probabilities, error: null, isAudioError: false };
+    const result = audio && (await predict(compiled, audio, MODELS[model].card));
+    return { result, error: null, isAudioError: false };
   } catch (error) {
-    return { probabilities: null, error: errorText(error), isAudioError: error instanceof AudioError };
+    return { result: null, error: errorText(error), isAudioError: error instanceof AudioError };
   }
 }
 
-async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCard): Promise<Float32Array> {
-  const segments = modelInputs(audio, card);
+/** Predict the probabilities of each segment; silent ones get zeros, without running the model. */
+async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCard): Promise<InferenceResult> {
+  const { segments, silent, isDamaged, seconds } = modelInputs(audio, card);
   const probabilities = new Float32Array(segments.length * card.labels.length);
   for (const [row, segment] of segments.entries()) {
-    probabilities.set(await run(model, segment), row * card.labels.length);
+    if (!silent[row]) probabilities.set(await run(model, segment), row * card.labels.length);
   }
-  return probabilities;
+  return { probabilities, isDamaged, seconds };
 }
 
 /**
@@ -47,10 +48,10 @@ async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCar
  *
  * @throws AudioError for any error, because the song causes it, not the runtime
  */
-function modelInputs(audio: DecodedAudio, card: ModelCard): Float32Array[] {
+function modelInputs(audio: DecodedAudio, card: ModelCard): SongSegments {
   try {
     const resampler = cachedResampler(audio.sampleRate, card.front_end.sample_rate);
-    return audibleSegments(resampler.resample(audio.samples), card);
+    return songSegments(resampler.resample(audio.samples), card);
   } catch (error) {
     throw toAudioError(error);
   }

@@ -20,6 +20,6 @@ export const MODELS: Readonly<Record<ModelName, Model>> = {
 };
 
 /** Keep only the fields that the page uses, so that the bundle omits the others. */
-function usedFields({ labels, front_end, sha256 }: ModelCard): ModelCard {
-  return { labels, front_end, sha256 };
+function usedFields({ labels, front_end, sha256, confidence }: ModelCard): ModelCard {
+  return { labels, front_end, sha256, ...(confidence && { confidence }) };
 }

@@ -120,7 +120,7 @@ export class Scan {
 
   private async classify({ path, file }: SelectedFile, decoded: DecodedAudio | AudioError): Promise<Song> {
     const result =
-      decoded instanceof AudioError ? decoded : await catchAudioError(() => this.client.predict(decoded));
+      decoded instanceof AudioError ? decoded : await catchAudioError(() => this.analyze(decoded));
     const failed = result instanceof AudioError;
     const song: Song = {
       path,
@@ -129,13 +129,23 @@ export class Scan {
       model: this.model,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,
-      probabilities: failed ? null : result,
+      ...(failed ? NO_ANALYSIS : result),
     };
     await this.catalog.saveSong(song);
     await this.catalog.finishAttempt(path);
     return song;
   }
+
+  private async analyze(audio: DecodedAudio): Promise<Analysis> {
+    const { durationSeconds, isPartial } = audio;
+    const { probabilities, isDamaged, seconds } = await this.client.predict(audio);
+    return { probabilities, analyzedSeconds: seconds, durationSeconds, partial: isPartial || isDamaged };
+  }
 }
+
+type Analysis = Pick<Song, "probabilities" | "analyzedSeconds" | "durationSeconds" | "partial">;
+
+const NO_ANALYSIS: Analysis = { probabilities: null, analyzedSeconds: null, durationSeconds: null, partial: false };
 
 /** Return the result of an action, or its AudioError. An InferenceError is thrown. */
 async function catchAudioError<T>(action: () => Promise<T>): Promise<T | AudioError> {

@@ -1,7 +1,9 @@
 /** All texts of the page. A translation is another file with the same keys. */
+import { NOT_MUSIC } from "./rules/constants.ts";
 import { countOf } from "./rules/text.ts";
 
 const number = (n: number) => n.toLocaleString("en");
+const percent = (share: number) => `${Math.round(share * 100)} %`;
 const megabytes = (bytes: number) => `${number(Math.round(bytes / 2 ** 20))} MB`;
 
 /** Texts of index.html and the manifest, which vite.config.ts inserts. */
@@ -24,6 +26,13 @@ export const reasons = {
   killed: "skipped, because the browser closed this page three times during this song",
   other: (reason: string) => `cannot be classified: ${reason}`,
 };
+
+type Counted = "total" | "uncertain" | "notMusic" | "partial" | "failed";
+
+/** Return the name of a label for display. */
+export function labelName(label: string): string {
+  return label === NOT_MUSIC ? "no music" : label;
+}
 
 export const texts = {
   title: app.name,
@@ -62,15 +71,22 @@ export const texts = {
   },
   library: {
     title: "Your library",
-    summary: (total: number, uncertain: number, failed: number) =>
-      [countOf(total, "song"), uncertain && `${number(uncertain)} uncertain`, failed && `${number(failed)} failed`]
-        .filter(Boolean).join(" · "),
+    summary: ({ total, uncertain, notMusic, partial, failed }: Record<Counted, number>) =>
+      [
+        countOf(total, "song"),
+        uncertain && `${number(uncertain)} uncertain`,
+        notMusic && `${number(notMusic)} without music`,
+        partial && `${number(partial)} partial`,
+        failed && `${number(failed)} failed`,
+      ].filter(Boolean).join(" · "),
     search: "Search songs and folders",
     order: "Order",
     orders: { name: "by name", highest: "highest confidence", lowest: "lowest confidence" },
     genres: "Show one genre",
     all: "all",
     uncertain: "uncertain",
+    correct: "Open a song to set its genre.",
+    notMusic: "without music",
     failed: "failed",
     found: (n: number) => `${countOf(n, "song")} found`,
     retry: "Try these again",
@@ -80,9 +96,13 @@ export const texts = {
   song: {
     confidence: "confidence",
     byYou: "your choice",
-    percent: (share: number) => `${Math.round(share * 100)} %`,
+    percent,
     votes: (n: number, total: number, genre: string) =>
       `${number(n)} of ${countOf(total, "segment")} of 3 s voted for ${genre}.`,
+    silent: (n: number) => `${countOf(n, "silent segment")} did not vote.`,
+    mostLikely: (genre: string, confidence: number) => `most likely ${genre}, ${percent(confidence)}`,
+    partial: (analyzed: string, duration: string) => `partial: ${analyzed} of ${duration} could be decoded`,
+    partialUnknown: "partial: its end could not be decoded",
     predicted: (genre: string) => `Predicted genre: ${genre}.`,
     timeline: (parts: string) => `Timeline: ${parts}`,
     part: (genre: string, time: string) => `${genre} from ${time}`,
@@ -113,6 +133,8 @@ export const texts = {
     confidence: "Uncertain if the confidence is below",
     margin: "Uncertain if the margin to the next genre is below",
     off: "never",
+    ofModel: (threshold: string) => `recommended: ${threshold}`,
+    confidenceNote: "The confidence is the probability that the genre is correct, or, for a model without calibration, its share of the votes.",
     close: "Done",
     clear: "Delete all results",
     clearConfirm: "Delete all results and corrections on this device? Your songs are not changed.",

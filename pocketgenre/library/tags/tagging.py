@@ -49,8 +49,8 @@ def tag_songs(
 ) -> Iterator[Outcome]:
     """Write each song's genre into its file.
 
-    Songs without a prediction, uncertain ones and vanished ones are skipped. The previous tag is
-    in the undo file before the song is changed.
+    Songs without a genre (failed, uncertain or no music) and vanished ones are skipped. The
+    previous tag is in the undo file before the song is changed.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def tag_songs(
         if the undo file can't be written; no song is changed after that.
     """
     for song in songs:
-        if song.prediction is None or song.is_uncertain or song.state != "labelled":
+        if song.prediction is None or not song.has_genre or song.state != "labelled":
             continue
         yield _tag(song, genre_name(song.prediction.genre), log, overwrite)
 

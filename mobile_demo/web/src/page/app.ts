@@ -2,7 +2,7 @@
 import type { Catalog } from "../catalog.ts";
 import { errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";
-import { type ModelCard, segmentSeconds } from "../rules/model-card.ts";
+import type { ModelCard } from "../rules/model-card.ts";
 import { labelSong, type LibrarySong, type Song } from "../rules/song.ts";
 import { filesToScan, type SelectedFile } from "../scan.ts";
 import { texts } from "../texts.ts";
@@ -91,9 +91,8 @@ export class App {
   }
 
   private label(song: Song): LibrarySong {
-    const { labels } = this.card;
     const corrected = this.corrections.get(song.path) ?? null;
-    return labelSong(song, labels, labelConfig(this.settings), segmentSeconds(this.card), corrected);
+    return labelSong(song, this.card, labelConfig(this.settings), corrected);
   }
 
   private showSongs(): void {

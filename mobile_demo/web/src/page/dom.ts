@@ -1,4 +1,5 @@
 /** Create elements. Text is always inserted as text, never as HTML. */
+import { NOT_MUSIC } from "../rules/constants.ts";
 
 type Child = Node | string | null | false;
 type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
@@ -34,13 +35,15 @@ export function select<T extends string>(
   return element;
 }
 
-/** Return the colour of a genre by its index in the model's labels; UNCERTAIN (-1) is grey. */
-export function colour(genre: number): string {
-  return genre < 0 ? "var(--soft)" : `var(--g${genre % 12})`;
+/** Return the colour of a label by its index in the model's labels; UNCERTAIN and NOT_MUSIC are grey. */
+export function colour(label: string, labels: readonly string[]): string {
+  if (label === NOT_MUSIC) return "var(--not-music)";
+  const index = labels.indexOf(label);
+  return index < 0 ? "var(--soft)" : `var(--g${index % 12})`;
 }
 
-export function swatch(genre: number): HTMLElement {
+export function swatch(label: string, labels: readonly string[]): HTMLElement {
   const element = make("span", { class: "swatch", "aria-hidden": "true" });
-  element.style.background = colour(genre);
+  element.style.background = colour(label, labels);
   return element;
 }

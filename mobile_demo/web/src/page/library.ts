@@ -1,5 +1,5 @@
 /** List the songs by genre, with search, order and a filter; scrolling draws more songs. */
-import { UNCERTAIN } from "../rules/constants.ts";
+import { NOT_MUSIC, UNCERTAIN } from "../rules/constants.ts";
 import type { LibrarySong } from "../rules/song.ts";
 import { folded } from "../rules/text.ts";
 import { texts } from "../texts.ts";
@@ -14,6 +14,8 @@ const BATCH = 40;
 const DRAW_AHEAD = 1200;
 /** Group of the songs without a genre. No label is equal to it, because labels are printable. */
 const FAILED = "\0failed";
+/** Positions of the groups that are no genres; genres have 0. Uncertain songs, to be corrected, come first. */
+const POSITIONS: Readonly<Record<string, number>> = { [UNCERTAIN]: -1, [NOT_MUSIC]: 1, [FAILED]: 2 };
 const SEARCH_DELAY_MS = 120;
 const CONFIDENCE_SIGN: Record<Order, number> = { name: 0, highest: -1, lowest: 1 };
 
@@ -126,9 +128,14 @@ export class Library {
     this.element.hidden = this.songs.length === 0;
     this.counts = countGroups(this.songs);
     if (this.group !== null && !this.counts.has(this.group)) this.group = null;
-    const uncertain = this.counts.get(UNCERTAIN) ?? 0;
-    const failed = this.counts.get(FAILED) ?? 0;
-    this.summary.textContent = texts.library.summary(this.songs.length, uncertain, failed);
+    const count = (group: string) => this.counts.get(group) ?? 0;
+    this.summary.textContent = texts.library.summary({
+      total: this.songs.length,
+      uncertain: count(UNCERTAIN),
+      notMusic: count(NOT_MUSIC),
+      partial: this.songs.filter(({ song }) => song.partial).length,
+      failed: count(FAILED),
+    });
     this.updateFilters();
   }
 
@@ -171,19 +178,15 @@ export class Library {
       },
     };
     return make("li", {}, make("button", attributes,
-      group !== null && group !== FAILED && swatch(this.indexOf(group)),
+      group !== null && group !== FAILED && swatch(group, this.labels),
       text, make("span", { class: "soft" }, String(count))));
   }
 
-  /** Sort the genres by their number of songs; UNCERTAIN and FAILED come last. */
+  /** Sort the genres by their number of songs; UNCERTAIN comes first, NOT_MUSIC and FAILED last. */
   private rankedGroups(): string[] {
-    const position = (group: string) => (group === FAILED ? 2 : group === UNCERTAIN ? 1 : 0);
+    const position = (group: string) => POSITIONS[group] ?? 0;
     return [...this.counts.keys()].sort((a, b) =>
       position(a) - position(b) || this.counts.get(b)! - this.counts.get(a)! || (a < b ? -1 : 1));
-  }
-
-  private indexOf(group: string): number {
-    return this.labels.indexOf(group);
   }
 
   private drawMore(): void {
@@ -205,8 +208,9 @@ export class Library {
   private section(group: string): HTMLElement {
     const failed = group === FAILED;
     return make("section", { "data-group": group, "aria-label": nameOf(group) },
-      make("h3", {}, !failed && swatch(this.indexOf(group)), nameOf(group),
+      make("h3", {}, !failed && swatch(group, this.labels), nameOf(group),
         make("small", {}, String(this.counts.get(group) ?? 0))),
+      group === UNCERTAIN && make("p", { class: "soft small" }, texts.library.correct),
       failed && button(texts.library.retry, this.onRetry, "quiet"),
       make("ul", { class: "songs" }));
   }
@@ -232,6 +236,7 @@ function confidenceOf(labelled: LibrarySong): number {
 
 function nameOf(group: string): string {
   if (group === FAILED) return texts.library.failed;
+  if (group === NOT_MUSIC) return texts.library.notMusic;
   return group === UNCERTAIN ? texts.library.uncertain : group;
 }
 

@@ -6,6 +6,8 @@ import { texts } from "../texts.ts";
 import { button, make, select } from "./dom.ts";
 
 const STORED_NAME = "settings";
+/** Option for the threshold of the model. */
+const OF_MODEL = "model";
 // Not "0": an object sorts keys that are integers before its other keys.
 const CONFIDENCES = ["0.0", "0.4", "0.5", "0.6", "0.7", "0.8"] as const;
 const MARGINS = ["-1.0", "0.0", "0.1", "0.2", "0.3"] as const;
@@ -14,7 +16,8 @@ const MARGINS = ["-1.0", "0.0", "0.1", "0.2", "0.3"] as const;
 export interface Settings {
   readonly model: ModelName;
   readonly rule: VoteRule;
-  readonly confidence: number;
+  /** Null for the threshold of the model. */
+  readonly confidence: number | null;
   readonly margin: number;
 }
 
@@ -51,14 +54,20 @@ export function settingsDialog(
     onChange(current);
   };
   const t = texts.settings;
+  const confidence = select(confidenceOptions(), confidenceOption(current), (value) =>
+    set({ confidence: value === OF_MODEL ? null : Number(value) }));
+  const nameThreshold = () => (confidence.options[0]!.text = modelThreshold(current.model));
+  nameThreshold();
   const dialog = make("dialog", { "aria-labelledby": "settings-title" },
     make("h2", { id: "settings-title" }, t.title),
-    make("label", {}, t.model, select(t.models, current.model, (model) => set({ model }))),
+    make("label", {}, t.model, select(t.models, current.model, (model) => {
+      set({ model });
+      nameThreshold();
+    })),
     make("p", { class: "soft small" }, t.modelNote),
     make("label", {}, t.vote, select(t.votes, current.rule, (rule) => set({ rule }))),
-    make("label", {}, t.confidence,
-      select(percentages(CONFIDENCES, "0.0"), optionFor(CONFIDENCES, current.confidence), (value) =>
-        set({ confidence: Number(value) }))),
+    make("label", {}, t.confidence, confidence),
+    make("p", { class: "soft small" }, t.confidenceNote),
     make("label", {}, t.margin,
       select(percentages(MARGINS, "-1.0"), optionFor(MARGINS, current.margin), (value) =>
         set({ margin: Number(value) }))),
@@ -71,6 +80,20 @@ export function settingsDialog(
       }, "quiet")),
   );
   return dialog;
+}
+
+function confidenceOptions(): Record<string, string> {
+  return { [OF_MODEL]: "", ...percentages(CONFIDENCES, "0.0") };
+}
+
+function confidenceOption({ confidence }: Settings): string {
+  return confidence === null ? OF_MODEL : optionFor(CONFIDENCES, confidence);
+}
+
+/** Return the text of the option for the threshold of a model. */
+function modelThreshold(model: ModelName): string {
+  const threshold = MODELS[model].card.confidence?.min_confidence ?? 0;
+  return texts.settings.ofModel(threshold ? texts.song.percent(threshold) : texts.settings.off);
 }
 
 /** Return the text of each value; `off` is the one that disables the threshold. */

@@ -1,7 +1,8 @@
 /** Create the list item of a song: name, confidence and timeline; the details when it is opened. */
+import { UNCERTAIN } from "../rules/constants.ts";
 import type { SongPrediction } from "../rules/prediction.ts";
-import { fileName, folderName, type LibrarySong } from "../rules/song.ts";
-import { texts } from "../texts.ts";
+import { fileName, folderName, type LibrarySong, type Song } from "../rules/song.ts";
+import { labelName, texts } from "../texts.ts";
 import { button, make, select, swatch } from "./dom.ts";
 import { clock, shareChart, strip } from "./timeline-chart.ts";
 
@@ -34,10 +35,11 @@ export function songItem(
     const summary = make("summary", {}, title, place, make("div", { class: "reason" }, song.error ?? ""));
     return collapsible(song.path, summary, open, () => [correctionTools(labelled, labels, actions)]);
   }
-  const top = prediction.top.map(([genre, p]) => `${genre} ${texts.song.percent(p)}`).join(" · ");
-  const summary = make("summary", {}, title, place, strip(prediction), make("div", { class: "top" }, top));
+  const top = prediction.top.map(([genre, p]) => `${labelName(genre)} ${texts.song.percent(p)}`).join(" · ");
+  const summary = make("summary", {}, title, place, ...notes(labelled), strip(prediction),
+    make("div", { class: "top" }, top));
   return collapsible(song.path, summary, open, () =>
-    [...details(prediction, labelled.corrected), correctionTools(labelled, labels, actions)]);
+    [...details(labelled, prediction), correctionTools(labelled, labels, actions)]);
 }
 
 /** Create an item whose content is created when it is first opened. */
@@ -63,33 +65,50 @@ function confidence({ prediction, corrected }: LibrarySong): HTMLElement | null 
     texts.song.percent(prediction.confidence));
 }
 
-function details(prediction: SongPrediction, corrected: string | null): Node[] {
+/** Create the reason why the song is uncertain, and a mark if its end could not be decoded. */
+function notes({ song, prediction, genre }: LibrarySong): HTMLElement[] {
+  const lines: string[] = [];
+  if (prediction && genre === UNCERTAIN) {
+    lines.push(texts.song.mostLikely(labelName(prediction.winner), prediction.confidence));
+  }
+  if (song.partial) lines.push(partialText(song));
+  return lines.map((text) => make("div", { class: "note" }, text));
+}
+
+function partialText({ analyzedSeconds, durationSeconds }: Song): string {
+  const known = analyzedSeconds !== null && durationSeconds !== null;
+  return known ? texts.song.partial(clock(analyzedSeconds), clock(durationSeconds)) : texts.song.partialUnknown;
+}
+
+function details({ corrected }: LibrarySong, prediction: SongPrediction): Node[] {
   const { labels, votes, segments } = prediction;
-  const mostVoted = votes.indexOf(Math.max(...votes));
+  const winner = labels.indexOf(prediction.winner);
+  const voters = votes.reduce((a, b) => a + b);
   const length = segments * prediction.secondsPerSegment;
   const shares = prediction.probabilities
     .map((share, genre) => ({ share, genre }))
     .filter(({ share }) => share >= MIN_SHARE)
     .sort((a, b) => b.share - a.share);
   return [
-    shareChart(prediction, mostVoted),
+    shareChart(prediction, winner),
     make("div", { class: "axis", "aria-hidden": "true" },
       ...[0, 0.25, 0.5, 0.75, 1].map((part) => make("span", {}, clock(part * length)))),
     make("ul", { class: "legend", "aria-label": texts.song.shares },
       ...shares.map(({ genre, share }) =>
-        make("li", {}, swatch(genre), `${labels[genre]} ${texts.song.percent(share)}`))),
+        make("li", {}, swatch(labels[genre]!, labels), `${labelName(labels[genre]!)} ${texts.song.percent(share)}`))),
     make("p", { class: "top" },
-      texts.song.votes(votes[mostVoted]!, segments, labels[mostVoted]!),
-      corrected === null ? "" : ` ${texts.song.predicted(prediction.genre)}`),
+      texts.song.votes(votes[winner]!, voters, labelName(prediction.winner)),
+      segments > voters ? ` ${texts.song.silent(segments - voters)}` : "",
+      corrected === null ? "" : ` ${texts.song.predicted(labelName(prediction.genre))}`),
   ];
 }
 
 function correctionTools(
   { song, prediction, corrected }: LibrarySong, labels: readonly string[], actions: SongActions,
 ): HTMLElement {
-  const predicted = prediction?.genre ?? texts.song.noPrediction;
+  const predicted = prediction ? labelName(prediction.genre) : texts.song.noPrediction;
   const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
-  for (const genre of labels) options[genre] = genre;
+  for (const genre of labels) options[genre] = labelName(genre);
   const choice = select(options, corrected ?? NO_CORRECTION, (genre) =>
     actions.correct(song.path, genre === NO_CORRECTION ? null : genre));
   return make("div", { class: "tools" },

@@ -2,7 +2,7 @@
 import { MAX_WINDOWS } from "../rules/constants.ts";
 import type { SongPrediction } from "../rules/prediction.ts";
 import { type TimelinePart, timeline, windowBounds, windowMeans } from "../rules/timeline.ts";
-import { texts } from "../texts.ts";
+import { labelName, texts } from "../texts.ts";
 import { colour } from "./dom.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -12,13 +12,13 @@ export function strip(prediction: SongPrediction): SVGSVGElement {
   const length = prediction.segments * prediction.secondsPerSegment;
   const svg = canvas("strip", length, prediction);
   for (const part of drawnParts(prediction)) {
-    fill(svg, part.genre, `M${part.start} 0H${part.end}V1H${part.start}z`);
+    fill(svg, prediction.labels[part.genre]!, prediction, `M${part.start} 0H${part.end}V1H${part.start}z`);
   }
   return svg;
 }
 
 /**
- * Draw the share of each genre over time as stacked bars.
+ * Draw the share of each genre over time as stacked bars, which silent windows lack.
  *
  * @param bottom index of the genre at the bottom
  */
@@ -34,7 +34,7 @@ export function shareChart(prediction: SongPrediction, bottom: number): SVGSVGEl
       tops[i]! -= row[genre]!;
       return `M${i} ${tops[i]!.toFixed(4)}h1v${row[genre]!.toFixed(4)}h-1z`;
     });
-    fill(svg, genre, bars.join(""));
+    fill(svg, prediction.labels[genre]!, prediction, bars.join(""));
   }
   return svg;
 }
@@ -52,7 +52,7 @@ function drawnParts({ segmentProbabilities, secondsPerSegment }: SongPrediction)
 /** Describe the parts of a song for screen readers: "rock from 0:00, pop from 1:30". */
 function description(prediction: SongPrediction): string {
   const parts = drawnParts(prediction);
-  return parts.map(({ genre, start }) => texts.song.part(prediction.labels[genre]!, clock(start))).join(", ");
+  return parts.map(({ genre, start }) => texts.song.part(labelName(prediction.labels[genre]!), clock(start))).join(", ");
 }
 
 function canvas(kind: string, width: number, prediction: SongPrediction): SVGSVGElement {
@@ -65,9 +65,9 @@ function canvas(kind: string, width: number, prediction: SongPrediction): SVGSVG
   return svg;
 }
 
-function fill(svg: SVGSVGElement, genre: number, shape: string): void {
+function fill(svg: SVGSVGElement, label: string, { labels }: SongPrediction, shape: string): void {
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", shape);
-  path.style.fill = colour(genre);
+  path.style.fill = colour(label, labels);
   svg.append(path);
 }

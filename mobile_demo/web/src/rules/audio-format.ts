@@ -1,5 +1,5 @@
 /**
- * Read a file's sample rate and number of channels from its first bytes.
+ * Read a file's sample rate, number of channels and length from its headers.
  *
  * Browsers do not report them, and resample to the rate of the decoding context. A context with the
  * file's own rate leaves the samples unchanged.
@@ -22,6 +22,13 @@ const AAC_RATES = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_05
 const MAX_HALVED_RATE = 24_000;
 /** Number of bytes in which a header is searched. */
 const SEARCH_BYTES = 1 << 16;
+/** Number of bytes of an MP3 frame in which its Xing header begins. */
+const XING_BYTES = 44;
+/** Programs that write to a pipe state sizes from here on. */
+const UNKNOWN_SIZE = 0x7fff0000;
+/** Part of the stated length, and number of seconds, that may be missing: encoders count padding differently. */
+const TOLERANCE = 0.02;
+const MIN_TOLERANCE = 1;
 
 export interface AudioFormat {
   /** In Hz. */
@@ -37,6 +44,29 @@ export interface AudioFormat {
 export function readAudioFormat(bytes: Uint8Array): AudioFormat {
   const { sampleRate, channels } = readHeader(new Reader(bytes)) ?? { sampleRate: 0, channels: 0 };
   return { sampleRate: RATES.has(sampleRate) ? sampleRate : DEFAULT_RATE, channels: channels || 2 };
+}
+
+/**
+ * Return the length in seconds that a header states exactly, or null.
+ *
+ * Ogg, AAC and MP3 without a Xing header state none: their length follows from the bytes that are there.
+ */
+export function statedSeconds(bytes: Uint8Array): number | null {
+  const file = new Reader(bytes);
+  const start = file.text(0, 3) === "ID3" ? id3Length(file) : 0;
+  const signature = file.text(start, 4);
+  let seconds: number;
+  if (signature === "RIFF") seconds = wavSeconds(file);
+  else if (signature === "FORM") seconds = aiffSeconds(file, findChunk(file, "COMM", false));
+  else if (signature === "fLaC") seconds = flacSeconds(file, start);
+  else if (file.text(4, 4) === "ftyp") seconds = mp4Seconds(file);
+  else seconds = xingSeconds(file, start);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
+}
+
+/** Return true if less was decoded than a header states, as pocketgenre/audio/decoding.py. */
+export function endsEarly(stated: number | null, decoded: number): boolean {
+  return stated !== null && stated - decoded > Math.max(MIN_TOLERANCE, TOLERANCE * stated);
 }
 
 function readHeader(file: Reader): AudioFormat | undefined {
@@ -105,6 +135,23 @@ function readWav(file: Reader, at: number): AudioFormat {
   return { sampleRate: file.u32le(at + 4), channels: file.u16le(at + 2) };
 }
 
+function wavSeconds(file: Reader): number {
+  const format = findChunk(file, "fmt ", true);
+  const size = file.u32le(findChunk(file, "data", true) - 4);
+  const isPcm = [1, 3, 0xfffe].includes(file.u16le(format));
+  return isPcm && size < UNKNOWN_SIZE ? size / (file.u16le(format + 12) * file.u32le(format + 4)) : 0;
+}
+
+function aiffSeconds(file: Reader, at: number): number {
+  return file.u32be(at + 2) / file.extended(at + 8);
+}
+
+function flacSeconds(file: Reader, start: number): number {
+  const fields = file.u32be(start + 18);
+  const high = file.u8(start + 21) & 15; // of the 36 bits of the number of samples
+  return (high * 2 ** 32 + file.u32be(start + 22)) / (fields >>> 12);
+}
+
 function readAiff(file: Reader, at: number): AudioFormat {
   return { sampleRate: file.extended(at + 8), channels: file.u16be(at) };
 }
@@ -125,8 +172,7 @@ function readOgg(file: Reader): AudioFormat | undefined {
 }
 
 function readMp4(file: Reader): AudioFormat | undefined {
-  let moov = 0;
-  while (moov + 8 <= file.length && file.text(moov + 4, 4) !== "moov") moov += boxSize(file, moov);
+  const moov = findMoov(file);
   const end = moov + boxSize(file, moov);
   for (let at = file.find("stsd", moov, end); at >= 0; at = file.find("stsd", at + 4, end)) {
     const codec = file.text(at + 16, 4); // in the table's first entry
@@ -140,6 +186,27 @@ function readMp4(file: Reader): AudioFormat | undefined {
     if (codec === "alac" || codec === "fLaC") return { sampleRate: rate, channels };
   }
   return undefined;
+}
+
+/** Read the media header of the first audio track. */
+function mp4Seconds(file: Reader): number {
+  const moov = findMoov(file);
+  const end = moov + boxSize(file, moov);
+  for (let at = file.find("mdhd", moov, end); at >= 0; at = file.find("mdhd", at + 4, end)) {
+    const handler = file.find("hdlr", at, end);
+    if (file.text(handler + 12, 4) !== "soun") continue;
+    const isLong = file.u8(at + 4) === 1;
+    const scale = file.u32be(at + (isLong ? 24 : 16));
+    const length = isLong ? file.u32be(at + 28) * 2 ** 32 + file.u32be(at + 32) : file.u32be(at + 20);
+    return length === 0xffffffff ? 0 : length / scale;
+  }
+  return 0;
+}
+
+function findMoov(file: Reader): number {
+  let moov = 0;
+  while (moov + 8 <= file.length && file.text(moov + 4, 4) !== "moov") moov += boxSize(file, moov);
+  return moov;
 }
 
 /** Return the size of an MP4 box, at least that of its header, so that the search always advances. */
@@ -159,21 +226,37 @@ function readMatroska(file: Reader): AudioFormat | undefined {
   return undefined;
 }
 
+/** Read the number of frames in the first frame of an MP3, which the encoder leaves for that. */
+function xingSeconds(file: Reader, start: number): number {
+  const frame = findMpegFrame(file, start);
+  if (!frame) return 0;
+  for (const name of ["Xing", "Info"]) {
+    const at = file.find(name, frame.at, frame.at + XING_BYTES);
+    if (at < 0 || !(file.u8(at + 7) & 1)) continue;
+    return (file.u32be(at + 8) * (frame.sampleRate < 32_000 ? 576 : 1152)) / frame.sampleRate;
+  }
+  return 0;
+}
+
 /** Read the first frame header of MP3 or ADTS (AAC). */
 function readMpeg(file: Reader, start: number): AudioFormat | undefined {
+  return findMpegFrame(file, start);
+}
+
+function findMpegFrame(file: Reader, start: number): (AudioFormat & { readonly at: number }) | undefined {
   for (let at = start; at < Math.min(file.length, start + SEARCH_BYTES); at++) {
     const head = file.u32be(at);
     if (head >>> 21 !== 0x7ff) continue;
     const version = (head >>> 19) & 3;
     const layer = (head >>> 17) & 3;
     if (layer === 0 && version & 2) {
-      return { sampleRate: decodedAacRate(AAC_RATES[(head >>> 10) & 15] ?? 0), channels: (head >>> 6) & 7 };
+      return { sampleRate: decodedAacRate(AAC_RATES[(head >>> 10) & 15] ?? 0), channels: (head >>> 6) & 7, at };
     }
     const rate = MPEG1_RATES[(head >>> 10) & 3];
     const bits = (head >>> 12) & 15;
     if (layer === 0 || version === 1 || bits === 0 || bits === 15 || !rate) continue;
     const divisor = { 3: 1, 2: 2, 0: 4 }[version as 0 | 2 | 3];
-    return { sampleRate: rate / divisor, channels: ((head >>> 6) & 3) === 3 ? 1 : 2 };
+    return { sampleRate: rate / divisor, channels: ((head >>> 6) & 3) === 3 ? 1 : 2, at };
   }
   return undefined;
 }

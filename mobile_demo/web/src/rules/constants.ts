@@ -7,14 +7,23 @@ export const SONG_SUFFIXES: readonly string[] = constants.song_suffixes;
 /** Codecs of copy-protected MP4 files: Apple's store until 2009, and common encryption. */
 export const PROTECTED_CODECS: readonly string[] = constants.protected_codecs;
 
-/** Peak amplitude below which a segment counts as silent (one 16-bit step). */
-export const SILENCE_PEAK = constants.silence_peak;
+/** Level below which a segment is silent, in dB of full scale. */
+export const SILENCE_DECIBELS = constants.silence_decibels;
+
+/** Distance below a song's loudest segment from which a segment is silent, in dB. */
+export const SILENCE_RANGE_DECIBELS = constants.silence_range_decibels;
 
 /** Shortest song, in seconds. A song shorter than a segment is repeated to fill one. */
 export const MIN_SONG_SECONDS = constants.min_song_seconds;
 
 /** Genre of a song whose prediction is below the thresholds. */
 export const UNCERTAIN = constants.uncertain;
+
+/** Label of speech, noise and effects, for models that have it among their labels. */
+export const NOT_MUSIC = constants.not_music;
+
+/** Number of segments above which more segments do not raise a confidence. */
+export const CONFIDENCE_MAX_SEGMENTS = constants.confidence_max_segments;
 
 /** Number of genres in a prediction's `top`. */
 export const TOP_GENRES = constants.top_genres;

@@ -1,6 +1,8 @@
+import type { ConfidenceModel } from "./confidence.ts";
+
 /** The part of a model card that the page uses, as pocketgenre/models/model_card.py. */
 export interface ModelCard {
-  /** Genres in the order of the model's outputs. */
+  /** Genres, and possibly NOT_MUSIC, in the order of the model's outputs. */
   readonly labels: readonly string[];
   readonly front_end: {
     /** In Hz. */
@@ -10,6 +12,8 @@ export interface ModelCard {
   };
   /** SHA-256 of the model file, in hexadecimal. */
   readonly sha256: string;
+  /** Calibration of the songs' confidence; cards of models without one lack it. */
+  readonly confidence?: ConfidenceModel;
 }
 
 /** Return the length of one segment in seconds. */

@@ -4,7 +4,7 @@
  * The second line holds a hash of the lines that follow, by which scan-library recognises an unchanged
  * playlist of either program.
  */
-import { PLAYLIST_HASH_PREFIX } from "./constants.ts";
+import { NOT_MUSIC, PLAYLIST_HASH_PREFIX } from "./constants.ts";
 import { fileName, type LibrarySong } from "./song.ts";
 import { rounded } from "./rounding.ts";
 import { printable } from "./text.ts";
@@ -22,7 +22,7 @@ export interface Playlists {
 }
 
 /**
- * Make a playlist for each genre that has songs, including UNCERTAIN.
+ * Make a playlist for each genre that has songs, including UNCERTAIN but not NOT_MUSIC.
  *
  * @param root folder for the playlists, a common first part of the songs' paths, or ""
  */
@@ -30,7 +30,7 @@ export async function makePlaylists(songs: Iterable<LibrarySong>, root: string):
   const entries = new Map<string, string>();
   const leftOut: string[] = [];
   for (const { song, prediction, genre } of songs) {
-    if (genre === null) continue;
+    if (genre === null || genre === NOT_MUSIC) continue;
     const isInRoot = root && song.path.startsWith(`${root}/`);
     const entry = relativeEntry(isInRoot ? song.path.slice(root.length + 1) : song.path);
     if (LINE_ENDS.test(entry) || LONE_SURROGATE.test(entry)) {

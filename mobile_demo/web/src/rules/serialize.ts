@@ -2,9 +2,13 @@
 import { TOP_GENRES } from "./constants.ts";
 import type { SongPrediction } from "./prediction.ts";
 import { rounded } from "./rounding.ts";
-import type { LibrarySong } from "./song.ts";
+import type { LibrarySong, Song } from "./song.ts";
 import { timeline } from "./timeline.ts";
 
+/** Columns of the CSV table that contain numbers. */
+const NUMBERS = [
+  "confidence", "vote_share", "probability", "margin", "segments", "analyzed_seconds", "duration_seconds", "partial",
+] as const;
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 /** Return a JSON list with one line per song: the fields of scan-library, and `corrected`. */
@@ -24,7 +28,7 @@ export function toJson(songs: Iterable<LibrarySong>): string {
 export function toCsv(songs: Iterable<LibrarySong>, labels: readonly string[]): string {
   const places = Array.from({ length: TOP_GENRES }, (_, i) => i + 1);
   const header = [
-    ...["path", "genre", "confidence", "probability", "margin", "segments"],
+    ...["path", "genre", ...NUMBERS],
     ...places.flatMap((place) => [`top${place}`, `top${place}_probability`]),
     ...labels.map((label) => `votes_${label}`),
     ...labels.map((label) => `probability_${label}`),
@@ -38,7 +42,7 @@ export function toCsv(songs: Iterable<LibrarySong>, labels: readonly string[]): 
       line([
         FORMULA.test(row.path) ? `./${row.path}` : row.path,
         cell(row.genre),
-        ...[row.confidence, row.probability, row.margin, row.segments],
+        ...NUMBERS.map((field) => row[field]),
         ...top,
         ...Array<null>(2 * TOP_GENRES - top.length).fill(null),
         ...labels.map((label) => row.votes?.[label] ?? null),
@@ -56,25 +60,29 @@ function songFields({ song, prediction, genre, corrected }: LibrarySong) {
   return {
     path: song.path,
     genre,
-    ...(prediction ? predictionFields(prediction) : NO_PREDICTION),
+    ...(prediction ? predictionFields(prediction, song) : NO_PREDICTION),
     error: song.error,
     corrected,
   };
 }
 
-function predictionFields(prediction: SongPrediction) {
+function predictionFields(prediction: SongPrediction, { analyzedSeconds, durationSeconds, partial }: Song) {
   const { labels } = prediction;
   const byLabel = (values: readonly number[]): Record<string, number> =>
     Object.fromEntries(labels.map((name, i) => [name, values[i]!]));
   const parts = timeline(prediction.segmentProbabilities, prediction.secondsPerSegment);
   return {
     confidence: rounded(prediction.confidence, 4),
+    vote_share: rounded(prediction.voteShare, 4),
     probability: rounded(prediction.probability, 4),
     margin: rounded(prediction.margin, 4),
     top: prediction.top.map(([genre, p]) => ({ genre, probability: rounded(p, 4) })),
     votes: byLabel(prediction.votes),
     segments: prediction.segments,
     probabilities: byLabel(prediction.probabilities.map((p) => rounded(p, 4))),
+    analyzed_seconds: analyzedSeconds === null ? null : rounded(analyzedSeconds, 1),
+    duration_seconds: durationSeconds === null ? null : rounded(durationSeconds, 1),
+    partial,
     timeline:
       parts.length < 2
         ? null
@@ -89,18 +97,26 @@ function predictionFields(prediction: SongPrediction) {
 
 const NO_PREDICTION = {
   confidence: null,
+  vote_share: null,
   probability: null,
   margin: null,
   top: null,
   votes: null,
   segments: 0,
   probabilities: null,
+  analyzed_seconds: null,
+  duration_seconds: null,
+  partial: null,
   timeline: null,
 };
 
-function line(cells: readonly (string | number | null)[]): string {
+function line(cells: readonly (string | number | boolean | null)[]): string {
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-  return cells.map((c) => (typeof c === "string" ? quoted(c) : (c ?? ""))).join(",") + "\n";
+  const text = (value: string | number | boolean | null) => {
+    if (typeof value === "boolean") return value ? "True" : "False"; // as Python's csv
+    return typeof value === "string" ? quoted(value) : (value ?? "");
+  };
+  return cells.map(text).join(",") + "\n";
 }
 
 function cell(text: string | null): string | null {

@@ -1,4 +1,5 @@
 /** Combine the songs that the page stores with predictions and corrections. */
+import { type ModelCard, segmentSeconds } from "./model-card.ts";
 import { type LabelConfig, predictSong, type SongPrediction } from "./prediction.ts";
 
 /** The result of one model for one file. Installed pages store it, so the keys must not change. */
@@ -15,8 +16,14 @@ export interface Song {
   readonly error: string | null;
   /** True if the error is transient: the next scan repeats the song. */
   readonly passing: boolean;
-  /** Genre probabilities, one row per segment; null if there is an error. */
+  /** Label probabilities, one row per segment, zeros for a silent one; null if there is an error. */
   readonly probabilities: Float32Array | null;
+  /** Length of the decoded audio in seconds; null if unknown. */
+  readonly analyzedSeconds: number | null;
+  /** Length of the whole song by its file, in seconds; null if unknown. */
+  readonly durationSeconds: number | null;
+  /** True if the end of the song could not be decoded. */
+  readonly partial: boolean;
 }
 
 export interface LibrarySong {
@@ -31,18 +38,15 @@ export interface LibrarySong {
 /**
  * Combine a song's predicted genre with its correction.
  *
- * @param labels genres of the model that computed the song's probabilities
+ * @param card card of the model that computed the song's probabilities
  */
 export function labelSong(
-  song: Song,
-  labels: readonly string[],
-  config: LabelConfig,
-  secondsPerSegment: number,
-  corrected: string | null,
+  song: Song, card: ModelCard, config: LabelConfig, corrected: string | null,
 ): LibrarySong {
   const { probabilities: values } = song;
+  const { labels, confidence } = card;
   const prediction =
-    values && predictSong({ values, width: labels.length }, labels, config, secondsPerSegment);
+    values && predictSong({ values, width: labels.length }, labels, config, segmentSeconds(card), confidence);
   return { song, prediction, corrected, genre: corrected ?? prediction?.genre ?? null };
 }
 

@@ -4,7 +4,7 @@
  * Float32 is used where NumPy uses it, so that the page and the package agree in close cases.
  */
 import { MIN_LEAD, WINDOW_SECONDS } from "./constants.ts";
-import { argmax, segmentCount, type SegmentProbabilities } from "./prediction.ts";
+import { argmax, isSilentRow, segmentCount, type SegmentProbabilities, segmentRow } from "./prediction.ts";
 
 /** A part of a song with one genre. */
 export interface TimelinePart {
@@ -33,7 +33,7 @@ export function windowBounds(segments: number, secondsPerSegment: number, maxWin
   return [...starts, segments];
 }
 
-/** Compute the mean probability of each genre in each window. */
+/** Compute the mean probability of each genre in each window, without the silent segments; 0 in a silent window. */
 export function windowMeans(table: SegmentProbabilities, bounds: readonly number[]): Float32Array[] {
   return bounds.slice(1).map((end, i) => segmentMean(table, bounds[i]!, end));
 }
@@ -44,11 +44,12 @@ export function timeline(
 ): TimelinePart[] {
   const bounds = windowBounds(segmentCount(table), secondsPerSegment, maxWindows);
   const means = windowMeans(table, bounds);
-  let current = argmax(means[0]!);
+  const first = Math.max(0, means.findIndex((row) => row.some(Boolean))); // the first window that is not silent
+  let current = argmax(means[first]!);
   const starts = [{ genre: current, segment: 0 }];
   means.forEach((row, window) => {
     const best = argmax(row);
-    if (window === 0 || Math.fround(row[best]! - row[current]!) < Math.fround(MIN_LEAD)) return;
+    if (window <= first || Math.fround(row[best]! - row[current]!) < Math.fround(MIN_LEAD)) return;
     current = best;
     starts.push({ genre: best, segment: bounds[window]! });
   });
@@ -66,8 +67,12 @@ export function timeline(
 
 function segmentMean(table: SegmentProbabilities, start: number, end: number): Float32Array {
   const sums = new Float32Array(table.width);
-  for (let i = start * table.width; i < end * table.width; i++) {
-    sums[i % table.width]! += table.values[i]!;
+  let audible = 0;
+  for (let i = start; i < end; i++) {
+    const row = segmentRow(table, i);
+    if (isSilentRow(row)) continue;
+    audible += 1;
+    row.forEach((value, genre) => (sums[genre]! += value));
   }
-  return sums.map((sum) => sum / (end - start));
+  return sums.map((sum) => sum / Math.max(1, audible));
 }
