@@ -41,6 +41,46 @@ def as_app(command) -> typer.Typer:
     return app
 
 
+@pytest.fixture(scope="module")
+def small_run(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run without folds, whose network has one narrow convolution and is quick to convert.
+
+    The convolution is random. The last layer is fitted by logistic regression.
+    """
+
+    def hidden_layers(shape: tuple[int, int]) -> list[keras.Layer]:
+        return [keras.layers.Conv1D(8, 3, activation="relu"), keras.layers.GlobalAveragePooling1D()]
+
+    dataset = load_dataset(trained_run / "data")
+    keras.utils.set_random_seed(1)
+    features = np.asarray(dataset.features)
+    moments = features.mean(axis=(0, 1)), features.var(axis=(0, 1))
+    shape = dataset.feature_config.shape
+    network = assemble_network(hidden_layers, shape, len(dataset.labels), *moments)
+    hidden = features
+    for layer in network.layers[:-1]:
+        hidden = layer(hidden)
+    head = LogisticRegression(C=100.0, max_iter=10_000).fit(hidden, dataset.segment_targets)
+    network.layers[-1].set_weights([head.coef_.T, head.intercept_])
+    probabilities = np.asarray(network(features))
+    run = fabricate_run(
+        tmp_path_factory.mktemp("small") / "run", dataset, probabilities, model="cnn"
+    )
+    network.save(run.folder / "model.keras")
+    hold_out(run, dataset, np.flatnonzero(dataset.segment_songs % 3 == 0), probabilities)
+    return run
+
+
+def hold_out(run: Run, dataset: Dataset, segments: np.ndarray, probabilities: np.ndarray) -> None:
+    """Let a run have held out some of its segments, not all."""
+    held_out = probabilities[segments]
+    fold = np.ones(len(segments), int)
+    file = run.folder / "heldout.npz"
+    np.savez(file, fold=fold, segment=segments, probabilities=held_out)
+    metrics = compute_metrics(dataset, segments, held_out)
+    (run.folder / "metrics.json").write_text(json.dumps(metrics.to_dict()))
+
+
 def test_int8_file_has_float32_io_and_builtin_ops(trained_run: Path) -> None:
     report = json.loads((trained_run / "model.report.json").read_text())
     assert report["parity_holds"] is True
@@ -82,8 +122,10 @@ def test_export_is_reproducible(trained_run: Path, tmp_path: Path) -> None:
     assert again.read_bytes() == (trained_run / "model.tflite").read_bytes()
 
 
-def test_failed_parity_check_writes_no_model(trained_run: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained_run / "run", tmp_path / "tampered")
+def test_failed_parity_check_writes_no_model(
+    trained_run: Path, small_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(small_run.folder, tmp_path / "tampered")
     with np.load(tmp_path / "tampered" / "heldout.npz") as arrays:
         saved = dict(arrays)
     saved["probabilities"] = np.roll(saved["probabilities"], 1, axis=1)
@@ -102,35 +144,9 @@ def test_failed_parity_check_writes_no_model(trained_run: Path, tmp_path: Path) 
     assert "in quantization steps" in out.with_suffix(".report.md").read_text()
 
 
-def write_small_run(folder: Path, dataset: Dataset) -> Run:
-    """Write a run without folds, whose network has one narrow convolution and is quick to convert.
-
-    The convolution is random. The last layer is fitted by logistic regression.
-    """
-
-    def hidden_layers(shape: tuple[int, int]) -> list[keras.Layer]:
-        return [keras.layers.Conv1D(8, 3, activation="relu"), keras.layers.GlobalAveragePooling1D()]
-
-    keras.utils.set_random_seed(1)
-    features = np.asarray(dataset.features)
-    moments = features.mean(axis=(0, 1)), features.var(axis=(0, 1))
-    shape = dataset.feature_config.shape
-    network = assemble_network(hidden_layers, shape, len(dataset.labels), *moments)
-    hidden = features
-    for layer in network.layers[:-1]:
-        hidden = layer(hidden)
-    head = LogisticRegression(C=100.0, max_iter=10_000).fit(hidden, dataset.segment_targets)
-    network.layers[-1].set_weights([head.coef_.T, head.intercept_])
-    probabilities = np.asarray(network(features))
-    run = fabricate_run(folder, dataset, probabilities, model="cnn")
-    network.save(folder / "model.keras")
-    return run
-
-
-def test_all_variants_are_written_with_one_table(trained_run: Path, tmp_path: Path) -> None:
-    run = write_small_run(tmp_path / "run", load_dataset(trained_run / "data"))
+def test_all_variants_are_written_with_one_table(small_run: Run, tmp_path: Path) -> None:
     out = tmp_path / "variants"
-    export_tflite(run.folder, out, all_files=True, representative=30)
+    export_tflite(small_run.folder, out, all_files=True, representative=30)
     table = json.loads((out / "comparison.json").read_text())
     names = [f"cnn_{variant.name}.tflite" for variant in all_variants()]
     assert [row["file"] for row in table["files"]] == names
@@ -160,9 +176,9 @@ def test_scan_accepts_a_waveform_file(trained_run: Path, tmp_path: Path) -> None
     assert scans[0] == scans[1]
 
 
-def test_report_has_results_of_each_runtime(trained_run: Path, tmp_path: Path) -> None:
+def test_report_has_results_of_each_runtime(small_run: Run, tmp_path: Path) -> None:
     out = tmp_path / "two.tflite"
-    export_tflite(trained_run / "run", out, other_python=Path(sys.executable))
+    export_tflite(small_run.folder, out, other_python=Path(sys.executable))
     report = json.loads(out.with_suffix(".report.json").read_text())
     runtimes = [result["runtime"].split()[0] for result in report["probes"]]
     assert runtimes == ["ai-edge-litert"] * 2
