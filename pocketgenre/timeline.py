@@ -114,6 +114,6 @@ def window_means(segment_probabilities: FloatArray, bounds: list[int]) -> NDArra
 
 
 def _mean(segment_probabilities: FloatArray) -> FloatArray:
-    audible = np.count_nonzero(segment_probabilities.any(axis=1))
-    mean: FloatArray = segment_probabilities.sum(axis=0) / max(1, audible)
-    return mean
+    audible = int(np.count_nonzero(segment_probabilities.any(axis=1)))
+    sums: FloatArray = np.sum(segment_probabilities, axis=0)
+    return sums / max(1, audible)
