@@ -15,7 +15,6 @@ from pocketgenre.export.variants import WAVEFORM, Variant, all_variants
 from pocketgenre.features.config import feature_kind_names
 from pocketgenre.models.model_card import card_path
 from pocketgenre.suppress_stderr import suppress_stderr
-from pocketgenre.training.data.dataset import load_dataset
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.runs import Run
 
@@ -123,9 +122,7 @@ def export_tflite(
     with suppress_stderr():
         from pocketgenre.export.pipeline import Exporter
 
-    exporter = Exporter(
-        source, load_dataset(dataset or source.dataset), representative, other_python
-    )
+    exporter = Exporter(source, source.open_dataset(dataset), representative, other_python)
     with progress() as bar:
         task = bar.add_task("Converting and checking", total=exporter.count_steps(variants))
         exports = exporter.export(variants, lambda: bar.advance(task))

@@ -15,7 +15,7 @@ A run is built as ``RUN.unfinished`` and renamed when it is complete.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -23,9 +23,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.errors import DataError
 
 RUN_FORMAT = 1
@@ -56,6 +57,8 @@ class TrainingConfig:
     pretrained : folder of the unpacked package musicnn, for the trainer of that name
     members : number of ensemble members, for the trainer residual
     leave_out : names of songs to evaluate on but not to train on
+    not_music : folder of a data set of recordings that are no music, and of music of unknown genre;
+        empty to train without the label ``not-music``
     """
 
     model: str = "cnn"
@@ -71,6 +74,7 @@ class TrainingConfig:
     pretrained: str = "data/musicnn"
     members: int = 1
     leave_out: tuple[str, ...] = ()
+    not_music: str = ""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -93,6 +97,7 @@ class Run:
     versions : version of each package, by name
     command : command line of the training
     dataset_sha256 : digest of the data set; empty in runs of older versions
+    not_music_sha256 : digest of the data set ``config.not_music``; empty without one
     """
 
     folder: Path
@@ -104,6 +109,7 @@ class Run:
     versions: dict[str, str]
     command: str
     dataset_sha256: str = ""
+    not_music_sha256: str = ""
 
     def to_json(self) -> str:
         """Return the content of ``run.json``."""
@@ -119,6 +125,21 @@ class Run:
         if self.dataset_sha256:
             return self.dataset_sha256 == dataset.digest
         return self.dataset == dataset.folder.resolve()
+
+    def open_dataset(self, folder: Path | None = None) -> Dataset:
+        """Open a data set with the labels of the run.
+
+        Parameters
+        ----------
+        folder : data set; None for the one that the run was trained on
+
+        Raises
+        ------
+        DataError
+            if the folder is not a data set, or the data set is damaged.
+        """
+        dataset = load_dataset(folder or self.dataset)
+        return replace(dataset, more_labels=(NOT_MUSIC,)) if self.config.not_music else dataset
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pocketgenre.atomic_write import write_atomic
+from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import (
     PROTOCOLS,
@@ -49,6 +50,7 @@ def train_run(
     placement: Placement,
     on_epoch: OnEpoch,
     tensorboard: bool = False,
+    not_music: Dataset | None = None,
 ) -> Run | None:
     """Train, evaluate and save the networks of a run, or resume an interrupted run.
 
@@ -61,6 +63,7 @@ def train_run(
     placement : devices and hosts to train on
     on_epoch : callback that gets the network's name and its history after each epoch
     tensorboard : True to write TensorBoard logs
+    not_music : data set ``config.not_music``; None if it is empty
 
     Returns
     -------
@@ -79,7 +82,11 @@ def train_run(
         raise DataError(f"{out} exists already; name another folder for the run, or remove it.")
     find_trainer(config.model).check_features(dataset)
     dataset.check()
+    if not_music is not None:
+        not_music.check()
     splits = _plan_splits(config, dataset)
+    if not_music is not None:
+        dataset = replace(dataset, more_labels=(NOT_MUSIC,))
     mean, variance = coefficient_moments(dataset, splits[_FINAL].train)
     run = Run(
         folder=out,
@@ -96,9 +103,10 @@ def train_run(
         },
         command=command,
         dataset_sha256=dataset.digest,
+        not_music_sha256=not_music.digest if not_music else "",
     )
     unfinished = out.with_name(out.name + ".unfinished")
-    builder = _RunBuilder(config, dataset, unfinished, placement, on_epoch, tensorboard)
+    builder = _RunBuilder(config, dataset, unfinished, placement, on_epoch, tensorboard, not_music)
     if placement.is_chief:
         _start_folder(unfinished, run)
     parts = [builder.train_and_predict(name, split) for name, split in splits.items()]
@@ -115,7 +123,7 @@ class _RunBuilder:
 
     Attributes
     ----------
-    config, dataset, placement, on_epoch, tensorboard : as in :func:`train_run`
+    config, dataset, placement, on_epoch, tensorboard, not_music : as in :func:`train_run`
     folder : unfinished run folder
     """
 
@@ -125,6 +133,7 @@ class _RunBuilder:
     placement: Placement
     on_epoch: OnEpoch
     tensorboard: bool
+    not_music: Dataset | None
 
     def train_and_predict(self, name: str, split: Split) -> HeldOutPredictions:
         """Train one network, unless it is finished already, and predict its test segments."""
@@ -177,6 +186,7 @@ class _RunBuilder:
                 scratch=scratch,
                 on_epoch=lambda history: self.on_epoch(name, history),
                 tensorboard=self.folder / "logs" / name if self.tensorboard else None,
+                not_music=self.not_music,
             )
             model, history = fit(context)
             finished = folder if self.placement.is_chief else scratch
@@ -243,7 +253,8 @@ def _is_same_run(marker: bytes, run: Run) -> bool:
     try:
         before = json.loads(marker)
         config = TrainingConfig.from_dict(before["config"])
-        return bool(config == run.config and before["dataset_sha256"] == run.dataset_sha256)
+        digests = [before.get(name) for name in ("dataset_sha256", "not_music_sha256")]
+        return config == run.config and digests == [run.dataset_sha256, run.not_music_sha256]
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged, or of another version
         return False
 

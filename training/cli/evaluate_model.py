@@ -10,7 +10,6 @@ from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
-from pocketgenre.training.data.dataset import load_dataset
 from pocketgenre.training.evaluation.report_markdown import (
     evaluation_report,
     evaluation_summary,
@@ -78,9 +77,9 @@ def evaluate_model(
     out = out or run_folder / "evaluation"
     if dataset:
         print_status("Starting TensorFlow.")
-        evaluation = evaluate_dataset(source, load_dataset(dataset))
+        evaluation = evaluate_dataset(source, source.open_dataset(dataset))
     else:
-        evaluation = evaluate_heldout(source, load_dataset(source.dataset))
+        evaluation = evaluate_heldout(source, source.open_dataset())
     for warning in evaluation.warnings:
         print_status(f"Warning: {warning}")
     out.mkdir(parents=True, exist_ok=True)
@@ -108,7 +107,7 @@ def _evaluate_robustness(source: Run, songs: int, out: Path) -> None:
     with suppress_stderr():
         from pocketgenre.training.evaluation.robustness import evaluate_robustness
 
-    data = load_dataset(source.dataset)
+    data = source.open_dataset()
     with progress() as bar:
         task = bar.add_task("Evaluating changed songs", total=songs)
         robustness = evaluate_robustness(source, data, lambda: bar.advance(task))

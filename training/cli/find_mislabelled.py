@@ -8,7 +8,6 @@ import typer
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.text import count_of
-from pocketgenre.training.data.dataset import load_dataset
 from pocketgenre.training.evaluation.label_issues import (
     LabelIssues,
     find_label_issues,
@@ -43,7 +42,7 @@ def find_mislabelled_songs(
     - `find-mislabelled runs/cnn-seed1 runs/cnn-seed2 --out issues.csv`
     """
     runs = [Run.load(folder) for folder in run_folders]
-    found = find_label_issues(runs, load_dataset(runs[0].dataset))
+    found = find_label_issues(runs, runs[0].open_dataset())
     if out:
         write_atomic(out, label_issues_csv(found.issues))
         print_status(f"Wrote {out}.")

@@ -15,6 +15,7 @@ from pocketgenre.suppress_stderr import suppress_stderr
 from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.labelled_songs import read_song_names
+from pocketgenre.training.data.not_music import load_not_music
 from pocketgenre.training.models.trainers import (
     BUILT_IN,
     Trainer,
@@ -115,6 +116,14 @@ def train_model(
             metavar="FILE",
         ),
     ] = None,
+    not_music: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data set with the genres not-music (speech, noise, effects) and music (of unknown"
+            " genre): also train the label not-music, for --model musicnn and residual.",
+            metavar="DATASET",
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard logs to RUN/logs.")
     ] = False,
@@ -135,6 +144,8 @@ def train_model(
     For example:
 
     - `train-model data/gtzan --model cnn --folds 5 --out runs/cnn`
+
+    - `train-model data/log-mel --model musicnn --not-music data/not-music --out runs/best`
 
     - `train-model data/gtzan --model all --out runs/all`
     """
@@ -161,11 +172,13 @@ def train_model(
         "pretrained": str(pretrained),
         "members": members,
         "leave_out": left_out,
+        "not_music": str(not_music or ""),
     }
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     data = load_dataset(dataset)
     for trainer in trainers:
         trainer.check_features(data)
+    others = load_not_music(not_music, data) if not_music else None
     configs = [
         replace(trainer.defaults, model=trainer.name, protocol=each, **given)
         for each in protocols
@@ -175,7 +188,7 @@ def train_model(
     if model == ALL:
         _train_all(configs, data, out, placement, tensorboard)
     else:
-        _train(configs[0], data, out, placement, tensorboard)
+        _train(configs[0], data, out, placement, tensorboard, others)
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
@@ -238,7 +251,12 @@ def _train_all(
 
 
 def _train(
-    config: TrainingConfig, data: Dataset, out: Path, placement: "Placement", tensorboard: bool
+    config: TrainingConfig,
+    data: Dataset,
+    out: Path,
+    placement: "Placement",
+    tensorboard: bool,
+    not_music: Dataset | None = None,
 ) -> None:
     from pocketgenre.training.data.splits import PROTOCOLS
     from pocketgenre.training.train import train_run
@@ -256,6 +274,7 @@ def _train(
                 config, lambda text, done: bar.update(task, completed=done, description=text)
             ),
             tensorboard=tensorboard,
+            not_music=not_music,
         )
         bar.update(task, completed=config.epochs * config.members * networks)
     if finished is None:

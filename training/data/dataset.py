@@ -57,6 +57,7 @@ class Dataset:
     songs : songs in the order of their segments
     segment_counts : int64 [shape=(songs,)], number of segments of each song
     shards : shards with the features; empty if the features are in one file
+    more_labels : labels that none of the songs has, which come after the genres
     """
 
     folder: Path
@@ -65,11 +66,12 @@ class Dataset:
     songs: tuple[LabelledSong, ...]
     segment_counts: NDArray[np.int64]
     shards: tuple[Shard, ...] = ()
+    more_labels: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Sorted genres, which is the order of the network's outputs."""
-        return tuple(sorted({song.genre for song in self.songs}))
+        """Sorted genres and :attr:`more_labels`, which is the order of the network's outputs."""
+        return (*sorted({song.genre for song in self.songs}), *self.more_labels)
 
     @cached_property
     def song_targets(self) -> NDArray[np.int64]:

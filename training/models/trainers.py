@@ -44,6 +44,8 @@ class TrainingContext:
     scratch : folder for new checkpoints; the same folder except in workers other than the first
     on_epoch : callback that gets the history after each epoch
     tensorboard : folder for TensorBoard logs, or None
+    not_music : recordings that are no music and music of unknown genre, to train the label
+        ``not-music``, which is then the last of the data set's labels; None without one
     """
 
     config: TrainingConfig
@@ -54,13 +56,14 @@ class TrainingContext:
     scratch: Path
     on_epoch: Callable[[History], None]
     tensorboard: Path | None = None
+    not_music: Dataset | None = None
 
 
 Fit = Callable[[TrainingContext], tuple["keras.Model", History]]
 """Function that trains a network, and returns it with its losses and metrics by epoch.
 
 The network takes features, float32 [shape=(n, frames, coefficients)], starts with a
-``Normalization`` layer named "standardize" and ends in a softmax over the genres.
+``Normalization`` layer named "standardize" and ends in a softmax over the data set's labels.
 """
 
 
@@ -89,7 +92,7 @@ class Trainer:
     feature_config: FeatureConfig | None = None
     min_shape: tuple[int, int] = (1, 1)
     defaults: TrainingConfig = field(default_factory=TrainingConfig)
-    unused_options: tuple[str, ...] = ("members", "pretrained")
+    unused_options: tuple[str, ...] = ("members", "pretrained", "not_music")
     licence: str | None = None
     is_published: bool = False
 

@@ -11,13 +11,13 @@ import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.preprocessing import StandardScaler
 
 from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.not_music import not_music_segments, recording_weights
 from pocketgenre.training.models.keras_trainer import predict
+from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
 from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
 from pocketgenre.training.models.networks import STANDARDIZE
@@ -29,13 +29,14 @@ IntArray = NDArray[np.int64]
 
 _FEATURE_EXTRACTOR = "musicnn"  # name of the layer
 _PATCHES = 200  # segments from which the ranges of the channels are measured
-_INVERSE_REGULARIZATION = 1e-3
 
 
 def fit_musicnn(context: TrainingContext) -> tuple[keras.Model, History]:
     """Train the classifier; the history has one entry, since there are no epochs."""
     config, dataset, split = context.config, context.dataset, context.split
-    model, features = build_classifier(dataset, split.train, Path(config.pretrained), config.seed)
+    model, features = build_classifier(
+        dataset, split.train, Path(config.pretrained), config.seed, context.not_music
+    )
     predictions = {"": (split.train, np.asarray(model.layers[-1](features)))}
     if len(split.validation):
         predictions["val_"] = (split.validation, predict(model, dataset, split.validation))
@@ -51,9 +52,13 @@ def fit_musicnn(context: TrainingContext) -> tuple[keras.Model, History]:
 
 
 def build_classifier(
-    dataset: Dataset, segments: IntArray, package: Path, seed: int
+    dataset: Dataset,
+    segments: IntArray,
+    package: Path,
+    seed: int,
+    not_music: Dataset | None = None,
 ) -> tuple[keras.Model, FloatArray]:
-    """Build the network from log-mel bands to genres and fit its head.
+    """Build the network from log-mel bands to labels and fit its head.
 
     Parameters
     ----------
@@ -61,6 +66,7 @@ def build_classifier(
     segments : positions of the training segments, int64 [shape=(n,)]
     package : folder of the unpacked package musicnn
     seed : seed that draws the segments from which the channels' ranges are measured
+    not_music : data set that the label ``not-music`` is trained with; None without this label
 
     Returns
     -------
@@ -89,43 +95,18 @@ def build_classifier(
     outputs = layers.Concatenate()([tower(inputs) for tower in towers])
     extractor = keras.Model(inputs, outputs, name=_FEATURE_EXTRACTOR)
     extractor.trainable = False
-    features = keras.Sequential([keras.Input(shape), standardize, extractor]).predict(
-        evaluation_batches(dataset, segments), verbose=0
-    )
-    kernel, bias = fit_head(features, dataset, segments)
+    front = keras.Sequential([keras.Input(shape), standardize, extractor])
+    features = front.predict(evaluation_batches(dataset, segments), verbose=0)
+    others = None
+    if not_music is not None:
+        every = np.arange(len(not_music.segment_songs))
+        others = OtherSegments(
+            features=front.predict(evaluation_batches(not_music, every), verbose=0),
+            is_music=~not_music_segments(not_music),
+            weights=recording_weights(not_music),
+        )
+    kernel, bias = fit_regression(features, dataset.segment_targets[segments], others)
     head = layers.Dense(len(dataset.labels), activation="softmax", name="genres")
     model = keras.Sequential([keras.Input(shape), standardize, extractor, head], name="genre")
     head.set_weights([kernel, bias])
     return model, features
-
-
-def fit_head(
-    features: FloatArray, dataset: Dataset, segments: IntArray
-) -> tuple[FloatArray, FloatArray]:
-    """Fit a logistic regression to features, with equal weight for each genre.
-
-    A song's segments are similar, so their total weight is the square root of their number.
-
-    Parameters
-    ----------
-    features : features of the segments, float32 [shape=(n, features)]
-    dataset : data set of the segments
-    segments : positions in the data set, int64 [shape=(n,)]
-
-    Returns
-    -------
-    kernel, bias : float32 [shape=(features, genres)], [shape=(genres,)]
-    """
-    songs = dataset.segment_songs[segments]
-    weights = 1 / np.sqrt(np.bincount(songs)[songs])
-    scaler = StandardScaler().fit(features)
-    regression = LogisticRegression(
-        C=_INVERSE_REGULARIZATION, class_weight="balanced", max_iter=2_000
-    )
-    regression.fit(scaler.transform(features), dataset.segment_targets[segments], weights)
-    rows, intercept = regression.coef_, regression.intercept_
-    if len(rows) == 1:  # two genres: the sigmoid of a logit is the softmax of plus and minus half
-        rows, intercept = np.vstack([-rows, rows]) / 2, np.append(-intercept, intercept) / 2
-    kernel = rows.T / scaler.scale_[:, np.newaxis]
-    bias = intercept - scaler.mean_ @ kernel
-    return kernel.astype(np.float32), bias.astype(np.float32)

@@ -12,6 +12,7 @@ from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs
+from pocketgenre.training.data.not_music import MUSIC, recording_weights
 from pocketgenre.training.data.splits import Split
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.residual.augmentation import (
@@ -29,40 +30,46 @@ IntArray = NDArray[np.int64]
 _LABEL_SMOOTHING = 0.05
 _FULL_WEIGHT_SEGMENTS = 6  # songs with fewer segments are clips, which cover little of a song
 _CLIP_WEIGHT = 0.5
-_SHARE_OF_MFCC_SONGS = 0.6  # share of a batch, if the data set has such songs
+_SHARE_OF_MFCC_SONGS = 0.6  # share of the songs with a genre, if the data set has such songs
+_MUSIC_WEIGHT = 0.5  # probability of music of unknown genre, relative to that of a genre
 _BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True)
 class SegmentSampler:
-    """Draw segments of songs, each genre with the same probability.
+    """Draw segments of songs, each label with the same probability.
+
+    The target of music of unknown genre is an equal share of each genre, so that it is neither
+    taken for ``not-music`` nor for one genre with a high probability.
 
     Attributes
     ----------
     feature_config : feature parameters
-    genres : number of genres
-    excerpts : training excerpts of each song
-    targets : genre of each song, int64 [shape=(songs,)]
-    weights : probability of drawing each song, float64 [shape=(songs,)]
-    mfcc_frames : MFCC of the additional songs, float32 [shape=(more songs, frames, coefficients)]
-    mfcc_targets : genre of each additional song, int64 [shape=(more songs,)]
-    mfcc_weights : probability of drawing each additional song, float64 [shape=(more songs,)]
+    recordings : recordings given by their spectra: the songs of the data set, and recordings
+        without a genre
+    mfcc_songs : additional songs given by their MFCC; None without any
+    mfcc_share : share of the additional songs in a batch
     mean : mean of the training features, float32 [shape=(coefficients,)]
     """
 
     feature_config: FeatureConfig
-    genres: int
-    excerpts: list[list[Excerpt]]
-    targets: IntArray
-    weights: NDArray[np.float64]
-    mfcc_frames: FloatArray
-    mfcc_targets: IntArray
-    mfcc_weights: NDArray[np.float64]
+    recordings: "_Recordings"
+    mfcc_songs: "_MfccPool | None"
+    mfcc_share: float
     mean: FloatArray
 
     @classmethod
-    def from_split(cls, dataset: Dataset, split: Split, mean: FloatArray) -> Self:
+    def from_split(
+        cls, dataset: Dataset, split: Split, mean: FloatArray, not_music: Dataset | None = None
+    ) -> Self:
         """Sample from the training part of a split.
+
+        Parameters
+        ----------
+        dataset : data set of songs with genres
+        split : split of the data set
+        mean : mean of the training features, float32 [shape=(coefficients,)]
+        not_music : data set that the label ``not-music`` is trained with; None without this label
 
         Raises
         ------
@@ -70,31 +77,24 @@ class SegmentSampler:
             if the data set has no spectra, or the additional songs have too few frames.
         """
         more_songs, usable = usable_mfcc_songs(dataset, split)
-        spectra = load_spectra(dataset)
-        segment_songs = dataset.segment_songs[split.train]
-        songs = np.unique(segment_songs)
-        first = np.cumsum(dataset.segment_counts) - dataset.segment_counts
-        excerpts = [
-            _excerpts(
-                spectra[song], split.train[segment_songs == song] - first[song], dataset, song
+        targets = np.eye(len(dataset.labels), dtype=np.float32)
+        songs = _songs_of_split(dataset, split)
+        genre_share, mfcc_songs = 1.0, None
+        if not_music is not None:
+            genres = len(dataset.labels) - 1
+            genre_share = genres / (genres + 1 + _MUSIC_WEIGHT)
+        mfcc_share = 0.0
+        if len(usable):
+            mfcc_share = _SHARE_OF_MFCC_SONGS * genre_share
+            mfcc_songs = _MfccPool(
+                frames=more_songs.frames[usable],
+                targets=targets[more_songs.targets[usable]],
+                weights=_balanced(more_songs.targets[usable], np.ones(len(usable))),
             )
-            for song in songs
-        ]
-        targets = dataset.song_targets[songs]
-        has_full_weight = dataset.segment_counts[songs] >= _FULL_WEIGHT_SEGMENTS
-        weights = _balanced(targets, np.where(has_full_weight, 1.0, _CLIP_WEIGHT))
-        mfcc_targets = more_songs.targets[usable]
-        return cls(
-            feature_config=dataset.feature_config,
-            genres=len(dataset.labels),
-            excerpts=excerpts,
-            targets=targets,
-            weights=weights,
-            mfcc_frames=more_songs.frames[usable],
-            mfcc_targets=mfcc_targets,
-            mfcc_weights=_balanced(mfcc_targets, np.ones(len(usable))),
-            mean=mean,
-        )
+        if not_music is not None:
+            share = (1 - genre_share) / (1 - mfcc_share)
+            songs = songs.joined(_without_genre(not_music, len(dataset.labels)), share)
+        return cls(dataset.feature_config, songs, mfcc_songs, mfcc_share, mean)
 
     def batches(
         self, size: int, batches_per_epoch: int, seed: tuple[int, ...], first_epoch: int
@@ -130,39 +130,89 @@ class SegmentSampler:
         shape = (size, frames, self.feature_config.n_mfcc)
         spec = (
             tf.TensorSpec(shape, tf.float32),
-            tf.TensorSpec((size, self.genres), tf.float32),
+            tf.TensorSpec((size, self.recordings.targets.shape[1]), tf.float32),
         )
         batches = tf.data.Dataset.from_generator(generate, output_signature=spec)
         return batches.prefetch(_BATCHES_AHEAD)
 
     def _batch(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        from_mfcc = round(_SHARE_OF_MFCC_SONGS * size) if len(self.mfcc_targets) else 0
-        songs = rng.choice(len(self.targets), size - from_mfcc, p=self.weights)
-        views = [self._spectrum_view(song, rng) for song in songs]
-        features = augment_spectra(np.stack(views), self.feature_config, rng)
-        targets = self.targets[songs]
-        if from_mfcc:
-            others = rng.choice(len(self.mfcc_targets), from_mfcc, p=self.mfcc_weights)
-            more = augment_mfcc(self._mfcc_views(others, rng), self.feature_config, rng)
+        from_mfcc = round(self.mfcc_share * size)
+        views, targets = self.recordings.sample(size - from_mfcc, self.feature_config, rng)
+        features = augment_spectra(views, self.feature_config, rng)
+        if self.mfcc_songs and from_mfcc:
+            more, more_targets = self.mfcc_songs.sample(from_mfcc, self.feature_config, rng)
+            more = augment_mfcc(more, self.feature_config, rng)
             features = np.concatenate([features, more])
-            targets = np.concatenate([targets, self.mfcc_targets[others]])
+            targets = np.concatenate([targets, more_targets])
         mask_frames(features, self.mean, rng)
-        smooth = np.eye(self.genres, dtype=np.float32)[targets] * (1 - _LABEL_SMOOTHING)
-        return mix_up(features, smooth + np.float32(_LABEL_SMOOTHING / self.genres), rng)
+        smooth = np.float32(_LABEL_SMOOTHING / targets.shape[1])
+        return mix_up(features, targets * np.float32(1 - _LABEL_SMOOTHING) + smooth, rng)
 
-    def _spectrum_view(self, song: int, rng: np.random.Generator) -> FloatArray:
-        excerpts = self.excerpts[song]
+
+@dataclass(frozen=True, eq=False)
+class _Recordings:
+    """Recordings given by their mel spectra.
+
+    Attributes
+    ----------
+    excerpts : training excerpts of each recording
+    targets : share of each label, float32 [shape=(recordings, labels)]
+    weights : probability of drawing each recording, float64 [shape=(recordings,)]
+    """
+
+    excerpts: list[list[Excerpt]]
+    targets: FloatArray
+    weights: NDArray[np.float64]
+
+    def joined(self, other: Self, share: float) -> Self:
+        """Return all recordings; those of the other pool are drawn with this probability."""
+        return type(self)(
+            self.excerpts + other.excerpts,
+            np.concatenate([self.targets, other.targets]),
+            np.concatenate([(1 - share) * self.weights, share * other.weights]),
+        )
+
+    def sample(
+        self, count: int, config: FeatureConfig, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw views in decibels, float32 [shape=(count, frames, mel bands)], and their targets."""
+        drawn = rng.choice(len(self.weights), count, p=self.weights)
+        views = [self._view(self.excerpts[recording], config, rng) for recording in drawn]
+        return np.stack(views), self.targets[drawn]
+
+    @staticmethod
+    def _view(
+        excerpts: list[Excerpt], config: FeatureConfig, rng: np.random.Generator
+    ) -> FloatArray:
         lengths = np.array([len(excerpt.decibels) for excerpt in excerpts])
         drawn = rng.choice(len(excerpts), p=lengths / lengths.sum())
-        return excerpts[drawn].sample_view(self.feature_config, rng)
+        return excerpts[drawn].sample_view(config, rng)
 
-    def _mfcc_views(self, songs: IntArray, rng: np.random.Generator) -> FloatArray:
-        """Draw one view of successive frames from each additional song."""
-        view = frames_per_view(self.feature_config.n_frames)
-        starts = rng.integers(0, self.mfcc_frames.shape[1] - view + 1, len(songs))
+
+@dataclass(frozen=True, eq=False)
+class _MfccPool:
+    """Songs given by the MFCC of some of their frames.
+
+    Attributes
+    ----------
+    frames : float32 [shape=(songs, frames, coefficients)]
+    targets : share of each label, float32 [shape=(songs, labels)]
+    weights : probability of drawing each song, float64 [shape=(songs,)]
+    """
+
+    frames: FloatArray
+    targets: FloatArray
+    weights: NDArray[np.float64]
+
+    def sample(
+        self, count: int, config: FeatureConfig, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw views of successive frames, float32 [shape=(count, frames, coefficients)]."""
+        view = frames_per_view(config.n_frames)
+        drawn = rng.choice(len(self.weights), count, p=self.weights)
+        starts = rng.integers(0, self.frames.shape[1] - view + 1, count)
         frames = starts[:, np.newaxis] + np.arange(view)
-        views: FloatArray = self.mfcc_frames[songs[:, np.newaxis], frames]
-        return views
+        return self.frames[drawn[:, np.newaxis], frames], self.targets[drawn]
 
 
 def usable_mfcc_songs(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
@@ -209,6 +259,38 @@ def validation_views(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, 
     return features, np.eye(len(dataset.labels), dtype=np.float32)[
         dataset.segment_targets[segments]
     ]
+
+
+def _songs_of_split(dataset: Dataset, split: Split) -> _Recordings:
+    """Return the training excerpts of the songs, clips with less weight than full songs."""
+    spectra = load_spectra(dataset)
+    segment_songs = dataset.segment_songs[split.train]
+    songs = np.unique(segment_songs)
+    first = np.cumsum(dataset.segment_counts) - dataset.segment_counts
+    excerpts = [
+        _excerpts(spectra[song], split.train[segment_songs == song] - first[song], dataset, song)
+        for song in songs
+    ]
+    targets = dataset.song_targets[songs]
+    has_full_weight = dataset.segment_counts[songs] >= _FULL_WEIGHT_SEGMENTS
+    return _Recordings(
+        excerpts,
+        np.eye(len(dataset.labels), dtype=np.float32)[targets],
+        _balanced(targets, np.where(has_full_weight, 1.0, _CLIP_WEIGHT)),
+    )
+
+
+def _without_genre(not_music: Dataset, labels: int) -> _Recordings:
+    """Return the recordings without a genre; ``not-music`` is the last label."""
+    is_music = not_music.song_targets == not_music.labels.index(MUSIC)
+    targets = np.zeros((len(is_music), labels), np.float32)
+    targets[is_music, :-1] = 1 / (labels - 1)
+    targets[~is_music, -1] = 1
+    weights = np.bincount(not_music.segment_songs, recording_weights(not_music))
+    totals = np.bincount(is_music, weights) / [1, _MUSIC_WEIGHT]
+    weights = weights / totals[is_music.astype(np.int64)]
+    excerpts = [[Excerpt(spectrum)] for spectrum in load_spectra(not_music)]
+    return _Recordings(excerpts, targets, weights / weights.sum())
 
 
 def _excerpts(

@@ -1,0 +1,72 @@
+"""Open a data set that the label ``not-music`` is trained with.
+
+Its songs have two genres. The recordings of :data:`~pocketgenre.constants.NOT_MUSIC` are speech,
+noise and effects. The songs of :data:`MUSIC` are of unknown genre: without them, a network would
+take all music unlike its genres for noise.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgenre.constants import NOT_MUSIC
+from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.errors import DataError
+
+MUSIC = "music"
+"""Genre of music whose genre is unknown, in a data set for the label ``not-music``."""
+
+
+def load_not_music(folder: Path, dataset: Dataset) -> Dataset:
+    """Open a data set of recordings that are no music, and of music of unknown genre.
+
+    Parameters
+    ----------
+    folder : data set with the genres ``music`` and ``not-music``
+    dataset : data set of songs with genres, whose features must have the same parameters
+
+    Raises
+    ------
+    DataError
+        if the folder is not a data set, has other genres or other features, or the songs already
+        have the genre ``not-music``.
+    """
+    recordings = load_dataset(folder)
+    if recordings.labels != (MUSIC, NOT_MUSIC):
+        raise DataError(
+            f"{folder} must have the genres {MUSIC} and {NOT_MUSIC}, not"
+            f" {', '.join(recordings.labels)}."
+        )
+    if recordings.feature_config != dataset.feature_config:
+        raise DataError(
+            f"The features of {folder} and {dataset.folder} were computed with different"
+            " parameters; prepare one of them again."
+        )
+    if NOT_MUSIC in dataset.labels:
+        raise DataError(
+            f"{dataset.folder} contains the genre {NOT_MUSIC} already; leave --not-music out."
+        )
+    return recordings
+
+
+def not_music_segments(recordings: Dataset) -> NDArray[np.bool_]:
+    """Return True for each segment that is no music, bool [shape=(segments,)]."""
+    is_not_music: NDArray[np.bool_] = recordings.segment_targets == recordings.labels.index(
+        NOT_MUSIC
+    )
+    return is_not_music
+
+
+def recording_weights(recordings: Dataset) -> NDArray[np.float64]:
+    """Compute a weight for each segment, float64 [shape=(segments,)].
+
+    The n segments of a song have the total weight of the square root of n, since they are similar.
+    For segments that are no music, the same applies to a group in place of a song: all recordings
+    of one voice, for example.
+    """
+    groups = recordings.song_groups[recordings.segment_songs]
+    is_not_music = not_music_segments(recordings)
+    owners = np.where(is_not_music, groups, groups.max() + 1 + recordings.segment_songs)
+    weights: NDArray[np.float64] = 1 / np.sqrt(np.bincount(owners)[owners])
+    return weights
