@@ -58,6 +58,10 @@ data/musicnn: | $(DEV)/ready  ## Download musicnn's weights, for train-model --m
 	@$(BIN)/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
 	@mv data/musicnn.part data/musicnn
 
+data/not-music: | $(DEV)/ready  ## Build the recordings that are no music, from packages of Debian 12 (1.3 GB)
+	@$(BIN)/python -m pocketgenre.training.not_music.build $@.part
+	@mv $@.part $@
+
 # The pretrained models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
 # songs, given by their MFCC). Each step is done once; an interrupted one continues.
 DATA ?= gtzan
