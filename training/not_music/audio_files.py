@@ -75,7 +75,10 @@ def read_middle(file: Path, seconds: float | None, raw_rate: int = 0) -> tuple[F
     try:
         with soundfile.SoundFile(file, **options) as sound:
             start, count = _middle(sound.frames, sound.samplerate, seconds)
-            sound.seek(start)
+            if sound.seekable():
+                sound.seek(start)
+            else:  # GSM
+                sound.read(start, dtype="float32")
             block: FloatArray = sound.read(count, dtype="float32", always_2d=True)
             return block.mean(axis=1), sound.samplerate
     except (soundfile.SoundFileError, RuntimeError) as error:
