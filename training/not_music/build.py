@@ -174,7 +174,7 @@ def build_not_music(
 ) -> None:
     """Build the data set of recordings that are no music, and of music of unknown genre.
 
-    The recordings are from packages of Debian 12 and PyPI, about 1.3 GB, or are generated. OUT
+    The recordings are from packages of Debian 12 and PyPI, 1.9 GB, or are generated. OUT
     gets the folders train and test with an index.csv each, for prepare-dataset. An interrupted
     build continues.
     """
