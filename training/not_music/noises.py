@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pocketgenre.training.not_music.audio_files import write_flac
 
@@ -213,7 +213,7 @@ def write_noises(source: str, folder: Path) -> None:
             write_flac(path, signal.astype(np.float32), rate)
 
 
-def _oscillation(frequency: float | Signal | NDArray[np.int64], n: int, rate: int) -> Signal:
+def _oscillation(frequency: ArrayLike, n: int, rate: int) -> Signal:
     """Return a sine whose frequency [Hz] is a number, or one for each sample."""
     phase = np.cumsum(np.broadcast_to(np.asarray(frequency, np.float64), n)) / rate
     signal: Signal = np.sin(2 * np.pi * phase)
