@@ -10,6 +10,7 @@ from pocketgenre.training.data.labelled_songs import songs_from_index
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.not_music import build, recordings
 from pocketgenre.training.not_music.build import build_dataset
+from pocketgenre.training.not_music.describe import kind_table, source_table
 from pocketgenre.training.not_music.index import IndexRow, read_index
 from pocketgenre.training.not_music.sources import Rule, Source, read_sources
 from tests.conftest import invoke
@@ -150,6 +151,12 @@ def test_hostile_names_stay_inside(tmp_path: Path) -> None:
         assert (tmp_path / "train" / row.path).resolve().is_relative_to(tmp_path / "train")
         assert row.path.isascii()
         assert row.path.isprintable()
+
+
+def test_tables_count_files_and_hours(built: Path) -> None:
+    rows = {split: rows_of(built, split) for split in ("train", "test")}
+    assert "| music | music | 1 | 0.01 | 1 | 0.01 |" in list(kind_table(rows))
+    assert "| prompts-fr | train | prompt | 6 | 0.01 | GPL |" in list(source_table(rows, SOURCES))
 
 
 def test_table_of_sources_is_consistent() -> None:
