@@ -30,7 +30,7 @@ train: $(DEV)/ready  ## Set up the commands for training and export
 	@echo "prepare-dataset, train-model, evaluate-model, export-tflite and the others are in $(BIN)"
 
 # The tests of the other folders start TensorFlow, servers, browsers or clusters.
-FAST_TESTS = $(addprefix tests/,audio cli features jobs library models) $(wildcard tests/test_*.py)
+FAST_TESTS = $(addprefix tests/,audio cli features jobs library models training/not_music) $(wildcard tests/test_*.py)
 
 check: lint  ## Run linters, type checks and fast tests
 	$(BIN)/python -m pytest -m "not slow and not long" -n auto --dist worksteal $(FAST_TESTS)
@@ -57,6 +57,10 @@ data/musicnn: | $(DEV)/ready  ## Download musicnn's weights, for train-model --m
 	@rm -rf data/musicnn.part
 	@$(BIN)/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
 	@mv data/musicnn.part data/musicnn
+
+data/not-music: | $(DEV)/ready  ## Build the recordings that are no music, from packages of Debian 12 (1.9 GB)
+	@$(BIN)/python -m pocketgenre.training.not_music.build $@.part
+	@mv $@.part $@
 
 # The pretrained models from DATA, a folder of GTZAN with index.csv (and, if there, frames387.npz: more
 # songs, given by their MFCC). Each step is done once; an interrupted one continues.

@@ -1,0 +1,118 @@
+"""Read the audio files of packages, and write excerpts as FLAC."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from pocketgenre.errors import AudioError
+
+FloatArray = NDArray[np.float32]
+
+HEADERLESS = frozenset({".g722", ".gsm", ".raw"})
+"""Suffixes of files without a header, which other programs can't read."""
+
+_G722_BYTES_PER_SECOND = 8000
+_GSM_BYTES_PER_SECOND = 1650
+_GSM_RATE = 8000
+
+
+def read_duration(file: Path, raw_rate: int = 0) -> float:
+    """Return the length of a file [s]; 0 if the file can't be read.
+
+    Parameters
+    ----------
+    file : audio file
+    raw_rate : sample rate of ``.raw`` files (16 bits, mono) [Hz]
+    """
+    bytes_per_second = {
+        ".g722": _G722_BYTES_PER_SECOND,
+        ".gsm": _GSM_BYTES_PER_SECOND,
+        ".raw": 2 * raw_rate,
+    }.get(file.suffix.lower())
+    if bytes_per_second is not None:
+        return file.stat().st_size / bytes_per_second if bytes_per_second else 0.0
+    try:
+        info = soundfile.info(file)
+    except soundfile.SoundFileError:
+        return 0.0
+    return float(info.frames / info.samplerate)
+
+
+def read_middle(file: Path, seconds: float | None, raw_rate: int = 0) -> tuple[FloatArray, int]:
+    """Read the middle of a file, and mix it down to mono.
+
+    Parameters
+    ----------
+    file : audio file
+    seconds : length of the excerpt [s]; None for the whole file
+    raw_rate : sample rate of ``.raw`` files [Hz]
+
+    Returns
+    -------
+    samples : float32 [shape=(n,)]
+    sample_rate : sample rate of the file [Hz]
+
+    Raises
+    ------
+    AudioError
+        if the file can't be decoded.
+    """
+    suffix = file.suffix.lower()
+    if suffix == ".g722":
+        samples, rate = _decode_g722(file)
+        start, count = _middle(len(samples), rate, seconds)
+        return samples[start : start + count], rate
+    options = {}
+    if suffix == ".gsm":
+        options = {"subtype": "GSM610", "samplerate": _GSM_RATE}
+    elif suffix == ".raw":
+        options = {"subtype": "PCM_16", "samplerate": raw_rate, "endian": "LITTLE"}
+    if options:
+        options |= {"format": "RAW", "channels": 1}
+    try:
+        with soundfile.SoundFile(file, **options) as sound:
+            start, count = _middle(sound.frames, sound.samplerate, seconds)
+            if sound.seekable():
+                sound.seek(start)
+            else:  # GSM
+                sound.read(start, dtype="float32")
+            block: FloatArray = sound.read(count, dtype="float32", always_2d=True)
+            return block.mean(axis=1), sound.samplerate
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"{file} can't be decoded: {error}") from error
+
+
+def write_flac(path: Path, samples: FloatArray, rate: int) -> None:
+    """Write mono samples as 16-bit FLAC; the file gets its name once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    soundfile.write(part, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
+    part.replace(path)
+
+
+def resample(samples: FloatArray, rate: int, target: int) -> FloatArray:
+    """Convert samples to another sample rate."""
+    return np.asarray(soxr.resample(samples, rate, target), np.float32)
+
+
+def _middle(frames: int, rate: int, seconds: float | None) -> tuple[int, int]:
+    count = frames if seconds is None else min(frames, round(seconds * rate))
+    return (frames - count) // 2, count
+
+
+def _decode_g722(file: Path) -> tuple[FloatArray, int]:
+    import av
+
+    try:
+        with av.open(str(file), format="g722") as container:
+            frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+            rate = int(container.streams.audio[0].rate)
+    except (av.FFmpegError, IndexError) as error:
+        raise AudioError(f"{file} can't be decoded: {error}") from error
+    if not frames:
+        raise AudioError(f"{file} can't be decoded: it holds no audio")
+    samples = np.concatenate([frame.reshape(-1) for frame in frames])
+    return samples.astype(np.float32) / np.float32(2**15), rate

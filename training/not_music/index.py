@@ -1,0 +1,72 @@
+"""Write the index of the data set, and read it."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from pocketgenre.atomic_write import write_atomic
+from pocketgenre.training.errors import DataError
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """A file of the data set.
+
+    Attributes
+    ----------
+    path : audio file, relative to the folder of the index
+    song : unique name
+    genre : ``not-music`` or ``music``
+    artist : source, or sources separated by semicolons; splits keep an artist together
+    kind : kind, such as ``prompt`` or ``music``
+    language : language of the speech; empty if unknown or no speech
+    seconds : length [s]
+    licence : licences that the source states
+    """
+
+    path: str
+    song: str
+    genre: str
+    artist: str
+    kind: str
+    language: str = ""
+    seconds: float = 0.0
+    licence: str = ""
+
+
+def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
+    """Write rows as CSV; the file gets its name once it is complete."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(IndexRow)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_atomic(path, text.getvalue().encode())
+
+
+def read_index(path: Path) -> list[IndexRow]:
+    """Read an index; columns that are missing are empty.
+
+    Raises
+    ------
+    DataError
+        if the file can't be read, lacks a column, or names a file outside its folder.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The index {path} can't be read: {error}.") from error
+    missing = {"path", "song", "genre", "artist", "kind"} - set(table[0] if table else ())
+    if missing:
+        raise DataError(f"The index {path} lacks the column {', '.join(sorted(missing))}.")
+    names = {f.name for f in fields(IndexRow)}
+    rows = []
+    for line in table:
+        if Path(line["path"]).is_absolute() or ".." in Path(line["path"]).parts:
+            raise DataError(f"The index {path} names a file outside its folder: {line['path']}.")
+        values = {name: value or "" for name, value in line.items() if name in names}
+        seconds = float(values.pop("seconds", "") or 0)
+        rows.append(IndexRow(**values, seconds=seconds))
+    return rows
