@@ -22,7 +22,13 @@ from pocketgenre.training.not_music.recordings import (
     select_recordings,
     without_copies,
 )
-from pocketgenre.training.not_music.sources import Source, Split, genre_of, read_sources
+from pocketgenre.training.not_music.sources import (
+    MELODY,
+    Source,
+    Split,
+    genre_of,
+    read_sources,
+)
 from pocketgenre.training.not_music.speech_synthesis import synthesize_speech
 
 TRAIN_SECONDS = 24.0
@@ -74,7 +80,10 @@ def build_dataset(
         fetch_source(source, cache)
     found: dict[Split, list[Recording]] = {"train": [], "test": []}
     for source in track(sources, "Lengths"):
-        found[source.split] += list_recordings(source, cache / source.name)
+        recordings = list_recordings(source, cache / source.name)
+        if source.split == "train":
+            recordings = [r for r in recordings if r.kind != MELODY]
+        found[source.split] += recordings
     selected = {
         split: select_recordings(found[split], LIMITS[split], MUSIC_LIMIT) for split in LIMITS
     }

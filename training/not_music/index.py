@@ -19,7 +19,7 @@ class IndexRow:
     path : audio file, relative to the folder of the index
     song : unique name
     genre : ``not-music`` or ``music``
-    artist : source, or sources separated by semicolons; splits keep an artist together
+    artist : source, or ``mixes``; splits keep an artist together
     kind : kind, such as ``prompt`` or ``music``
     language : language of the speech; empty if unknown or no speech
     seconds : length [s]

@@ -61,7 +61,7 @@ class Mix:
             path=f"{name}.flac",
             song=name,
             genre=genre_of(self.kind),
-            artist=f"{self.speech[0].artist};{self.music.artist}",
+            artist="mixes",
             kind=self.kind,
             language=self.speech[0].language,
             seconds=min(SECONDS, round(self.music.seconds, 2)),
@@ -72,8 +72,7 @@ class Mix:
 def plan_mixes(rows: Sequence[IndexRow], split: Split, mixes: int, jingles: int) -> list[Mix]:
     """Choose the recordings of each mix, the same ones each time.
 
-    A source of speech is always mixed with the same source of music, so that splits which keep
-    the sources of a mix together still have many groups.
+    The sources of speech and of music take turns.
 
     Parameters
     ----------

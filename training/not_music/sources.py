@@ -14,6 +14,10 @@ Split = Literal["train", "test"]
 MUSIC_KINDS = frozenset({"music", "melody", "music-over-speech"})
 """Kinds whose genre is ``music``; the genre of the others is ``not-music``."""
 
+MELODY = "melody"
+"""Kind of single instruments, ringtones and short tunes. It is used for testing only: between
+music and sounds, its files teach neither."""
+
 _SKIP = "skip"
 _TABLES = Path(__file__).parent
 

@@ -73,7 +73,10 @@ def test_plan_is_deterministic_and_pairs_sources() -> None:
     plan = plan_mixes(rows, "train", 8, 2)
     assert plan == plan_mixes(rows, "train", 8, 2)
     assert [mix.kind for mix in plan].count("music-over-speech") == 4
-    assert {mix.row.artist for mix in plan} == {"voice;game", "other;loop"}
+    assert {(mix.speech[0].artist, mix.music.artist) for mix in plan} == {
+        ("voice", "game"),
+        ("other", "loop"),
+    }
     assert all(mix.ratio > 0 for mix in plan if mix.kind == "speech-over-music")
     assert plan_mixes(SPOKEN, "train", 8, 2) == []
 
