@@ -12,14 +12,16 @@ import pytest
 import tensorflow as tf
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.training.errors import DataError
-from pocketgenre.training.models.musicnn.linear_head import fit_head
+from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
 from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
-from tests.conftest import REPOSITORY, Command
+from tests.conftest import REPOSITORY, Command, tone, write_audio
 from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed
-from tests.training.fabricated import fabricate_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -177,42 +179,77 @@ def test_make_discards_incomplete_download(tmp_path: Path) -> None:
         assert (tmp_path / "data" / "musicnn" / "musicnn").exists() is is_complete
 
 
-@pytest.mark.parametrize("genres", [("jazz", "rock"), ("jazz", "polka", "rock")])
-def test_head_equals_logistic_regression(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genres: tuple[str, ...]
-) -> None:
-    data = fabricate_dataset(tmp_path / "data", {genre: [1] * 8 for genre in genres})
-    rng = np.random.default_rng(1)
-    centres = rng.normal(3.0, 2.0, (len(genres), 5))
-    features = (centres[data.segment_targets] + rng.normal(size=(8 * len(genres), 5))).astype("f4")
-    expected = []
-
-    class Recording(LogisticRegression):
-        def fit(self, x: np.ndarray, *rest: np.ndarray) -> "Recording":
-            super().fit(x, *rest)
-            expected.append(self.predict_proba(x))
-            return self
-
-    monkeypatch.setattr(
-        "pocketgenre.training.models.musicnn.linear_head.LogisticRegression", Recording
+@pytest.mark.parametrize("genres", [2, 3])
+def test_head_equals_logistic_regression(genres: int) -> None:
+    features, targets = clusters(genres)
+    kernel, bias = fit_regression(features, targets)
+    assert kernel.shape == (5, genres)
+    assert bias.shape == (genres,)
+    reference = make_pipeline(
+        StandardScaler(), LogisticRegression(C=1e-3, class_weight="balanced", max_iter=3_000)
     )
-    kernel, bias = fit_head(features, data, np.arange(len(features)))
-    assert kernel.shape == (5, len(genres))
-    assert bias.shape == (len(genres),)
-    np.testing.assert_allclose(softmax(features @ kernel + bias, axis=1), expected[0], atol=1e-5)
+    expected = reference.fit(features, targets).predict_proba(features)
+    np.testing.assert_allclose(softmax(features @ kernel + bias, axis=1), expected, atol=1e-5)
+
+
+def test_head_separates_music_from_other_sounds() -> None:
+    features, targets = clusters(3, segments=300)
+    rng = np.random.default_rng(2)
+    music = features[targets == 1][:4] + 6.0  # unlike all songs, and more like those of genre 1
+    noise = rng.normal(-9.0, 1.0, (20, 5)).astype(np.float32)
+    others = OtherSegments(
+        np.concatenate([music, noise]), np.arange(24) < 4, np.ones(24, np.float64)
+    )
+    kernel, bias = fit_regression(features, targets, others)
+    assert kernel.shape == (5, 4)
+    predicted = (others.features @ kernel + bias).argmax(axis=1)
+    assert (predicted[4:] == 3).all()
+    assert (predicted[:4] != 3).all()
+    assert ((features @ kernel + bias).argmax(axis=1) == targets).mean() > 0.9
+
+
+def clusters(genres: int, segments: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Return features of some segments of each genre, and their genres."""
+    rng = np.random.default_rng(1)
+    targets = np.repeat(np.arange(genres), segments)
+    centres = rng.normal(3.0, 2.0, (genres, 5))
+    return (centres[targets] + rng.normal(size=(len(targets), 5))).astype(np.float32), targets
 
 
 def test_classifier_is_trained_exported_and_scanned(
     package: Path, trained_run: Path, tmp_path: Path, run_command: Command
 ) -> None:
+    """The classifier also learns the label ``not-music`` from a second data set."""
     data, run, model = tmp_path / "data", tmp_path / "run", tmp_path / "model.tflite"
     prepare(trained_run / "audio", "--features", "log-mel", "--out", data)
+    other = write_other_recordings(tmp_path / "other")
+    prepare(other, "--features", "log-mel", "--out", tmp_path / "other-data")
     options = ["--model", "musicnn", "--pretrained", package, "--validation", 0.34]
-    succeed(TRAIN, data, *options, "--out", run)
+    succeed(TRAIN, data, *options, "--not-music", tmp_path / "other-data", "--out", run)
     assert json.loads((run / "metrics.json").read_text())["song_accuracy"] >= 0.8
+    assert json.loads((run / "run.json").read_text())["labels"][-1] == NOT_MUSIC
     succeed(EXPORT, run, "--quantization", "float32", "--out", model)
-    scan = [SCAN, trained_run / "audio", "--format", "json"]
-    result = run_command(*scan, "--model", model)
-    assert result.returncode == 0, result.stderr
-    songs = json.loads(result.stdout)
-    assert sum(song["genre"] == song["path"].split("/")[0] for song in songs) >= 15
+    for folder, share in ((trained_run / "audio", 15), (other / NOT_MUSIC, 3)):
+        scan = [SCAN, folder, "--min-confidence", 0, "--format", "json"]
+        result = run_command(*scan, "--model", model)
+        assert result.returncode == 0, result.stderr
+        songs = json.loads(result.stdout)
+        expected = [Path(folder / song["path"]).parent.name for song in songs]
+        assert (
+            sum(song["genre"] == name for song, name in zip(songs, expected, strict=True)) >= share
+        )
+
+
+def write_other_recordings(folder: Path) -> Path:
+    """Write clicks as recordings that are no music, and chords as music of unknown genre."""
+    rng = np.random.default_rng(5)
+    for name in (NOT_MUSIC, "music"):
+        (folder / name).mkdir(parents=True)
+        for number in range(3):
+            samples = np.zeros(100_000, np.float32)
+            if name == NOT_MUSIC:
+                samples[rng.integers(0, len(samples), 12)] = 0.9
+            else:
+                samples += sum(tone(hz * (1 + number / 9), 100_000 / 22_050) for hz in (90, 300))
+            write_audio(folder / name / f"{number}.wav", samples, 22_050)
+    return folder

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import MFCC_CONFIG
 from pocketgenre.training.data.dataset import Dataset, load_dataset
@@ -155,10 +156,35 @@ def test_excerpts_cover_only_training_segments(dataset: Dataset) -> None:
     first_of_each = np.flatnonzero(np.diff(dataset.segment_songs, prepend=-1))
     rest = np.setdiff1d(np.arange(len(dataset.segment_songs)), first_of_each)
     sampler = SegmentSampler.from_split(dataset, Split(rest, first_of_each, rest[:0]), NO_MEAN)
-    for excerpts, spectrum in zip(sampler.excerpts, load_spectra(dataset), strict=True):
+    for excerpts, spectrum in zip(sampler.recordings.excerpts, load_spectra(dataset), strict=True):
         (excerpt,) = excerpts
         assert len(excerpt.decibels) == len(spectrum) - 130  # the second segment starts at 129.2
         np.testing.assert_array_equal(excerpt.decibels, spectrum[130:])
+
+
+def test_labels_are_drawn_equally(audio: Path, dataset: Dataset, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for name, genre, songs in (("music", "bass", 1), (NOT_MUSIC, "noise", 3)):
+        shutil.copytree(audio / genre, other / name)
+        for file in sorted((other / name).iterdir())[songs:]:
+            file.unlink()
+    prepare(other, "--out", tmp_path / "data", "--spectra")
+    with_not_music = replace(dataset, more_labels=(NOT_MUSIC,))
+    everything = np.arange(len(dataset.segment_songs))
+    sampler = SegmentSampler.from_split(
+        with_not_music,
+        Split(everything, everything[:0], everything[:0]),
+        NO_MEAN,
+        load_dataset(tmp_path / "data"),
+    )
+    shares = np.mean(
+        [y.numpy().mean(axis=0) for _, y in sampler.batches(50, 40, (1,), 0).take(40)], axis=0
+    )
+    # Of 4.5 parts, the three genres and not-music have one each, and music of unknown genre half.
+    smoothing = 0.05
+    genre = (1 + 0.5 / 3) / 4.5 * (1 - smoothing) + smoothing / 4
+    expected = [genre, genre, genre, 1 / 4.5 * (1 - smoothing) + smoothing / 4]
+    np.testing.assert_allclose(shares, expected, atol=0.03)
 
 
 def test_mfcc_songs_related_to_test_songs_are_excluded(
@@ -187,7 +213,9 @@ def test_mfcc_songs_related_to_test_songs_are_excluded(
     test = np.flatnonzero(data.song_groups[data.segment_songs] == groups["Band 1"])
     rest = np.setdiff1d(np.arange(len(data.segment_songs)), test)
     sampler = SegmentSampler.from_split(data, Split(rest, test, test), NO_MEAN)
-    assert sampler.mfcc_targets.tolist() == [data.labels.index("bass"), data.labels.index("noise")]
+    assert sampler.mfcc_songs is not None
+    genres = sampler.mfcc_songs.targets.argmax(axis=1)
+    assert [data.labels[genre] for genre in genres] == ["bass", "noise"]
 
     prepare(audio, "--out", tmp_path / "data")
     assert MfccSongs.load(tmp_path / "data") is None  # since the groups may have changed

@@ -172,7 +172,7 @@ def train_model(
         "pretrained": str(pretrained),
         "members": members,
         "leave_out": left_out,
-        "not_music": str(not_music or ""),
+        "not_music": str(not_music.resolve()) if not_music else "",
     }
     given = {name: value for name, value in options.items() if _is_given(context, name)}
     data = load_dataset(dataset)

@@ -23,6 +23,7 @@ from pocketgenre.training.models.residual.augmentation import (
     mix_up,
 )
 from pocketgenre.training.models.residual.network import STRIDE, frames_per_view
+from pocketgenre.training.models.residual.recording_pools import MfccPool, RecordingPool
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -53,8 +54,8 @@ class SegmentSampler:
     """
 
     feature_config: FeatureConfig
-    recordings: "_Recordings"
-    mfcc_songs: "_MfccPool | None"
+    recordings: RecordingPool
+    mfcc_songs: MfccPool | None
     mfcc_share: float
     mean: FloatArray
 
@@ -86,7 +87,7 @@ class SegmentSampler:
         mfcc_share = 0.0
         if len(usable):
             mfcc_share = _SHARE_OF_MFCC_SONGS * genre_share
-            mfcc_songs = _MfccPool(
+            mfcc_songs = MfccPool(
                 frames=more_songs.frames[usable],
                 targets=targets[more_songs.targets[usable]],
                 weights=_balanced(more_songs.targets[usable], np.ones(len(usable))),
@@ -149,72 +150,6 @@ class SegmentSampler:
         return mix_up(features, targets * np.float32(1 - _LABEL_SMOOTHING) + smooth, rng)
 
 
-@dataclass(frozen=True, eq=False)
-class _Recordings:
-    """Recordings given by their mel spectra.
-
-    Attributes
-    ----------
-    excerpts : training excerpts of each recording
-    targets : share of each label, float32 [shape=(recordings, labels)]
-    weights : probability of drawing each recording, float64 [shape=(recordings,)]
-    """
-
-    excerpts: list[list[Excerpt]]
-    targets: FloatArray
-    weights: NDArray[np.float64]
-
-    def joined(self, other: Self, share: float) -> Self:
-        """Return all recordings; those of the other pool are drawn with this probability."""
-        return type(self)(
-            self.excerpts + other.excerpts,
-            np.concatenate([self.targets, other.targets]),
-            np.concatenate([(1 - share) * self.weights, share * other.weights]),
-        )
-
-    def sample(
-        self, count: int, config: FeatureConfig, rng: np.random.Generator
-    ) -> tuple[FloatArray, FloatArray]:
-        """Draw views in decibels, float32 [shape=(count, frames, mel bands)], and their targets."""
-        drawn = rng.choice(len(self.weights), count, p=self.weights)
-        views = [self._view(self.excerpts[recording], config, rng) for recording in drawn]
-        return np.stack(views), self.targets[drawn]
-
-    @staticmethod
-    def _view(
-        excerpts: list[Excerpt], config: FeatureConfig, rng: np.random.Generator
-    ) -> FloatArray:
-        lengths = np.array([len(excerpt.decibels) for excerpt in excerpts])
-        drawn = rng.choice(len(excerpts), p=lengths / lengths.sum())
-        return excerpts[drawn].sample_view(config, rng)
-
-
-@dataclass(frozen=True, eq=False)
-class _MfccPool:
-    """Songs given by the MFCC of some of their frames.
-
-    Attributes
-    ----------
-    frames : float32 [shape=(songs, frames, coefficients)]
-    targets : share of each label, float32 [shape=(songs, labels)]
-    weights : probability of drawing each song, float64 [shape=(songs,)]
-    """
-
-    frames: FloatArray
-    targets: FloatArray
-    weights: NDArray[np.float64]
-
-    def sample(
-        self, count: int, config: FeatureConfig, rng: np.random.Generator
-    ) -> tuple[FloatArray, FloatArray]:
-        """Draw views of successive frames, float32 [shape=(count, frames, coefficients)]."""
-        view = frames_per_view(config.n_frames)
-        drawn = rng.choice(len(self.weights), count, p=self.weights)
-        starts = rng.integers(0, self.frames.shape[1] - view + 1, count)
-        frames = starts[:, np.newaxis] + np.arange(view)
-        return self.frames[drawn[:, np.newaxis], frames], self.targets[drawn]
-
-
 def usable_mfcc_songs(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:
     """Return a data set's additional MFCC songs and the positions of those usable for training.
 
@@ -261,7 +196,7 @@ def validation_views(dataset: Dataset, segments: IntArray) -> tuple[FloatArray, 
     ]
 
 
-def _songs_of_split(dataset: Dataset, split: Split) -> _Recordings:
+def _songs_of_split(dataset: Dataset, split: Split) -> RecordingPool:
     """Return the training excerpts of the songs, clips with less weight than full songs."""
     spectra = load_spectra(dataset)
     segment_songs = dataset.segment_songs[split.train]
@@ -273,14 +208,14 @@ def _songs_of_split(dataset: Dataset, split: Split) -> _Recordings:
     ]
     targets = dataset.song_targets[songs]
     has_full_weight = dataset.segment_counts[songs] >= _FULL_WEIGHT_SEGMENTS
-    return _Recordings(
+    return RecordingPool(
         excerpts,
         np.eye(len(dataset.labels), dtype=np.float32)[targets],
         _balanced(targets, np.where(has_full_weight, 1.0, _CLIP_WEIGHT)),
     )
 
 
-def _without_genre(not_music: Dataset, labels: int) -> _Recordings:
+def _without_genre(not_music: Dataset, labels: int) -> RecordingPool:
     """Return the recordings without a genre; ``not-music`` is the last label."""
     is_music = not_music.song_targets == not_music.labels.index(MUSIC)
     targets = np.zeros((len(is_music), labels), np.float32)
@@ -290,7 +225,7 @@ def _without_genre(not_music: Dataset, labels: int) -> _Recordings:
     totals = np.bincount(is_music, weights) / [1, _MUSIC_WEIGHT]
     weights = weights / totals[is_music.astype(np.int64)]
     excerpts = [[Excerpt(spectrum)] for spectrum in load_spectra(not_music)]
-    return _Recordings(excerpts, targets, weights / weights.sum())
+    return RecordingPool(excerpts, targets, weights / weights.sum())
 
 
 def _excerpts(
