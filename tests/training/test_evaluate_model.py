@@ -91,7 +91,7 @@ def test_calibrated_probabilities_have_no_calibration_error() -> None:
     correct = np.array([True] * 6 + [False] * 2 + [True] * 2 + [False] * 2)
     calibration = compute_calibration(confidence, correct)
     assert calibration.ece == pytest.approx(0.0)
-    assert [b.segments for b in calibration.bins] == [4, 8]
+    assert [b.count for b in calibration.bins] == [4, 8]
     assert [b.accuracy for b in calibration.bins] == pytest.approx([0.5, 0.75])
 
 
@@ -106,7 +106,7 @@ def test_probability_on_bin_edge_is_counted_once() -> None:
     calibration = compute_calibration(
         np.array([0.1, 0.3, 0.5, 0.7, 1.0, 1.0 + 1e-7]), np.ones(6, dtype=bool)
     )
-    assert sum(b.segments for b in calibration.bins) == 6
+    assert sum(b.count for b in calibration.bins) == 6
 
 
 def test_worst_songs_are_sorted_by_confidence(data: Dataset) -> None:

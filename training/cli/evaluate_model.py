@@ -57,8 +57,8 @@ def evaluate_model(
 ) -> None:
     """Evaluate a run: accuracy, metrics by genre, calibration and worst songs.
 
-    Writes evaluation.json, evaluation.md, confusion.png, reliability.png and curves.png to DIR
-    and prints the main metrics. With --robustness, writes robustness.json and robustness.md too.
+    Writes evaluation.json, evaluation.md and pictures to DIR and prints the main metrics. With
+    --robustness, writes robustness.json and robustness.md too.
     Existing files are overwritten.
 
     For example:
@@ -91,13 +91,22 @@ def evaluate_model(
 
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
-    from pocketgenre.training.plots.curves import plot_curves
-    from pocketgenre.training.plots.evaluation_plots import plot_confusion, plot_reliability
+    from pocketgenre.training.plots.curves import plot_curves, read_history
+    from pocketgenre.training.plots.evaluation_plots import (
+        plot_confidence,
+        plot_confusion,
+        plot_reliability,
+    )
 
     plot_confusion(evaluation, out / "confusion.png")
     plot_reliability(evaluation, out / "reliability.png")
-    plot_curves(source, out / "curves.png", evaluation.warnings)
-    write_atomic(out / "evaluation.md", evaluation_report(evaluation).encode())
+    if evaluation.confidence:
+        plot_confidence(evaluation, evaluation.confidence, out / "confidence.png")
+    has_curves = len(read_history(source.folder / "history.json")["loss"]) > 1
+    if has_curves:
+        plot_curves(source, out / "curves.png", evaluation.warnings)
+    report = evaluation_report(evaluation, has_curves=has_curves)
+    write_atomic(out / "evaluation.md", report.encode())
     content = json.dumps(evaluation.to_dict(), indent=2) + "\n"
     write_atomic(out / "evaluation.json", content.encode())
 

@@ -45,7 +45,7 @@ _COLUMNS = ["name", "path", "genre", "artist", "group", "segments"]
 _BLOCK = 4096  # segments checked at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """The songs of a data set and their features.
 

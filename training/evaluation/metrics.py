@@ -105,27 +105,27 @@ class ClassificationMetrics:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Segments whose top probability lies in one interval.
+    """Segments whose top probability, or songs whose confidence, lies in one interval.
 
     Attributes
     ----------
-    segments : number of segments in the interval
-    confidence : their mean top probability
+    count : number of segments or songs in the interval
+    confidence : their mean top probability or confidence
     accuracy : share of them with the correct label
     """
 
-    segments: int
+    count: int
     confidence: float
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Agreement of the segments' top probabilities with their accuracy.
+    """Agreement of top probabilities or confidences with the accuracy.
 
     Attributes
     ----------
-    ece : expected calibration error, mean of |accuracy - confidence| over all segments
+    ece : expected calibration error, mean of |accuracy - confidence| over all segments or songs
     bins : non-empty intervals out of :data:`CALIBRATION_BINS` equal ones
     """
 
@@ -287,7 +287,7 @@ def compute_calibration(confidence: FloatArray, correct: NDArray[np.bool_]) -> C
 
     Parameters
     ----------
-    confidence : float [shape=(n,)], top probability of each segment; n >= 1
+    confidence : float [shape=(n,)], top probability or confidence; n >= 1
     correct : bool [shape=(n,)], True where the predicted label is correct
     """
     confidence = np.clip(np.asarray(confidence, np.float64), 0.0, 1.0)  # softmax may exceed 1

@@ -57,13 +57,18 @@ def evaluation_summary(evaluation: Evaluation) -> str:
     return "\n".join([*_head(evaluation), *_genres(evaluation.songs, "songs"), ""])
 
 
-def evaluation_report(evaluation: Evaluation) -> str:
-    """Return the content of ``evaluation.md``. It links the pictures in the same folder."""
+def evaluation_report(evaluation: Evaluation, *, has_curves: bool = True) -> str:
+    """Return the content of ``evaluation.md``, which links the pictures in the same folder.
+
+    Parameters
+    ----------
+    evaluation : results to write
+    has_curves : False if there is no picture of the training by epoch
+    """
     return "\n".join(
         [
             *_head(evaluation),
-            "![Accuracy and loss by epoch](curves.png)",
-            "",
+            *(["![Accuracy and loss by epoch](curves.png)", ""] if has_curves else []),
             *_fold_statistics(evaluation),
             "## Genres, songs by vote",
             "",
@@ -83,7 +88,9 @@ def evaluation_report(evaluation: Evaluation) -> str:
             "",
             "![Confusion matrices](confusion.png)",
             "",
+            *_lengths(evaluation),
             *_calibration(evaluation),
+            *_confidence(evaluation),
             *_worst_songs(evaluation),
         ]
     )
@@ -271,7 +278,7 @@ def _confusion(metrics: ClassificationMetrics) -> list[str]:
 
 def _calibration(evaluation: Evaluation) -> list[str]:
     rows = [
-        [str(b.segments), f"{b.confidence:.1%}", f"{b.accuracy:.1%}"]
+        [str(b.count), f"{b.confidence:.1%}", f"{b.accuracy:.1%}"]
         for b in evaluation.calibration.bins
     ]
     return [
@@ -300,6 +307,52 @@ def _temperature(evaluation: Evaluation) -> list[str]:
             f" error is {evaluation.scaled_calibration.ece:.1%}."
         )
     return _paragraph(text)
+
+
+def _lengths(evaluation: Evaluation) -> list[str]:
+    rows = [
+        [
+            length.description,
+            str(length.songs),
+            f"{length.accuracy:.1%}",
+            f"{length.mean_recall:.1%}",
+        ]
+        for length in evaluation.lengths
+    ]
+    return [
+        "## Length of the classified audio",
+        "",
+        markdown_table(["", "songs", "accuracy", "mean recall"], rows),
+        "",
+    ]
+
+
+def _confidence(evaluation: Evaluation) -> list[str]:
+    confidence = evaluation.confidence
+    if confidence is None:
+        return []
+    rows = [
+        [str(b.count), f"{b.confidence:.1%}", f"{b.accuracy:.1%}"]
+        for b in confidence.calibration.bins
+    ]
+    return [
+        "## Confidence of the songs",
+        "",
+        *_paragraph(
+            "The confidence of a song is the estimated probability that its label is correct,"
+            " computed from its votes and probabilities. Here it is fitted without the songs of the"
+            f" same group. Expected calibration error: {confidence.calibration.ece:.1%}."
+        ),
+        markdown_table(["songs", "mean confidence", "accuracy"], rows, text_columns=0),
+        "",
+        *_paragraph(
+            f"At the default threshold of {confidence.min_confidence:.3f},"
+            f" {confidence.coverage:.1%} of the songs keep their label, and"
+            f" {confidence.accuracy:.1%} of these are correct. The others are labelled uncertain."
+        ),
+        "![Confidence and risk](confidence.png)",
+        "",
+    ]
 
 
 def _worst_songs(evaluation: Evaluation) -> list[str]:

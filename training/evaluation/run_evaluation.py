@@ -16,6 +16,8 @@ from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.calibration import cross_calibrate, fit_temperature
+from pocketgenre.training.evaluation.confidence_fit import fit_confidence
+from pocketgenre.training.evaluation.length_metrics import LengthMetrics, compute_length_metrics
 from pocketgenre.training.evaluation.metrics import (
     METRIC_NAMES,
     Calibration,
@@ -30,6 +32,29 @@ from pocketgenre.training.evaluation.metrics import (
     to_stored_dict,
 )
 from pocketgenre.training.runs import HeldOutPredictions, Run
+
+_CURVE_POINTS = 100
+
+
+@dataclass(frozen=True)
+class SongConfidence:
+    """Cross-fitted confidence of the songs' labels.
+
+    Attributes
+    ----------
+    calibration : calibration of the confidence
+    min_confidence : default threshold, below which a label is ``uncertain``
+    coverage : share of the songs that reach the threshold
+    accuracy : share of correct labels among these songs
+    risk_curve : pairs of coverage, and share of wrong labels among the songs of the highest
+        confidence, for at most 100 coverages
+    """
+
+    calibration: Calibration
+    min_confidence: float
+    coverage: float
+    accuracy: float
+    risk_curve: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +74,8 @@ class Evaluation:
     temperature : divisor of the logits that gives the lowest log loss
     scaled_calibration : calibration with each fold at the temperature of the other folds;
         None without folds
+    confidence : cross-fitted confidence of the songs; None without folds, or for too few songs
+    lengths : metrics of songs by length
     worst_songs : most confidently wrong songs, worst first
     fold_statistics : statistics over the folds by name of the metric; empty without folds
     """
@@ -67,6 +94,8 @@ class Evaluation:
     calibration: Calibration
     temperature: float
     scaled_calibration: Calibration | None
+    confidence: SongConfidence | None
+    lengths: tuple[LengthMetrics, ...]
     worst_songs: tuple[WrongSong, ...]
     fold_statistics: dict[str, SummaryStatistics]
 
@@ -220,6 +249,7 @@ def _evaluate(
     predicted = probabilities.argmax(axis=1)
     correct = predicted == targets
     has_folds = len(predictions) > 1
+    scaled = _scaled_probabilities(dataset, predictions) if has_folds else None
     return Evaluation(
         run=run.folder.resolve().name,
         model=run.config.model,
@@ -236,20 +266,38 @@ def _evaluate(
         ),
         calibration=compute_calibration(probabilities.max(axis=1), correct),
         temperature=fit_temperature(probabilities, targets),
-        scaled_calibration=_scaled_calibration(dataset, predictions, correct)
-        if has_folds
-        else None,
+        scaled_calibration=None
+        if scaled is None
+        else compute_calibration(scaled.max(axis=1), correct),
+        confidence=None if scaled is None else _song_confidence(dataset, segments, scaled),
+        lengths=compute_length_metrics(dataset, segments, probabilities),
         worst_songs=find_worst_songs(dataset, segments, probabilities),
         fold_statistics=_fold_statistics(dataset, predictions) if has_folds else {},
     )
 
 
-def _scaled_calibration(
-    dataset: Dataset, predictions: Sequence[HeldOutPredictions], correct: NDArray[np.bool_]
-) -> Calibration:
+def _scaled_probabilities(
+    dataset: Dataset, predictions: Sequence[HeldOutPredictions]
+) -> NDArray[np.float64]:
     targets = [dataset.segment_targets[part.segments] for part in predictions]
-    scaled = cross_calibrate([part.probabilities for part in predictions], targets)
-    return compute_calibration(scaled.max(axis=1), correct)
+    return cross_calibrate([part.probabilities for part in predictions], targets)
+
+
+def _song_confidence(
+    dataset: Dataset, segments: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> SongConfidence | None:
+    fit = fit_confidence(dataset, segments, probabilities)
+    if fit is None:
+        return None
+    coverages, risks = fit.risk_coverage()
+    points = np.unique(np.linspace(0, len(coverages) - 1, _CURVE_POINTS).astype(int))
+    return SongConfidence(
+        calibration=fit.calibration,
+        min_confidence=fit.model.min_confidence,
+        coverage=fit.coverage,
+        accuracy=fit.covered_accuracy,
+        risk_curve=tuple((float(coverages[i]), float(risks[i])) for i in points),
+    )
 
 
 def _fold_statistics(

@@ -1,12 +1,17 @@
-"""Plot the confusion matrices and the calibration of an evaluation."""
+"""Plot the confusion matrices, the calibration and the confidence of an evaluation."""
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from pocketgenre.training.evaluation.metrics import CALIBRATION_BINS, ClassificationMetrics
-from pocketgenre.training.evaluation.run_evaluation import Evaluation
+from pocketgenre.training.evaluation.metrics import (
+    CALIBRATION_BINS,
+    Calibration,
+    ClassificationMetrics,
+)
+from pocketgenre.training.evaluation.run_evaluation import Evaluation, SongConfidence
 from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure
 
 
@@ -39,8 +44,6 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
 
 def plot_reliability(evaluation: Evaluation, path: Path) -> None:
     """Plot the segments' accuracy against their top probability, and the number of segments."""
-    bins = evaluation.calibration.bins
-    confidences = [b.confidence for b in bins]
     with saved_figure(path, 6.5, 7.5) as figure:
         add_title(
             figure,
@@ -49,26 +52,60 @@ def plot_reliability(evaluation: Evaluation, path: Path) -> None:
             evaluation.warnings,
         )
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        above.plot([0, 1], [0, 1], linestyle="--", color="0.5", label="perfectly calibrated")
-        above.plot(
-            confidences,
-            [b.accuracy for b in bins],
-            "o-",
+        _draw_reliability(above, below, evaluation.calibration, "segments")
+        below.set(xlabel="top probability of a segment")
+
+
+def plot_confidence(evaluation: Evaluation, confidence: SongConfidence, path: Path) -> None:
+    """Plot the songs' accuracy against their confidence, and the risk-coverage curve."""
+    with saved_figure(path, 12, 6.5) as figure:
+        add_title(
+            figure,
+            f"{evaluation.run}: confidence of the songs, cross-fitted\n"
+            f"expected calibration error {confidence.calibration.ece:.1%}",
+            evaluation.warnings,
+        )
+        axes = figure.subplot_mosaic([["above", "curve"], ["below", "curve"]], height_ratios=[3, 1])
+        _draw_reliability(axes["above"], axes["below"], confidence.calibration, "songs")
+        axes["below"].set(xlabel="confidence of a song")
+        curve = axes["curve"]
+        coverages, risks = zip(*confidence.risk_curve, strict=True)
+        curve.plot(coverages, risks, color="black", clip_on=False)
+        curve.plot(
+            [confidence.coverage],
+            [1 - confidence.accuracy],
+            "o",
             color="black",
-            label="segments",
-            clip_on=False,
+            markersize=8,
+            label=f"default threshold, confidence {confidence.min_confidence:.3f}",
         )
-        above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-        above.grid(color="0.9")
-        above.legend(loc="lower right")
-        edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-        indices = np.clip(np.searchsorted(edges, confidences) - 1, 0, None)
-        below.bar(
-            edges[indices],
-            [b.segments for b in bins],
-            width=1 / CALIBRATION_BINS,
-            align="edge",
-            color="0.8",
-            edgecolor="black",
+        curve.set(
+            xlabel="share of the songs that keep a label",
+            ylabel="share of wrong labels among them",
+            xlim=(0, 1),
+            ylim=(0, None),
         )
-        below.set(xlabel="top probability of a segment", ylabel="segments")
+        curve.grid(color="0.9")
+        curve.legend(loc="upper left")
+
+
+def _draw_reliability(above: Axes, below: Axes, calibration: Calibration, unit: str) -> None:
+    """Draw accuracy against probability above, and the number of items in each interval below."""
+    confidences = [b.confidence for b in calibration.bins]
+    above.plot([0, 1], [0, 1], linestyle="--", color="0.5", label="perfectly calibrated")
+    accuracies = [b.accuracy for b in calibration.bins]
+    above.plot(confidences, accuracies, "o-", color="black", label=unit, clip_on=False)
+    above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    above.grid(color="0.9")
+    above.legend(loc="lower right")
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    indices = np.clip(np.searchsorted(edges, confidences) - 1, 0, None)
+    below.bar(
+        edges[indices],
+        [b.count for b in calibration.bins],
+        width=1 / CALIBRATION_BINS,
+        align="edge",
+        color="0.8",
+        edgecolor="black",
+    )
+    below.set(xlim=(0, 1), ylabel=unit)

@@ -5,6 +5,8 @@ weights that were trained on 200,000 songs. The head is a logistic regression, s
 layer.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import keras
@@ -16,7 +18,6 @@ from sklearn.metrics import log_loss
 from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.not_music import not_music_segments, recording_weights
-from pocketgenre.training.models.keras_trainer import predict
 from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
 from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
@@ -25,61 +26,86 @@ from pocketgenre.training.models.trainers import TrainingContext
 from pocketgenre.training.runs import History
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 _FEATURE_EXTRACTOR = "musicnn"  # name of the layer
 _PATCHES = 200  # segments from which the ranges of the channels are measured
 
 
 def fit_musicnn(context: TrainingContext) -> tuple[keras.Model, History]:
-    """Train the classifier; the history has one entry, since there are no epochs."""
+    """Train the classifier; the history has one entry, since there are no epochs.
+
+    Raises
+    ------
+    DataError
+        if the package musicnn is missing.
+    """
     config, dataset, split = context.config, context.dataset, context.split
-    model, features = build_classifier(
-        dataset, split.train, Path(config.pretrained), config.seed, context.not_music
-    )
-    predictions = {"": (split.train, np.asarray(model.layers[-1](features)))}
-    if len(split.validation):
-        predictions["val_"] = (split.validation, predict(model, dataset, split.validation))
+    frozen = extract_features(dataset, context.not_music, Path(config.pretrained), config.seed)
+    features = frozen.features[split.train]
+    kernel, bias = fit_regression(features, dataset.segment_targets[split.train], frozen.others)
+    model = frozen.with_head(kernel, bias)
     history: History = {}
-    for prefix, (segments, probabilities) in predictions.items():
-        targets = dataset.segment_targets[segments]
-        genres = np.arange(len(dataset.labels))
-        history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=genres))]
-        correct = probabilities.argmax(axis=1) == targets
-        history[f"{prefix}accuracy"] = [float(correct.mean())]
+    for prefix, segments in (("", split.train), ("val_", split.validation)):
+        if len(segments):
+            probabilities = np.asarray(model.layers[-1](frozen.features[segments]))
+            targets = dataset.segment_targets[segments]
+            labels = np.arange(len(dataset.labels))
+            history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=labels))]
+            correct = probabilities.argmax(axis=1) == targets
+            history[f"{prefix}accuracy"] = [float(correct.mean())]
     context.on_epoch(history)
     return model, history
 
 
-def build_classifier(
-    dataset: Dataset,
-    segments: IntArray,
-    package: Path,
-    seed: int,
-    not_music: Dataset | None = None,
-) -> tuple[keras.Model, FloatArray]:
-    """Build the network from log-mel bands to labels and fit its head.
+@dataclass(frozen=True, eq=False)
+class FrozenFeatures:
+    """The part of the network that is not trained, and its output for all segments.
+
+    Attributes
+    ----------
+    standardize : first layer
+    extractor : network from standardised bands to features
+    features : features of the data set's segments, float32 [shape=(segments, features)]
+    others : features of the segments without a genre; None without the label ``not-music``
+    """
+
+    standardize: keras.Layer
+    extractor: keras.Model
+    features: FloatArray
+    others: OtherSegments | None
+
+    def with_head(self, kernel: FloatArray, bias: FloatArray) -> keras.Model:
+        """Return the whole network, with this linear layer and a softmax at its end."""
+        head = layers.Dense(len(bias), activation="softmax", name="genres")
+        inputs = keras.Input(self.extractor.input_shape[1:])
+        model = keras.Sequential([inputs, self.standardize, self.extractor, head], name="genre")
+        head.set_weights([kernel, bias])
+        return model
+
+
+@lru_cache(maxsize=1)  # the networks of all folds have the same features
+def extract_features(
+    dataset: Dataset, not_music: Dataset | None, package: Path, seed: int
+) -> FrozenFeatures:
+    """Build the networks of musicnn and compute the features of all segments.
+
+    The ranges of the channels, which only scale the values for int8, are measured on segments of
+    all songs. Genres are not used.
 
     Parameters
     ----------
     dataset : data set with log-mel features
-    segments : positions of the training segments, int64 [shape=(n,)]
+    not_music : data set that the label ``not-music`` is trained with; None without this label
     package : folder of the unpacked package musicnn
     seed : seed that draws the segments from which the channels' ranges are measured
-    not_music : data set that the label ``not-music`` is trained with; None without this label
-
-    Returns
-    -------
-    model, features
-        network, and the input of its last layer for the training segments, float32
-        [shape=(n, features)], since computing it again would double the time.
 
     Raises
     ------
     DataError
         if the package is missing.
     """
-    drawn = np.random.default_rng(seed).choice(segments, min(_PATCHES, len(segments)), False)
+    every = np.arange(len(dataset.segment_songs))
+    drawn = np.random.default_rng(seed).choice(every, min(_PATCHES, len(every)), replace=False)
     patches = np.asarray(dataset.features[np.sort(drawn)])
     mean, deviation = float(patches.mean()), float(patches.std())
     shape = dataset.feature_config.shape
@@ -96,17 +122,17 @@ def build_classifier(
     extractor = keras.Model(inputs, outputs, name=_FEATURE_EXTRACTOR)
     extractor.trainable = False
     front = keras.Sequential([keras.Input(shape), standardize, extractor])
-    features = front.predict(evaluation_batches(dataset, segments), verbose=0)
+
+    def features_of(data: Dataset) -> FloatArray:
+        segments = np.arange(len(data.segment_songs))
+        features: FloatArray = front.predict(evaluation_batches(data, segments), verbose=0)
+        return features
+
     others = None
     if not_music is not None:
-        every = np.arange(len(not_music.segment_songs))
         others = OtherSegments(
-            features=front.predict(evaluation_batches(not_music, every), verbose=0),
+            features=features_of(not_music),
             is_music=~not_music_segments(not_music),
             weights=recording_weights(not_music),
         )
-    kernel, bias = fit_regression(features, dataset.segment_targets[segments], others)
-    head = layers.Dense(len(dataset.labels), activation="softmax", name="genres")
-    model = keras.Sequential([keras.Input(shape), standardize, extractor, head], name="genre")
-    head.set_weights([kernel, bias])
-    return model, features
+    return FrozenFeatures(standardize, extractor, features_of(dataset), others)
