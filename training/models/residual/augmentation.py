@@ -52,7 +52,9 @@ class Excerpt:
         start = rng.integers(0, max(1, len(self.decibels) - length))
         frames = np.minimum(start + np.rint(steps * speed).astype(int), len(self.decibels) - 1)
         view = self.decibels[frames].astype(np.float32)
-        shifted: FloatArray = view @ _band_shifts(feature_config)[choice]
+        below, share_above = _band_positions(feature_config)
+        low, high = view[:, below[choice]], view[:, below[choice] + 1]
+        shifted: FloatArray = low + share_above[choice] * (high - low)
         return shifted
 
 
@@ -175,17 +177,18 @@ def mix_up(
 
 
 @cache
-def _band_shifts(feature_config: FeatureConfig) -> FloatArray:
-    """Compute the matrices that shift mel bands, float32 [shape=(speeds, bands, bands)].
+def _band_positions(feature_config: FeatureConfig) -> tuple[NDArray[np.int64], FloatArray]:
+    """Compute from which two mel bands each band gets its level when the speed changes.
 
-    At speed s, a band takes the level that the band at 1/s of its frequency had.
+    At speed s, a band gets the level that the band at 1/s of its frequency had.
+
+    Returns
+    -------
+    below, share_above : int64 and float32 [shape=(speeds, bands)]
+        lower of the two bands, and share of the band above it
     """
     n = feature_config.n_mels
     centres = librosa.mel_frequencies(n + 2, fmin=0.0, fmax=feature_config.sample_rate / 2)[1:-1]
-    matrices = np.zeros((len(_SPEEDS), n, n), np.float32)
-    for matrix, speed in zip(matrices, _SPEEDS, strict=True):
-        position = np.interp(centres / speed, centres, np.arange(n))
-        below = np.minimum(position.astype(int), n - 2)
-        matrix[below, np.arange(n)] = 1 - (position - below)
-        matrix[below + 1, np.arange(n)] = position - below
-    return matrices
+    positions = np.interp(centres / _SPEEDS[:, np.newaxis], centres, np.arange(n))
+    below = np.minimum(positions.astype(np.int64), n - 2)
+    return below, (positions - below).astype(np.float32)
