@@ -76,17 +76,25 @@ $(MODELS)/%_waveform.tflite: runs/%/run.json
 $(MODELS)/%.tflite: runs/%/run.json
 	$(BIN)/export-tflite runs/$* --out $@
 
-runs/standard/run.json: | data/gtzan/dataset.json
-	$(BIN)/train-model data/gtzan --model residual --members 2 --folds 5 --out runs/standard
+runs/standard/run.json: | data/gtzan/dataset.json data/not-music-mfcc/dataset.json
+	$(BIN)/train-model data/gtzan --model residual --members 2 --folds 5 --not-music data/not-music-mfcc --out runs/standard
 
-runs/best/run.json: | data/gtzan-log-mel/dataset.json data/musicnn
-	$(BIN)/train-model data/gtzan-log-mel --model musicnn --folds 5 --out runs/best
+runs/best/run.json: | data/gtzan-log-mel/dataset.json data/not-music-log-mel/dataset.json data/musicnn
+	$(BIN)/train-model data/gtzan-log-mel --model musicnn --folds 5 --not-music data/not-music-log-mel --out runs/best
 
 data/gtzan/dataset.json: | $(DEV)/ready
 	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --spectra $(MFCC_SONGS) --out data/gtzan
 
 data/gtzan-log-mel/dataset.json: | $(DEV)/ready
 	$(BIN)/prepare-dataset $(DATA) --index $(DATA)/index.csv --features log-mel --out data/gtzan-log-mel
+
+NOT_MUSIC = data/not-music/train --index data/not-music/train/index.csv
+
+data/not-music-mfcc/dataset.json: | data/not-music
+	$(BIN)/prepare-dataset $(NOT_MUSIC) --spectra --out data/not-music-mfcc
+
+data/not-music-log-mel/dataset.json: | data/not-music
+	$(BIN)/prepare-dataset $(NOT_MUSIC) --features log-mel --out data/not-music-log-mel
 
 mobile_demo/web/node_modules/ready: mobile_demo/web/package-lock.json
 	@command -v npm > /dev/null || { echo "npm is missing: install Node.js 20.19 or newer" >&2; exit 1; }

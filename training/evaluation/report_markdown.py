@@ -259,6 +259,7 @@ def _genres(metrics: ClassificationMetrics, unit: str) -> list[str]:
     rows = [
         [g.genre, f"{g.precision:.1%}", f"{g.recall:.1%}", f"{g.f1:.1%}", str(g.support)]
         for g in metrics.genres
+        if g.support
     ]
     return [markdown_table(["genre", "precision", "recall", "F1", unit], rows)]
 
@@ -268,6 +269,7 @@ def _confusion(metrics: ClassificationMetrics) -> list[str]:
     rows = [
         [label, *(str(count) if count else "·" for count in counts)]
         for label, counts in zip(labels, metrics.confusion, strict=True)
+        if any(counts)
     ]
     return [
         "A row is a true genre, a column the predicted one.",
