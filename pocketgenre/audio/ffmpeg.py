@@ -113,9 +113,10 @@ class FloatConverter:
         frame_format = (frame.format.name, frame.layout.name, frame.sample_rate)
         if frame_format != self._format:
             self._format = frame_format
-            self._resampler = av.AudioResampler(format="fltp", rate=frame.sample_rate)
+            self._resampler = av.AudioResampler(format="flt", rate=frame.sample_rate)
         for converted in self._resampler.resample(frame):
-            yield converted.to_ndarray().T.astype(np.float32, copy=False)
+            # Not planar: PyAV reads beyond the planes of a frame with eight channels.
+            yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
 
 
 def read_frames(file: SongFile, container: Any, stream: Any) -> Iterator[tuple[int, FloatArray]]:
@@ -144,7 +145,7 @@ def read_frames(file: SongFile, container: Any, stream: Any) -> Iterator[tuple[i
             lost_since += lost_seconds
             for frame in frames:
                 check_rate(frame.sample_rate)
-                work.add_block(frame.sample_rate, frame.samples, len(frame.layout.channels))
+                work.add_block(frame.sample_rate, frame.samples, frame.layout.nb_channels)
                 lost, lost_since = lost + lost_since, 0.0
                 for block in convert(frame):
                     yield frame.sample_rate, block

@@ -4,9 +4,10 @@ import shutil
 import struct
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
-from pocketgenre.demo.synthetic import write_audio
+from pocketgenre.demo.synthetic import write_aac, write_audio
 from tests.conftest import tone, write_tone
 from tests.web.page_driver import PageServer, Phone
 
@@ -36,16 +37,33 @@ def test_song_out_of_memory_fails_only_itself(
         assert songs[short.name]["error"] is None
 
 
-def test_oversized_songs_are_rejected(phone: Phone, tmp_path: Path) -> None:
+def test_too_long_songs_are_cut_or_rejected(phone: Phone, tmp_path: Path) -> None:
     surround = tmp_path / "surround.wav"  # short, and small as a file
     write_empty_wav(surround, seconds=160, rate=96_000, channels=8)
-    long = tmp_path / "mix.wav"
-    write_audio(long, tone(300.0, 21 * 60, 8_000), 8_000, subtype="PCM_16")
-    phone.scan([surround, long])
-    assert {path: song["error"] for path, song in phone.songs().items()} == {
-        "surround.wav": "too large when decoded: 469 MB, the limit is 439 MB",
-        "mix.wav": "too long: 21 minutes, the limit is 20 minutes",
-    }
+    mixes = [tmp_path / f"mix.{suffix}" for suffix in ("wav", "flac", "mp3", "ogg")]
+    for mix in mixes:
+        write_audio(mix, tone(300.0, 21 * 60, 8_000), 8_000)
+    book = tmp_path / "book.m4a"
+    write_aac(book, tone(300.0, 5.0, 44_100, 2), 44_100)
+    state_mp4_seconds(book, 36_000)
+    phone.scan([surround, *mixes, book])
+    songs = phone.songs()
+    assert songs["surround.wav"]["error"] == "it holds only silence"  # its start was decoded
+    assert songs["book.m4a"]["error"] == "too long: 600 minutes, the limit is 20 minutes"
+    for mix in mixes:
+        song = songs[mix.name]
+        assert song["error"] is None
+        assert song["partial"] is True
+        assert song["analyzedSeconds"] == pytest.approx(20 * 60, abs=2)
+        assert song["durationSeconds"] == pytest.approx(21 * 60, abs=2)
+
+
+def state_mp4_seconds(path: Path, seconds: int) -> None:
+    content = bytearray(path.read_bytes())
+    header = content.index(b"mdhd")
+    scale = int.from_bytes(content[header + 16 : header + 20], "big")
+    content[header + 20 : header + 24] = (seconds * scale).to_bytes(4, "big")
+    path.write_bytes(content)
 
 
 def write_empty_wav(path: Path, seconds: int, rate: int, channels: int) -> None:
