@@ -121,7 +121,6 @@ class AudioUpload:
             blocks = _limited(stream.blocks, max_samples, self.max_seconds)
             yield stream, cut_segments(blocks, feature_config)
 
-
     def check_length(self, stream: SongStream) -> None:
         """Check the length that the header states, before the song is decoded.
 
