@@ -35,6 +35,12 @@ MIN_SONG_SECONDS: float = _VALUES["min_song_seconds"]
 A song shorter than a segment is repeated to fill it, not padded with silence: 71.2 % of
 the held-out clips of 2 to 3 s are correct with repetition, 67.0 % with padding (musicnn)."""
 
+MAX_SONG_SECONDS: float = _VALUES["max_song_seconds"]
+"""Length of the part of a song that is decoded [s]; a longer song is classified from its start.
+
+Two hours hold an album, and most concerts and mixes. The phone page has a smaller limit,
+``max_page_song_seconds``, because a browser decodes a song as a whole."""
+
 UNCERTAIN: str = _VALUES["uncertain"]
 """Label of a song whose confidence or margin is below the thresholds."""
 

@@ -62,7 +62,7 @@ class SongAnalysis:
         segment
     analyzed_seconds : length of the decoded audio [s]; None if unknown
     duration_seconds : length of the whole song by its file [s]; None if unknown
-    is_partial : True if the end of the song could not be decoded
+    is_partial : True if the end of the song could not be decoded, or is beyond the limit
     """
 
     probabilities: NDArray[np.floating]
@@ -101,7 +101,7 @@ class SongPrediction:
     seconds_per_segment : length of a segment [s]; 0 if the segments are not consecutive
     analyzed_seconds : length of the decoded audio [s]; None if unknown
     duration_seconds : length of the whole song by its file [s]; None if unknown
-    is_partial : True if the end of the song could not be decoded
+    is_partial : True if the end of the song could not be decoded, or is beyond the limit
     """
 
     genre: str

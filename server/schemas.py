@@ -73,7 +73,7 @@ class Song(_Schema):
     duration_seconds: float | None = Field(
         description="Length of the whole song by its file; null if unknown"
     )
-    partial: bool | None = Field(description="True if the end of the song could not be decoded")
+    partial: bool | None = Field(description="True if the end of the song was not classified")
     timeline: list[Part] | None = Field(
         description="Parts of the song if its genre changes, otherwise null"
     )

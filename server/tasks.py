@@ -121,6 +121,17 @@ class AudioUpload:
             blocks = _limited(stream.blocks, max_samples, self.max_seconds)
             yield stream, cut_segments(blocks, feature_config)
 
+    def check_length(self, stream: SongStream) -> None:
+        """Check the length that the header states, before the song is decoded.
+
+        Raises
+        ------
+        TooLongError
+            if it exceeds the limit.
+        """
+        if (stream.stated_seconds or 0.0) > self.max_seconds + 1:  # of padding
+            raise TooLongError(_too_long(self.max_seconds))
+
 
 @dataclass(frozen=True)
 class ClassifyTask:
@@ -134,6 +145,7 @@ class ClassifyTask:
     def run(self, classifier: GenreClassifier, model_name: ModelName) -> Song:  # noqa: ARG002
         """Classify all segments."""
         with self.song.open(classifier.card.feature_config) as (stream, segments):
+            self.song.check_length(stream)
             prediction = classifier.classify_segments(segments, self.label_config, stream)
         return _song_response(self.song.name, prediction)
 
@@ -153,6 +165,7 @@ class SegmentsTask:
         feature_config = classifier.card.feature_config
         outline = OutlineBuilder(feature_config) if self.outline else None
         with self.song.open(feature_config) as (stream, segments):
+            self.song.check_length(stream)
             recorded = outline.record(segments) if outline else segments
             prediction = classifier.classify_segments(recorded, self.label_config, stream)
         table = prediction.segment_probabilities.astype(float)
@@ -281,5 +294,9 @@ def _limited(
     for block in blocks:
         decoded += len(block)
         if decoded > max_samples:
-            raise TooLongError(f"the song is longer than the limit of {max_seconds:g} s")
+            raise TooLongError(_too_long(max_seconds))
         yield block
+
+
+def _too_long(max_seconds: float) -> str:
+    return f"the song is longer than the limit of {max_seconds:g} s"

@@ -13,7 +13,7 @@ from pocketgenre.audio.source import SongFile
 
 def audio_start(file: SongFile, offset: int = 0) -> int:
     """Return the offset behind ID3v2 tags that begin at ``offset``."""
-    while (header := file.read_at(offset, 10))[:3] == b"ID3" and len(header) == 10:
+    while (header := file.search_at(offset, 10))[:3] == b"ID3" and len(header) == 10:
         offset += 10 + _syncsafe(header[6:]) + (10 if header[5] & 0x10 else 0)
     return min(offset, file.size)
 
@@ -34,7 +34,7 @@ def _syncsafe(digits: bytes) -> int:
 
 
 def _trailing_tag_size(file: SongFile, end: int) -> int:
-    tail = file.read_at(max(0, end - 227), min(227, end))
+    tail = file.search_at(max(0, end - 227), min(227, end))
     size = 0
     if tail[-128:-125] == b"TAG":
         size = 128
@@ -84,18 +84,35 @@ class SampleChunk:
 
 def find_sample_chunk(file: SongFile) -> SampleChunk | None:
     """Find the samples of a WAV, RF64, Wave64, AIFF or CAF file; None in other files."""
-    layout = _chunk_layout(file.read_at(0, 16))
+    layout = _chunk_layout(file.search_at(0, 16))
     if layout is None:
         return None
     ds64_size = 0
     for name, start, size in _chunks(file, layout):
         if name == b"ds64":
-            ds64_size = int.from_bytes(file.read_at(start + 8, 8), "little")
+            ds64_size = int.from_bytes(file.search_at(start + 8, 8), "little")
         elif name in (b"data", b"SSND"):
             skipped = {b"SSND": 8, b"caff": 4}.get(layout.name if name == b"data" else name, 0)
             is_ds64 = size == 0xFFFFFFFF and ds64_size
             return _sample_chunk(file, layout, start, ds64_size if is_ds64 else size, skipped)
     return None
+
+
+_DS64_SIZES = 20  # offset of the sizes in an RF64 file: of the file, the samples, their number
+
+
+def unknown_rf64_sizes(file: SongFile) -> tuple[int, bytes] | None:
+    """Return the offset and the correct content of the sizes of an RF64 file that states none.
+
+    Programs that write to a pipe leave all bits set. None for other files.
+    """
+    header = file.search_at(0, _DS64_SIZES + 16)
+    if header[:4] != b"RF64" or header[12:16] != b"ds64" or header[-8:] != b"\xff" * 8:
+        return None
+    chunk = find_sample_chunk(file)
+    if chunk is None:
+        return None
+    return _DS64_SIZES, struct.pack("<QQQ", file.size - 8, chunk.end - chunk.start, 0)
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,7 @@ def _chunks(
     """Yield name, start of the content, and size of each chunk."""
     offset = layout.first if offset is None else offset
     header_bytes = layout.id_bytes + layout.size_bytes
-    while len(header := file.read_at(offset, header_bytes)) == header_bytes:
+    while len(header := file.search_at(offset, header_bytes)) == header_bytes:
         size = int.from_bytes(header[layout.id_bytes :], layout.order)
         if layout.includes_header:
             size -= header_bytes
@@ -184,6 +201,7 @@ _KBPS = {
 _KBPS[2, 3] = _KBPS[2, 2]
 """Bit rates by version (2 for MPEG 2 and 2.5) and layer."""
 _SYNC = re.compile(rb"\xff[\xe2-\xff]")
+_SEARCHED_BYTES = 1 << 24  # of other data between frames
 _CHAIN = 3  # consecutive frames that distinguish MPEG audio from other data
 
 
@@ -244,14 +262,18 @@ def _is_same(data: bytes, first: int, second: int) -> bool:
 def has_mpeg_frames(file: SongFile, start: int, end: int) -> bool:
     """Check whether MPEG audio frames follow between two offsets."""
     window, overlap = 1 << 18, 1 << 13
+    end = min(end, start + _SEARCHED_BYTES)
     while start < end:
-        if mpeg_frames(file.read_at(start, min(window, end - start))):
+        if mpeg_frames(file.search_at(start, min(window, end - start))):
             return True
         start += window - overlap
     return False
 
 
 # --- Ogg pages ---
+
+
+_LARGEST_PAGE = 27 + 255 + 255 * 255
 
 
 @dataclass(frozen=True)
@@ -267,13 +289,24 @@ class OggPage:
 
 def ogg_page(file: SongFile, offset: int) -> OggPage | None:
     """Parse the page header at an offset."""
-    header = file.read_at(offset, 27 + 255)
+    header = file.search_at(offset, 27 + 255)
     if len(header) < 27 or header[:5] != b"OggS\0":
         return None
     granule, serial = struct.unpack("<qI", header[6:18])
     count = header[26]
     size = 27 + count + sum(header[27 : 27 + count])
     return OggPage(offset, size, bool(header[5] & 2), granule, serial)
+
+
+def is_cut_ogg(file: SongFile) -> bool:
+    """Check whether the file ends within a page."""
+    begin = max(0, file.size - _LARGEST_PAGE)
+    last = file.search_at(begin, _LARGEST_PAGE).rfind(b"OggS\0")
+    page = ogg_page(file, begin + last) if last >= 0 else None
+    if page is None:
+        return last >= 0
+    rest = file.search_at(page.offset + page.size, 4)
+    return page.offset + page.size > file.size or (bool(rest) and b"OggS".startswith(rest))
 
 
 def next_ogg_link(file: SongFile, start: int, position: int) -> int | None:
@@ -289,7 +322,7 @@ def next_ogg_link(file: SongFile, start: int, position: int) -> int | None:
     while (page := ogg_page(file, offset)) and page.begins_stream:
         offset += page.size
     offset = max(offset, position - (1 << 16))
-    while content := file.read_at(offset, 1 << 20):
+    while content := file.search_at(offset, 1 << 20):
         found = content.find(b"OggS\0\x02")
         if found >= 0:
             return offset + found

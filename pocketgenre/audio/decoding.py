@@ -21,8 +21,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from pocketgenre import constants
 from pocketgenre.audio.coded import CodedDetector
-from pocketgenre.audio.containers import find_sample_chunk, next_ogg_link
+from pocketgenre.audio.containers import find_sample_chunk, is_cut_ogg, next_ogg_link
 from pocketgenre.audio.duration import Duration, measure_duration
 from pocketgenre.audio.errors import DamagedAudioError, NotAudioError, UnreadableError
 from pocketgenre.audio.ffmpeg import open_ffmpeg, read_frames, stated_seconds
@@ -36,6 +37,7 @@ from pocketgenre.audio.libsndfile import (
     open_unclaimed_samples,
     read_blocks,
 )
+from pocketgenre.audio.limits import LimitError, WorkLimit, check_rate, limit_reason
 from pocketgenre.audio.mono import MonoMixer, ToMono
 from pocketgenre.audio.overlap import Tail, drop_decoded
 from pocketgenre.audio.source import SongFile, open_song
@@ -48,7 +50,6 @@ __all__ = [
     "SongStream",
     "ToMono",
     "UnreadableError",
-    "check_rate",
     "open_stream",
     "stream_mono",
 ]
@@ -62,7 +63,6 @@ _RatedBlocks = Iterator[tuple[float, FloatArray]]
 """Mono blocks with their sample rates [Hz]."""
 
 _MOST_CHANNELS = 64  # wider arrays of so few rows are the transpose of what is expected
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 # A song is complete if no more than this is missing of the duration that its header states: 2 %,
 # at least one second. Encoders and players count the padding of MP3 and AAC differently.
 _TOLERANCE, _MIN_TOLERANCE = 0.02, 1.0
@@ -75,6 +75,7 @@ class SongStream:
     ----------
     blocks : iterator of float32 [shape=(n,)]: consecutive blocks, of any length, never empty.
         Raises DamagedAudioError if decoding fails in the middle; the blocks before are valid.
+        Ends after :data:`pocketgenre.constants.MAX_SONG_SECONDS`.
     sample_rate : sample rate of the blocks [Hz]
     damage : reason why the blocks end before the song does; None while and if they don't. It is
         known after the last block.
@@ -106,6 +107,12 @@ class SongStream:
         seconds = self._measured().seconds
         return None if seconds is None else max(seconds, self.decoded_seconds)
 
+    @property
+    def stated_seconds(self) -> float | None:
+        """Duration that the header states [s], also before decoding; None if it states none."""
+        duration = self._measured()
+        return duration.seconds if duration.is_stated else None
+
     def _measured(self) -> Duration:
         if self._duration is None:
             try:
@@ -120,10 +127,18 @@ class SongStream:
             self._measured()
 
     def _count(self, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+        longest = round(constants.MAX_SONG_SECONDS * self.sample_rate)
         try:
             for block in blocks:
-                self._samples += len(block)
-                yield block
+                kept = block[: longest - self._samples]
+                self._samples += len(kept)
+                if len(kept):
+                    yield kept
+                if len(kept) < len(block):
+                    raise LimitError(limit_reason())
+        except LimitError as error:
+            self.damage = str(error)
+            return
         except AudioError as error:
             self.damage = str(error)
             raise
@@ -155,8 +170,9 @@ def stream_mono(
     Yields
     ------
     float32 [shape=(n,)]
-        consecutive blocks of the song, of any length, never empty. Memory does not grow with the
-        length of the song.
+        consecutive blocks of the song, of any length, never empty, up to
+        :data:`pocketgenre.constants.MAX_SONG_SECONDS`. Memory does not grow with the length of the
+        song.
 
     Raises
     ------
@@ -242,18 +258,6 @@ def _mix_samples(samples: NDArray[Any], rate: float, mix: ToMono) -> _RatedBlock
         yield rate, mono
 
 
-def check_rate(rate: float) -> None:
-    """Check that a sample rate is within the range of music files.
-
-    Raises
-    ------
-    AudioError
-        if it is out of range.
-    """
-    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise AudioError(f"its sample rate of {rate} Hz is not supported")
-
-
 class _Decoder:
     """Decode a file to mono blocks at its own sample rates.
 
@@ -267,6 +271,7 @@ class _Decoder:
 
     def __init__(self, file: SongFile, song: SongStream, mix: ToMono) -> None:
         self._file, self._song, self._mix = file, song, mix
+        self._work = WorkLimit()
 
     def blocks(self) -> Generator[tuple[float, FloatArray]]:
         """Yield sample rates and mono blocks."""
@@ -294,8 +299,11 @@ class _Decoder:
                 if detector is not None and detector.finds(block):
                     yield from self._coded_blocks(sound, detector)
                     return None
+                self._work.add_block(sound.samplerate, *block.shape)
                 tail.add(block)
                 yield sound.samplerate, self._mix(block)
+        except LimitError:
+            raise
         except DamagedAudioError as error:
             damage = error
         position = sound.end_position
@@ -303,6 +311,8 @@ class _Decoder:
             following = next_ogg_link(self._file, link, position)
             if following is not None:
                 return following
+            if is_cut_ogg(self._file):
+                self._song.damage = "ends early: its last page is cut off"
         else:
             damage = yield from self._rest(sound, position, tail, damage)
         if damage is not None:
@@ -317,6 +327,7 @@ class _Decoder:
         if unclaimed is not None:
             with unclaimed:
                 for block in read_blocks(unclaimed):
+                    self._work.add_block(sound.samplerate, *block.shape)
                     yield sound.samplerate, self._mix(block)
             return damage
         seconds = tail.frames / sound.samplerate
@@ -351,7 +362,6 @@ class _Decoder:
             if tail is not None:
                 frames = drop_decoded(frames, tail)
             for rate, block in frames:
-                check_rate(rate)
                 yield rate, self._mix(block)
 
 

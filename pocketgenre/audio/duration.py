@@ -60,7 +60,7 @@ def probe_duration(source: str | os.PathLike[str] | IO[bytes]) -> float | None:
 def measure_duration(file: SongFile) -> Duration:
     """Return the duration of an open file, and whether its header states it."""
     start = audio_start(file)
-    if file.read_at(start, 4) == b"OggS":
+    if file.search_at(start, 4) == b"OggS":
         return _ogg_duration(file, start)
     try:
         with open_libsndfile(file) as sound:
@@ -102,7 +102,7 @@ def _last_packet_end(container: object, stream: object) -> float | None:
 
 def _mpeg_duration(file: SongFile, start: int) -> Duration:
     end = audio_end(file)
-    head = file.read_at(start, 1 << 16)
+    head = file.search_at(start, 1 << 16)
     frames = mpeg_frames(head)
     if not frames:
         return Duration(None)
@@ -140,7 +140,7 @@ def _estimate_mpeg_seconds(file: SongFile, start: int, end: int) -> float | None
     places = {start + (end - start) * place // _PLACES for place in range(_PLACES)}
     found = 0
     for place in places:
-        frames = mpeg_frames(file.read_at(place, min(_PLACE_BYTES, end - place)))
+        frames = mpeg_frames(file.search_at(place, min(_PLACE_BYTES, end - place)))
         bytes_read += sum(frame.size for frame in frames)
         seconds += sum(frame.seconds for frame in frames)
         found += bool(frames)
@@ -180,12 +180,12 @@ def _last_page(file: SongFile, start: int, end: int) -> OggPage | None:
     """Return the last page between two offsets."""
     while end > start:
         begin = max(start, end - (1 << 17))
-        content = file.read_at(begin, end - begin)
+        content = file.search_at(begin, end - begin)
         for position in _backwards(content, b"OggS\0"):
             page = ogg_page(file, begin + position)
             if page is not None and page.granule >= 0:
                 return page
-        if begin == start:
+        if begin == start or not content:
             return None
         end = begin + 4
     return None
@@ -199,7 +199,7 @@ def _backwards(content: bytes, pattern: bytes) -> Iterator[int]:
 
 
 def _link_seconds(file: SongFile, start: int, last: OggPage | None) -> float | None:
-    header = file.read_at(start, 27 + 255 + 128)
+    header = file.search_at(start, 27 + 255 + 128)
     if last is None or len(header) < 27:
         return None
     packet = header[27 + header[26] :]

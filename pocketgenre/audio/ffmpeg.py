@@ -1,7 +1,8 @@
 """Decode songs with FFmpeg's libraries, through PyAV.
 
 FFmpeg receives a file descriptor and a list of containers, so that a playlist disguised as a song
-can't make it open other files or URLs.
+can't make it open other files or URLs. It reads a large file through Python, which limits the bytes
+that it may search for the next packet.
 """
 
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.audio.errors import DamagedAudioError, NotAudioError
-from pocketgenre.audio.source import SongFile
+from pocketgenre.audio.limits import WorkLimit, check_rate
+from pocketgenre.audio.source import FileWindow, SongFile
 from pocketgenre.constants import PROTECTED_CODECS
+from pocketgenre.errors import AudioError
 
 FloatArray = NDArray[np.float32]
 
@@ -45,13 +48,15 @@ def open_ffmpeg(file: SongFile, start: int = 0, container: str | None = None) ->
     """
     import av  # takes 0.1 s, and MP3, FLAC and WAV do not need it
 
-    options = {
-        "fd": str(file.open_descriptor(start)),
-        "protocol_whitelist": "fd",
-        "format_whitelist": container or _CONTAINERS,
-    }
+    options = {"format_whitelist": container or _CONTAINERS}
+    source: str | FileWindow
+    if file.is_large:
+        source = file.window = FileWindow(file, start)
+    else:
+        source = "fd:"
+        options |= {"fd": str(file.open_descriptor(start)), "protocol_whitelist": "fd"}
     try:
-        opened = av.open("fd:", "r", container, options=options, metadata_errors="replace")
+        opened = av.open(source, "r", container, options=options, metadata_errors="replace")
     except Exception as error:  # libraries may raise anything for a damaged file
         file.check_readable(0)
         raise NotAudioError("not audio in a format that can be decoded") from error
@@ -108,9 +113,10 @@ class FloatConverter:
         frame_format = (frame.format.name, frame.layout.name, frame.sample_rate)
         if frame_format != self._format:
             self._format = frame_format
-            self._resampler = av.AudioResampler(format="fltp", rate=frame.sample_rate)
+            self._resampler = av.AudioResampler(format="flt", rate=frame.sample_rate)
         for converted in self._resampler.resample(frame):
-            yield converted.to_ndarray().T.astype(np.float32, copy=False)
+            # Not planar: PyAV reads beyond the planes of a frame with eight channels.
+            yield converted.to_ndarray().reshape(-1, converted.layout.nb_channels)
 
 
 def read_frames(file: SongFile, container: Any, stream: Any) -> Iterator[tuple[int, FloatArray]]:
@@ -124,18 +130,27 @@ def read_frames(file: SongFile, container: Any, stream: Any) -> Iterator[tuple[i
     ------
     DamagedAudioError
         if decoding fails in the middle; after the last frame, if much was left out before it.
+    LimitError
+        if the file causes more work than a song of the largest length.
     OSError
         if the file can't be read.
     """
-    convert = FloatConverter()
+    convert, work = FloatConverter(), WorkLimit()
     lost = lost_since = 0.0
     try:
         for frames, lost_seconds in _decoded_packets(container, stream):
+            file.allow_packet()
+            if not frames:
+                work.add_empty_packet()
             lost_since += lost_seconds
             for frame in frames:
+                check_rate(frame.sample_rate)
+                work.add_block(frame.sample_rate, frame.samples, frame.layout.nb_channels)
                 lost, lost_since = lost + lost_since, 0.0
                 for block in convert(frame):
                     yield frame.sample_rate, block
+    except AudioError:
+        raise
     except Exception as error:  # libraries may raise anything for a damaged file
         file.check_readable(file.descriptor_position())
         raise DamagedAudioError("damaged: it cannot be decoded to its end") from error

@@ -1,6 +1,5 @@
 """Read songs with libsndfile, through soundfile."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,9 +12,10 @@ from pocketgenre.audio.containers import (
     audio_start,
     find_sample_chunk,
     has_mpeg_frames,
+    unknown_rf64_sizes,
 )
 from pocketgenre.audio.errors import DamagedAudioError, NotAudioError
-from pocketgenre.audio.source import SongFile
+from pocketgenre.audio.source import FileWindow, SongFile
 
 FloatArray = NDArray[np.float32]
 
@@ -29,36 +29,6 @@ BLOCK_VALUES = 1 << 15
 _IGNORED_SECONDS = 0.25  # shorter remainders are padding
 
 
-class _Window:
-    """Part of a file for libsndfile's callbacks, from an offset to the end.
-
-    ``error`` is the first exception in a callback, which libsndfile can't pass on.
-    """
-
-    def __init__(self, file: SongFile, start: int, end: int) -> None:
-        self._file, self.start, self.size = file, start, end - start
-        self.position = 0
-        self.error: BaseException | None = None
-
-    def keep_error(self, _type: object, error: BaseException, _traceback: object) -> None:
-        self.error = self.error or error
-
-    def read(self, count: int) -> bytes:
-        count = min(count, self.size - self.position)
-        content = self._file.read_at(self.start + self.position, count) if count > 0 else b""
-        self.position += len(content)
-        return content
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
-        if base + offset >= 0:  # a damaged file may request an impossible position
-            self.position = base + offset
-        return self.position
-
-    def tell(self) -> int:
-        return self.position
-
-
 class Sound(soundfile.SoundFile):  # type: ignore[misc]
     """Sound file that raises the exceptions of its callbacks.
 
@@ -66,23 +36,31 @@ class Sound(soundfile.SoundFile):  # type: ignore[misc]
     ----------
     file : file to read
     start, end : part of the file to read [bytes]
+    replaced : offset and content of bytes to read instead of those in the file
     options : for headerless samples, as for :class:`soundfile.SoundFile`
     """
 
     def __init__(
-        self, file: SongFile, start: int = 0, end: int | None = None, **options: Any
+        self,
+        file: SongFile,
+        start: int = 0,
+        end: int | None = None,
+        replaced: tuple[int, bytes] | None = None,
+        **options: Any,
     ) -> None:
-        self._song, self._window = file, None
-        if file.descriptor is not None and not start and end is None:
+        self._song = file
+        self._window: FileWindow | None = None
+        is_whole = not start and end is None and replaced is None
+        if file.descriptor is not None and is_whole and not file.is_large:
             super().__init__(file.open_descriptor(), closefd=False, **options)
             return
-        self._window = window = _Window(file, start, file.size if end is None else end)
+        self._window = window = FileWindow(file, start, end, replaced)
         try:
             super().__init__(window, "r", **options)
         finally:
             self.raise_error()
 
-    def _init_virtual_io(self, file: _Window) -> Any:
+    def _init_virtual_io(self, file: FileWindow) -> Any:
         """Define the callbacks as soundfile does, but with a handler for exceptions."""
         ffi = soundfile._ffi
 
@@ -122,6 +100,8 @@ class Sound(soundfile.SoundFile):  # type: ignore[misc]
         OSError
             if the file can't be read.
         """
+        if self._window is not None:
+            self._window.allow_block()
         try:
             block: FloatArray = self.read(frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
@@ -170,7 +150,10 @@ def open_libsndfile(file: SongFile, reader: type[Sound] = Sound, start: int = 0)
         sound = reader(file, start)
     except soundfile.LibsndfileError:
         file.check_readable(0)
-        raise
+        sizes = None if start else unknown_rf64_sizes(file)
+        if sizes is None:
+            raise
+        sound = reader(file, replaced=sizes)
     if sound.format not in _FORMATS:
         sound.close()
         raise NotAudioError("not audio in a format that can be decoded")

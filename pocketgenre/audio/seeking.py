@@ -19,11 +19,12 @@ import soxr
 from numpy.typing import NDArray
 
 from pocketgenre.audio.coded import CodedDetector
-from pocketgenre.audio.decoding import AudioSource, check_rate, stream_mono
+from pocketgenre.audio.decoding import AudioSource, open_stream
 from pocketgenre.audio.duration import measure_duration
 from pocketgenre.audio.errors import DamagedAudioError
 from pocketgenre.audio.ffmpeg import FloatConverter, open_ffmpeg, stated_seconds
 from pocketgenre.audio.libsndfile import Sound, open_libsndfile
+from pocketgenre.audio.limits import check_rate
 from pocketgenre.audio.mono import MonoMixer
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.audio.source import SongFile, open_song
@@ -38,6 +39,7 @@ _PREROLL_SECONDS = 0.5
 # Audio decoded after a segment, for the look-ahead of the resampling filter.
 _POSTROLL_SECONDS = 0.05
 _MAX_VALUES = 1 << 24  # samples times channels in memory
+_MAX_PACKETS = 5_000  # after a seek; 100 s of packets of 20 ms
 # Containers with exact time stamps. Raw AAC and WMA have estimated time stamps or none.
 _EXACT_CONTAINERS = ("mov", "matroska")
 # Largest difference between the length that libsndfile decodes and the length of the file, at
@@ -92,22 +94,27 @@ def select_segments(source: AudioSource, config: FeatureConfig, count: int) -> I
     """Decode the whole song twice: to count its segments, and to select evenly spaced ones.
 
     Errors and yields are those of :func:`pocketgenre.audio.segments.cut_segments`.
+
+    Raises
+    ------
+    DamagedAudioError
+        after the last segment, if the end of the song can't be decoded or is beyond the limit.
     """
-
-    def segments() -> Iterator[FloatArray]:
-        return cut_segments(stream_mono(source, config.sample_rate), config)
-
     total = 0
-    try:
-        for _ in segments():
-            total += 1
-    except AudioError:
-        if not total:
-            raise
-    positions = evenly_spaced_positions(total, count)
-    for position, segment in enumerate(islice(segments(), total)):
-        if position in positions:
-            yield segment
+    with open_stream(source, config.sample_rate) as song:
+        try:
+            for _ in cut_segments(song.blocks, config):
+                total += 1
+        except AudioError:
+            if not total:
+                raise
+    positions = set(evenly_spaced_positions(total, count))
+    with open_stream(source, config.sample_rate) as again:
+        for position, segment in enumerate(islice(cut_segments(again.blocks, config), total)):
+            if position in positions:
+                yield segment
+    if song.damage is not None:
+        raise DamagedAudioError(song.damage)
 
 
 class _Song(Protocol):
@@ -204,7 +211,7 @@ class _Ffmpeg:
         convert, mix = FloatConverter(), MonoMixer()
         blocks: list[FloatArray] = []
         begin, reached = 0, -1
-        for frame in self._container.decode(stream):
+        for frame in _near_frames(self._container, stream):
             if reached < 0:
                 if frame.pts is None:
                     raise CannotSeekError("it has no time stamps")
@@ -226,3 +233,10 @@ class _Ffmpeg:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _near_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Decode the frames of the next packets, as many as a segment after a seek may need."""
+    for packet in islice(container.demux(stream), _MAX_PACKETS):
+        yield from packet.decode()
+    raise CannotSeekError("it cannot seek there")

@@ -2,7 +2,8 @@
 
 A path is opened as a file descriptor, which libsndfile and FFmpeg read without calling Python. In a
 callback from C, an exception (also one that a signal handler raises, such as KeyboardInterrupt)
-would be lost and the song would end early.
+would be lost and the song would end early. Files above 256 MiB are read through Python all the same
+(``FileWindow``), which limits what the libraries read of a damaged file.
 """
 
 import io
@@ -14,9 +15,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from pocketgenre.audio.errors import UnreadableError
+from pocketgenre.audio.limits import max_bytes
 from pocketgenre.errors import AudioError
 
 _READ_BYTES = 1 << 20
+# Limits on the search for headers, chunks and frames, so that it does not depend on the size of a
+# file: number of bytes, and smallest number that a read counts for.
+_SEARCHED_BYTES = 1 << 30
+_MIN_SEARCHED_BYTES = 1 << 14
+_LARGE_BYTES, _BLOCK_BYTES = 1 << 28, 1 << 26
 _NOT_READABLE = "a song is a path, or a binary file opened for reading (mode 'rb')"
 
 
@@ -27,6 +34,8 @@ class SongFile:
     ----------
     size : size of the file [bytes]
     descriptor : file descriptor for the C libraries; None if the source is a file object
+    is_large : True if the C libraries must read the file through a window
+    window : window through which FFmpeg reads a large file
     """
 
     def __init__(self, file: IO[bytes], *, has_descriptor: bool) -> None:
@@ -34,7 +43,20 @@ class SongFile:
         self.descriptor = file.fileno() if has_descriptor else None
         file.seek(0, os.SEEK_END)
         self.size = file.tell()
+        self.is_large = self.size > _LARGE_BYTES
+        self.window: FileWindow | None = None
         self._copy: tuple[int, IO[bytes]] | None = None
+        self._searched_bytes = 0
+
+    def search_at(self, offset: int, count: int) -> bytes:
+        """Read up to ``count`` bytes of headers; fewer only at the end of the file.
+
+        Empty after 1 GiB or 65,536 reads, as at the end, so that each search ends.
+        """
+        if self._searched_bytes >= _SEARCHED_BYTES:
+            return b""
+        self._searched_bytes += max(count, _MIN_SEARCHED_BYTES)
+        return self.read_at(offset, count)
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Read up to ``count`` bytes at an offset; fewer only at the end of the file."""
@@ -58,15 +80,16 @@ class SongFile:
         if self.descriptor is not None and not start:
             self._file.seek(0)
             return self.descriptor
-        import shutil  # these take 10 ms, and a path does not need them
-        import tempfile
+        import tempfile  # takes 10 ms, and a path does not need it
 
         if self._copy is None or self._copy[0] != start:
             self.close()
             copy = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
             self._copy = start, copy
             self._file.seek(start)
-            shutil.copyfileobj(self._file, copy, _READ_BYTES)
+            copied = 0
+            while copied < max_bytes() and (content := self._file.read(_READ_BYTES)):
+                copied += copy.write(content)
             copy.flush()
         descriptor = self._copy[1].fileno()
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -75,6 +98,11 @@ class SongFile:
     def descriptor_position(self) -> int:
         """Return the position to which a C library has read the descriptor; 0 without one."""
         return 0 if self.descriptor is None else os.lseek(self.descriptor, 0, os.SEEK_CUR)
+
+    def allow_packet(self) -> None:
+        """Allow FFmpeg to read another packet of a large file."""
+        if self.window is not None:
+            self.window.allow_block()
 
     def check_readable(self, offset: int) -> None:
         """Read at an offset where a decoder stopped, to distinguish read errors from damage.
@@ -89,7 +117,7 @@ class SongFile:
     def is_zero(self, start: int, end: int) -> bool:
         """Check whether all bytes from ``start`` to ``end`` are zero."""
         while start < end:
-            content = self.read_at(start, min(_READ_BYTES, end - start))
+            content = self.search_at(start, min(_READ_BYTES, end - start))
             if content.strip(b"\0"):
                 return False
             if not content:
@@ -102,6 +130,75 @@ class SongFile:
         if self._copy is not None:
             self._copy[1].close()
             self._copy = None
+
+
+class FileWindow:
+    """Part of a file for the callbacks of the C libraries, from an offset to an end.
+
+    Between two blocks, at most 64 MiB are read, after which the file seems to end: a library
+    searches all of a damaged file for the next frame, and some collect what they have searched.
+
+    Parameters
+    ----------
+    file : file to read
+    start, end : part of the file [bytes]
+    replaced : offset and content of bytes that are read instead of those in the file
+
+    Attributes
+    ----------
+    position : offset from the start of the window [bytes]
+    error : first exception in a callback, which libsndfile can't pass on
+    """
+
+    def __init__(
+        self,
+        file: SongFile,
+        start: int,
+        end: int | None = None,
+        replaced: tuple[int, bytes] | None = None,
+    ) -> None:
+        self._file, self.start = file, start
+        self._replaced = replaced or (0, b"")
+        self.size = min(file.size if end is None else end, start + max_bytes()) - start
+        self.position = 0
+        self.error: BaseException | None = None
+        self.allow_block()
+
+    def allow_block(self) -> None:
+        """Allow the bytes of another block to be read."""
+        self._bytes_left = _BLOCK_BYTES
+
+    def keep_error(self, _type: object, error: BaseException, _traceback: object) -> None:
+        """Keep the first exception."""
+        self.error = self.error or error
+
+    def read(self, count: int) -> bytes:
+        """Read up to ``count`` bytes; fewer only at the end."""
+        count = min(count, self.size - self.position, self._bytes_left)
+        content = self._file.read_at(self.start + self.position, count) if count > 0 else b""
+        content = self._with_replaced(content)
+        self.position += len(content)
+        self._bytes_left -= len(content)
+        return content
+
+    def _with_replaced(self, content: bytes) -> bytes:
+        offset, replacement = self._replaced
+        begin, end = offset - self.position, offset - self.position + len(replacement)
+        if not replacement or end <= 0 or begin >= len(content):
+            return content
+        kept = replacement[max(0, -begin) : len(replacement) - max(0, end - len(content))]
+        return content[: max(0, begin)] + kept + content[max(0, end) :]
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to an offset; an impossible one, which a damaged file may request, is ignored."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
+        if base + offset >= 0:
+            self.position = base + offset
+        return self.position
+
+    def tell(self) -> int:
+        """Return the offset from the start of the window [bytes]."""
+        return self.position
 
 
 @contextmanager

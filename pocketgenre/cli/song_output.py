@@ -27,7 +27,7 @@ _SLOW_SONGS = 5000
 """Number of songs that take more than a second to write."""
 
 _PARTIAL = " (partial)"
-"""Mark of a song that could not be decoded to its end."""
+"""Mark of a song that was not classified to its end."""
 
 _ENTRY_POINTS = "pocketgenre.writers"
 """Entry points that take songs, genres and a file to write."""
@@ -133,7 +133,7 @@ def summary(songs: Sequence[LibrarySong]) -> list[str]:
         lines.append(f"{count_of(not_music, 'file')} without music ({NOT_MUSIC}).")
     partial = sum(song.prediction is not None and song.prediction.is_partial for song in songs)
     if partial:
-        lines.append(f"{count_of(partial, 'song')} could not be decoded to the end (partial).")
+        lines.append(f"{count_of(partial, 'song')} classified without the end (partial).")
     if failed:
         lines.append(f"{failed:,} could not be labelled; the line of each gives the reason.")
     return lines

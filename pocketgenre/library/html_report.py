@@ -68,7 +68,7 @@ def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
     list
         name, group, confidence, top labels, seconds, probabilities by window, error; then for a
         song with a prediction its winner, and 0 or the decoded and the whole duration of a song
-        that could not be decoded to its end
+        that was not classified to its end
     """
     name = printable(song.name.as_posix())
     error = printable(song.error) if song.error else None

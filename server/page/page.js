@@ -129,7 +129,7 @@ function winnerOf(song) {
   return Object.keys(song.votes).reduce((a, b) => (error(b) < error(a) ? b : a));
 }
 
-// Show why the song is uncertain, and whether its end could not be decoded.
+// Show why the song is uncertain, and whether its end was left out.
 function showNotes(element, song, winner) {
   const notes = [];
   if (song.genre === UNCERTAIN) {
@@ -137,7 +137,7 @@ function showNotes(element, song, winner) {
     notes.push(`most likely ${nameOf(winner)}, ${percent(song.confidence)} (${top})`);
   }
   const { analyzed_seconds: analyzed, duration_seconds: whole } = song;
-  if (song.partial) notes.push(analyzed === null || whole === null ? "partial: its end could not be decoded" : `partial: ${clock(analyzed)} of ${clock(whole)} could be decoded`);
+  if (song.partial) notes.push(analyzed === null || whole === null ? "partial: its end was not classified" : `partial: ${clock(analyzed)} of ${clock(whole)} classified`);
   element.textContent = notes.join("; ");
   element.hidden = !notes.length;
 }

@@ -177,7 +177,7 @@ def test_browser_shows_uncertain_partial_and_no_music(tmp_path: Path) -> None:
     ]
     confidence = calibrated_songs()[0].prediction.confidence
     assert f"most likely jazz, {confidence:.0%}".replace("%", "&nbsp;%") in dom
-    assert "partial: 0:30 of 3:45 could be decoded" in dom
+    assert "partial: 0:30 of 3:45 classified" in dom
     assert 'aria-label="Timeline: no music from 0:00"' in dom
     assert dom.count('aria-label="Timeline: rock from 0:00"') == 3
 

@@ -1,6 +1,7 @@
 """Compare the page's resampler with soxr, and its sample rates with those of the files."""
 
 import base64
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 import soxr
 
+from pocketgenre.audio.decoding import open_stream
 from pocketgenre.demo.synthetic import write_aac, write_audio
+from pocketgenre.errors import AudioError
+from tests.audio.test_whole_songs import encode
 from tests.conftest import tone
 from tests.web.rule_calls import RuleCalls, float32
 
@@ -67,6 +71,55 @@ def test_length_is_read_from_header(rules: RuleCalls, tmp_path: Path, kind: str,
     calls = [{"bytes": base64.b64encode(part).decode()} for part in (content, shorter)]
     stated = rules(*(("statedSeconds", call) for call in calls))
     assert stated == pytest.approx([7.0, 7.0], abs=0.1)
+
+
+def measure_call(content: bytes, max_seconds: float) -> tuple[Any, ...]:
+    return "measureSong", {"bytes": base64.b64encode(content).decode()}, max_seconds
+
+
+MEASURED = {
+    "wav": {}, "flac": {}, "mp3": {}, "ogg": {}, "opus": {"format": "OGG", "subtype": "OPUS"},
+    "aac": {"codec": "aac", "container": "adts"},
+    "mka": {"codec": "libmp3lame", "container": "matroska"},
+    "webm": {"codec": "libopus", "container": "webm"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MEASURED)
+def test_length_follows_from_frames_and_song_is_cut(
+    rules: RuleCalls, tmp_path: Path, kind: str
+) -> None:
+    """The header states a wrong length, if there is a field for it."""
+    path, rate = tmp_path / f"song.{kind}", 48_000
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, (20 * rate, 2)).astype(np.float32)
+    options = MEASURED[kind]
+    if "codec" in options:
+        encode(path, noise, **options, rate=rate)
+    else:
+        write_audio(path, noise, rate, **options)
+    content = bytearray(path.read_bytes())
+    if kind == "flac":
+        content[22:26] = b"\0\0\0\1"
+    elif kind == "mp3" and b"Info" in content:
+        content[content.index(b"Info") + 8 :][:4] = b"\0\0\0\1"
+    whole, limited = rules(measure_call(content, 100), measure_call(content, 12))
+    coarse = 5.1 if kind in ("mka", "webm") else 1.1  # clusters and pages
+    assert whole["seconds"] == limited["seconds"] == pytest.approx(20.0, abs=coarse)
+    assert whole["end"] is None
+    path.write_bytes(content[: limited["end"]])
+    with contextlib.suppress(AudioError), open_stream(path, 16_000) as song:
+        for _ in song.blocks:
+            pass
+    assert 12 - coarse <= song.decoded_seconds <= 12 + 5.1 * (coarse > 2) + 0.1
+
+
+def test_lengths_of_any_bytes_are_finite(rules: RuleCalls) -> None:
+    rng = np.random.default_rng(3)
+    heads = [b"RIFF", b"ID3", b"OggS\0\2", b"fLaC", b"\x1aE\xdf\xa3\x1fC\xb6u", b"\xff\xfb\x90\0"]
+    contents = [head + rng.bytes(n) for head in heads for n in (0, 9, 300, 50_000)]
+    contents += [head * 5_000 for head in heads] + [b"\xff" * 20_000]
+    for length in rules(*(measure_call(content, 10) for content in contents)):
+        assert length["seconds"] is None or 0 <= length["seconds"] < 2**64
 
 
 def test_length_is_unknown_without_header(rules: RuleCalls, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_damaged_songs_are_partial(scanned: Phone) -> None:
         assert row["duration_seconds"] == pytest.approx(9.5, abs=0.1)
         assert 6.0 <= row["analyzed_seconds"] <= 7.0
         item = scanned.page.locator("li[data-path]").filter(has_text=path)
-        item.get_by_text("of 0:10 could be decoded").wait_for()
+        item.get_by_text("of 0:10 classified").wait_for()
     assert page["Bells.m4a"]["duration_seconds"] == pytest.approx(9.5, abs=0.1)
     assert page["Bells.m4a"]["partial"] is False
 

@@ -1,13 +1,17 @@
 """Scan songs that exceed a phone's memory or crash the page."""
 
+import json
 import shutil
-import struct
 from pathlib import Path
 
+import numpy as np
+import pytest
 from playwright.sync_api import Browser
 
-from pocketgenre.demo.synthetic import write_audio
-from tests.conftest import tone, write_tone
+from pocketgenre.demo.synthetic import write_aac, write_audio
+from tests.audio.test_whole_songs import encode
+from tests.conftest import REPOSITORY, tone, write_tone
+from tests.web.conftest import build_copy, copy_sources
 from tests.web.page_driver import PageServer, Phone
 
 LIMIT_ARRAYS = """
@@ -36,26 +40,58 @@ def test_song_out_of_memory_fails_only_itself(
         assert songs[short.name]["error"] is None
 
 
-def test_oversized_songs_are_rejected(phone: Phone, tmp_path: Path) -> None:
-    surround = tmp_path / "surround.wav"  # short, and small as a file
-    write_empty_wav(surround, seconds=160, rate=96_000, channels=8)
-    long = tmp_path / "mix.wav"
-    write_audio(long, tone(300.0, 21 * 60, 8_000), 8_000, subtype="PCM_16")
-    phone.scan([surround, long])
-    assert {path: song["error"] for path, song in phone.songs().items()} == {
-        "surround.wav": "too large when decoded: 469 MB, the limit is 439 MB",
-        "mix.wav": "too long: 21 minutes, the limit is 20 minutes",
-    }
+@pytest.fixture
+def short_page(npm: str, tmp_path: Path) -> Path:
+    """Build the page with a limit of 6 s instead of 20 minutes."""
+    web = copy_sources(tmp_path / "sources")
+    package = tmp_path / "sources" / "pocketgenre"
+    package.unlink()
+    package.mkdir()
+    for entry in (REPOSITORY / "pocketgenre").iterdir():
+        (package / entry.name).symlink_to(entry)
+    constants = package / "constants.json"
+    values = json.loads(constants.read_text(encoding="utf-8"))
+    constants.unlink()
+    constants.write_text(json.dumps(values | {"max_page_song_seconds": 6}), encoding="utf-8")
+    return build_copy(npm, web)
 
 
-def write_empty_wav(path: Path, seconds: int, rate: int, channels: int) -> None:
-    """Write a WAV with 8 bits per sample as a sparse file."""
-    size = seconds * rate * channels
-    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels, channels, 8)
-    head = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + struct.pack("<I", 16) + form
-    with path.open("wb") as file:
-        file.write(head + b"data" + struct.pack("<I", size))
-        file.truncate(file.tell() + size)
+def test_too_long_songs_are_cut_or_rejected(
+    browser: Browser, short_page: Path, tmp_path: Path
+) -> None:
+    surround = tmp_path / "surround.wav"
+    write_audio(surround, tone(300.0, 5.0, 48_000, 8), 48_000)
+    mixes = [tmp_path / f"mix.{suffix}" for suffix in ("wav", "flac", "mp3", "ogg", "aac", "mka")]
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, (15 * 44_100, 2)).astype(np.float32)
+    for mix in mixes[:4]:
+        write_audio(mix, noise, 44_100)
+    encode(mixes[4], noise, "aac", "adts")
+    encode(mixes[5], noise, "libmp3lame", "matroska")
+    book = tmp_path / "book.m4a"
+    write_aac(book, tone(300.0, 5.0, 44_100, 2), 44_100)
+    state_mp4_seconds(book, 36_000)
+    with PageServer(short_page) as server, Phone(browser, server) as phone:
+        phone.use_model("standard")
+        phone.scan([surround, *mixes, book])
+        songs = phone.songs()
+        phone.check()
+    assert songs["book.m4a"]["error"] == "too long: 600 minutes, the limit is 0.1 minutes"
+    assert songs["surround.wav"]["analyzedSeconds"] == pytest.approx(1.5, abs=0.1)
+    assert songs["surround.wav"]["durationSeconds"] == pytest.approx(5.0, abs=0.1)
+    for mix in mixes:
+        song, coarse = songs[mix.name], 5.1 if mix.suffix == ".mka" else 1.1
+        assert song["error"] is None
+        assert song["partial"] is True
+        assert song["analyzedSeconds"] == pytest.approx(6.0, abs=coarse)
+        assert song["durationSeconds"] == pytest.approx(15.0, abs=coarse)
+
+
+def state_mp4_seconds(path: Path, seconds: int) -> None:
+    content = bytearray(path.read_bytes())
+    header = content.index(b"mdhd")
+    scale = int.from_bytes(content[header + 16 : header + 20], "big")
+    content[header + 20 : header + 24] = (seconds * scale).to_bytes(4, "big")
+    path.write_bytes(content)
 
 
 def record_crashes(phone: Phone, path: str, count: int) -> None:

@@ -1,51 +1,61 @@
 /**
  * Decode a file to mono samples at its own sample rate.
  *
- * The browser decodes a whole song at once, which takes 21 MB per minute of stereo. Files that are
- * too long are therefore rejected before decoding, by the length in their header.
+ * The browser decodes a whole song at once, which takes 21 MB per minute of stereo. A song that is too long
+ * is therefore cut before it is decoded, or rejected if its format cannot be cut.
  */
 import { AudioError, errorText, UnreadableError } from "./errors.ts";
 import type { DecodedAudio } from "./inference-client.ts";
 import { DEFAULT_RATE, endsEarly, readAudioFormat, statedSeconds } from "./rules/audio-format.ts";
+import { MAX_PAGE_SONG_SECONDS } from "./rules/constants.ts";
+import { cutSong, measureSong } from "./rules/excerpt.ts";
 import { mixToMono } from "./rules/segments.ts";
 import { reasons } from "./texts.ts";
 
-const MAX_MINUTES = 20;
 const MAX_FILE_BYTES = 300 << 20;
 /** Size in float32 of the longest song in stereo at 48 kHz. */
-const MAX_DECODED_BYTES = MAX_MINUTES * 60 * 48_000 * 2 * Float32Array.BYTES_PER_ELEMENT;
-
-/** Size of MAX_MINUTES at 32 kbit/s. The length of smaller files is not checked. */
-const SHORT_FILE_BYTES = MAX_MINUTES * 60 * 4_000;
+const MAX_DECODED_BYTES = MAX_PAGE_SONG_SECONDS * 48_000 * 2 * Float32Array.BYTES_PER_ELEMENT;
 const METADATA_TIMEOUT_MS = 10_000;
 
 /**
- * Decode a file and average its channels.
+ * Decode a file, up to MAX_PAGE_SONG_SECONDS, and average its channels.
  *
- * @throws AudioError if the file cannot be read or decoded, or is too large or too long
+ * @throws AudioError if the file cannot be read or decoded, or is too large or too long to be decoded or cut
  */
 export async function decodeMono(file: File): Promise<DecodedAudio> {
   if (file.size === 0) throw new AudioError(reasons.empty);
-  if (file.size > MAX_FILE_BYTES) throw new AudioError(reasons.tooLarge(file.size, MAX_FILE_BYTES));
-  const seconds = file.size > SHORT_FILE_BYTES ? await headerSeconds(file) : 0;
-  if (seconds > MAX_MINUTES * 60) throw new AudioError(reasons.tooLong(seconds, MAX_MINUTES));
-  const bytes = await readBytes(file);
-  const format = readAudioFormat(new Uint8Array(bytes));
-  const stated = statedSeconds(new Uint8Array(bytes));
-  const size = seconds * format.sampleRate * format.channels * Float32Array.BYTES_PER_ELEMENT;
-  if (size > MAX_DECODED_BYTES) throw new AudioError(reasons.tooLargeDecoded(size, MAX_DECODED_BYTES));
-  let decoded: AudioBuffer;
-  try {
-    decoded = await contextAt(format.sampleRate).decodeAudioData(bytes);
-  } catch {
-    throw new AudioError(reasons.notAudio);
+  const bytes = await readBytes(file.slice(0, MAX_FILE_BYTES));
+  const format = readAudioFormat(bytes);
+  const stated = statedSeconds(bytes);
+  const bytesPerSecond = format.sampleRate * format.channels * Float32Array.BYTES_PER_ELEMENT;
+  const maxSeconds = Math.min(MAX_PAGE_SONG_SECONDS, MAX_DECODED_BYTES / bytesPerSecond);
+  const length = measureSong(bytes, maxSeconds);
+  const isCut = length.end !== null || (file.size > bytes.length && length.seconds !== null);
+  if (!isCut) {
+    if (file.size > bytes.length) throw new AudioError(reasons.tooLarge(file.size, MAX_FILE_BYTES));
+    const seconds = length.seconds ?? stated ?? (await headerSeconds(file));
+    if (seconds > MAX_PAGE_SONG_SECONDS + 1) throw new AudioError(reasons.tooLong(seconds, MAX_PAGE_SONG_SECONDS / 60));
+    const size = seconds * bytesPerSecond;
+    if (size > 1.01 * MAX_DECODED_BYTES) throw new AudioError(reasons.tooLargeDecoded(size, MAX_DECODED_BYTES));
   }
+  const readShare = bytes.length / file.size; // decoding takes the bytes away
+  const decoded = await decode(cutSong(bytes, length), format.sampleRate);
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i));
   // An AudioBuffer's own samples cannot be transferred to a worker.
   const samples = channels.length === 1 ? channels[0]!.slice() : mixToMono(channels);
-  const isPartial = endsEarly(stated, decoded.duration);
-  const durationSeconds = isPartial ? stated! : decoded.duration;
+  const isPartial = isCut || endsEarly(stated, decoded.duration);
+  // In a file of which only the start was read, the rest has about the same bit rate.
+  const measured = isCut ? (length.seconds ?? 0) / readShare : 0;
+  const durationSeconds = isPartial ? Math.max(stated ?? measured, decoded.duration) : decoded.duration;
   return { samples, sampleRate: decoded.sampleRate, durationSeconds, isPartial };
+}
+
+async function decode(bytes: Uint8Array<ArrayBuffer>, sampleRate: number): Promise<AudioBuffer> {
+  try {
+    return await contextAt(sampleRate).decodeAudioData(bytes.buffer);
+  } catch {
+    throw new AudioError(reasons.notAudio);
+  }
 }
 
 /** Create a context that decodes at a rate, or at DEFAULT_RATE if the browser rejects the rate. */
@@ -57,9 +67,9 @@ function contextAt(sampleRate: number): OfflineAudioContext {
   }
 }
 
-async function readBytes(file: File): Promise<ArrayBuffer> {
+async function readBytes(file: Blob): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await file.arrayBuffer();
+    return new Uint8Array(await file.arrayBuffer());
   } catch (error) {
     throw new UnreadableError(reasons.unreadable(errorText(error)));
   }

@@ -65,7 +65,7 @@ function confidence({ prediction, corrected }: LibrarySong): HTMLElement | null 
     texts.song.percent(prediction.confidence));
 }
 
-/** Create the reason why the song is uncertain, and a mark if its end could not be decoded. */
+/** Create the reason why the song is uncertain, and a mark if its end was not classified. */
 function notes({ song, prediction, genre }: LibrarySong): HTMLElement[] {
   const lines: string[] = [];
   if (prediction && genre === UNCERTAIN) {

@@ -82,7 +82,7 @@ function readHeader(file: Reader): AudioFormat | undefined {
 }
 
 /** Binary reader. Numbers beyond the end of the file are 0, and text is empty. */
-class Reader {
+export class Reader {
   private readonly view: DataView;
   readonly length: number;
 
@@ -99,6 +99,7 @@ class Reader {
   u32le = (at: number) => (this.fits(at, 4) ? this.view.getUint32(at, true) : 0);
   f32be = (at: number) => (this.fits(at, 4) ? this.view.getFloat32(at) : 0);
   f64be = (at: number) => (this.fits(at, 8) ? this.view.getFloat64(at) : 0);
+  indexOf = (byte: number, from: number) => this.bytes.indexOf(byte, from);
   text = (at: number, size: number) => String.fromCharCode(...this.bytes.subarray(at, at + size));
 
   /** Read an 80-bit float of AIFF; its first 48 bits suffice for a sample rate. */
@@ -116,13 +117,13 @@ class Reader {
   }
 }
 
-function id3Length(file: Reader): number {
+export function id3Length(file: Reader): number {
   const sizes = [6, 7, 8, 9].map((at) => file.u8(at) & 0x7f);
   return 10 + sizes.reduce((sum, seven) => sum * 128 + seven, 0);
 }
 
 /** Return the offset of the content of a RIFF or AIFF chunk, or the file's length if it is missing. */
-function findChunk(file: Reader, name: string, littleEndian: boolean): number {
+export function findChunk(file: Reader, name: string, littleEndian: boolean): number {
   for (let at = 12; at + 8 <= file.length; ) {
     if (file.text(at, 4) === name) return at + 8;
     const size = littleEndian ? file.u32le(at + 4) : file.u32be(at + 4);
@@ -159,6 +160,17 @@ function readAiff(file: Reader, at: number): AudioFormat {
 function readFlac(file: Reader, start: number): AudioFormat {
   const fields = file.u32be(start + 18); // rate and channels, in the STREAMINFO block
   return { sampleRate: fields >>> 12, channels: ((fields >>> 9) & 7) + 1 };
+}
+
+/** Return the offset of the first frame, behind the metadata. */
+export function flacStart(file: Reader, start: number): number {
+  let at = start + 4;
+  for (let isLast = false; !isLast && at < file.length; ) {
+    const head = file.u32be(at); // a flag, the type, and a size of 24 bits
+    isLast = head >>> 31 === 1;
+    at += 4 + (head & 0xffffff);
+  }
+  return at;
 }
 
 function readOgg(file: Reader): AudioFormat | undefined {
@@ -243,7 +255,7 @@ function readMpeg(file: Reader, start: number): AudioFormat | undefined {
   return findMpegFrame(file, start);
 }
 
-function findMpegFrame(file: Reader, start: number): (AudioFormat & { readonly at: number }) | undefined {
+export function findMpegFrame(file: Reader, start: number): (AudioFormat & { readonly at: number }) | undefined {
   for (let at = start; at < Math.min(file.length, start + SEARCH_BYTES); at++) {
     const head = file.u32be(at);
     if (head >>> 21 !== 0x7ff) continue;

@@ -16,6 +16,9 @@ export const SILENCE_RANGE_DECIBELS = constants.silence_range_decibels;
 /** Shortest song, in seconds. A song shorter than a segment is repeated to fill one. */
 export const MIN_SONG_SECONDS = constants.min_song_seconds;
 
+/** Longest part of a song that the page decodes, in seconds. */
+export const MAX_PAGE_SONG_SECONDS = constants.max_page_song_seconds;
+
 /** Genre of a song whose prediction is below the thresholds. */
 export const UNCERTAIN = constants.uncertain;
 

@@ -3,6 +3,7 @@ export * from "./audio-format.ts";
 export * from "./confidence.ts";
 export * from "./constants.ts";
 export * from "./discovery.ts";
+export * from "./excerpt.ts";
 export * from "./model-card.ts";
 export * from "./playlists.ts";
 export * from "./prediction.ts";

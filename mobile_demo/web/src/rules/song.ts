@@ -22,7 +22,7 @@ export interface Song {
   readonly analyzedSeconds: number | null;
   /** Length of the whole song by its file, in seconds; null if unknown. */
   readonly durationSeconds: number | null;
-  /** True if the end of the song could not be decoded. */
+  /** True if the end of the song was not classified. */
   readonly partial: boolean;
 }
 
