@@ -1,4 +1,4 @@
-"""Noises, tones and clicks get no genre from the pretrained models, which were trained on others."""
+"""Give no genre to noises, tones and clicks that the pretrained models were not trained on."""
 
 import numpy as np
 import pytest
