@@ -75,7 +75,7 @@ def export_tflite(
         ),
     ] = IOOption.float32,
     representative: Annotated[
-        int, typer.Option(min=10, help="Segments that calibrate int8, drawn evenly by label.")
+        int, typer.Option(min=10, help="Segments that calibrate int8, drawn evenly by genre.")
     ] = 200,
     all_files: Annotated[
         bool, typer.Option("--all", help="Write every variant, and a table that compares them.")

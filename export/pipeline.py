@@ -34,7 +34,6 @@ from pocketgenre.features import compute_features
 from pocketgenre.features.config import feature_kind
 from pocketgenre.models.model_card import ModelCard, model_hash
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.data.not_music import not_music_segments
 from pocketgenre.training.data.splits import PROTOCOLS
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.calibration import fit_temperature
@@ -80,8 +79,7 @@ class Exporter:
     other_python: Path | None = None
 
     def __post_init__(self) -> None:
-        # These fail now, not after the conversion, if the data sets don't fit.
-        _ = self._held_out, self._not_music
+        _ = self._held_out  # fails now, not after the conversion, if the data set does not fit
 
     def count_steps(self, variants: Sequence[Variant]) -> int:
         """Count the calls of ``on_step`` that :meth:`export` will make."""
@@ -157,10 +155,6 @@ class Exporter:
         return np.concatenate([part.segments for part in self._held_out])
 
     @cached_property
-    def _not_music(self) -> Dataset | None:
-        return self.run.open_not_music()
-
-    @cached_property
     def _training(self) -> dict[str, Any]:
         return training_record(self.run, self.dataset, self._temperature)
 
@@ -208,20 +202,13 @@ class Exporter:
     ) -> tuple[FloatArray, FloatArray]:
         """Return the least extreme half of the drawn segments' features, and all of them.
 
-        Each label has the same number of segments, as far as there are enough.
+        All of them are music, of the songs with a genre. Values of noise beyond their range are
+        limited to it, which changes few labels; a wider range would make those of music less exact.
         """
-        count, seed = 2 * self.representative, self.run.config.seed
-        labels = len(self.dataset.labels)
-        of_not_music = count // labels if self._not_music else 0
-        drawn = draw_segments(self.dataset, train, count - of_not_music, seed)
-        features, targets = self.dataset.features[drawn], self.dataset.segment_targets[drawn]
-        if self._not_music:
-            candidates = np.flatnonzero(not_music_segments(self._not_music))
-            drawn = draw_segments(self._not_music, candidates, of_not_music, seed)
-            features = np.concatenate([features, self._not_music.features[drawn]])
-            targets = np.append(targets, np.full(len(drawn), labels - 1))
+        drawn = draw_segments(self.dataset, train, 2 * self.representative, self.run.config.seed)
+        features, genres = self.dataset.features[drawn], self.dataset.segment_targets[drawn]
         parts = NetworkParts.from_model(model)
-        half = least_extreme_half(parts.core, parts.standardize(features), targets)
+        half = least_extreme_half(parts.core, parts.standardize(features), genres)
         return features[half], features
 
     def _feature_parity(
@@ -299,7 +286,7 @@ class Exporter:
             variant=variant,
             ops=op_names(tflite),
             calibration=f"the least extreme half of {2 * self.representative} segments, drawn"
-            f" evenly by label, seed {self.run.config.seed}",
+            f" evenly by genre, seed {self.run.config.seed}",
             runtimes=benchmark_runtimes(tflite, card, pythons),
             features={
                 name: parity

@@ -141,24 +141,6 @@ class Run:
         dataset = load_dataset(folder or self.dataset)
         return replace(dataset, more_labels=(NOT_MUSIC,)) if self.config.not_music else dataset
 
-    def open_not_music(self) -> Dataset | None:
-        """Open the data set that the label ``not-music`` was trained with; None without one.
-
-        Raises
-        ------
-        DataError
-            if it is no longer there, is damaged, or has changed.
-        """
-        if not self.config.not_music:
-            return None
-        recordings = load_dataset(Path(self.config.not_music))
-        if recordings.digest != self.not_music_sha256:
-            raise DataError(
-                f"{recordings.folder} has changed since {self.folder} was trained with it; restore"
-                " it or train again."
-            )
-        return recordings
-
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open a finished run.
