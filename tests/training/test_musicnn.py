@@ -246,7 +246,7 @@ def write_other_recordings(folder: Path) -> Path:
     for name in (NOT_MUSIC, "music"):
         (folder / name).mkdir(parents=True)
         for number in range(3):
-            samples = np.zeros(100_000, np.float32)
+            samples = np.zeros((100_000, 1), np.float32)
             if name == NOT_MUSIC:
                 samples[rng.integers(0, len(samples), 12)] = 0.9
             else:
