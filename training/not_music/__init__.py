@@ -1,1 +1,1 @@
-"""Build the data set of recordings that are no music, and evaluate models on it."""
+"""Build the data set of recordings that are not music, and evaluate models on it."""

@@ -12,11 +12,11 @@ from pocketgenre.errors import AudioError
 FloatArray = NDArray[np.float32]
 
 HEADERLESS = frozenset({".g722", ".gsm", ".raw"})
-"""Suffixes of files without a header, which other programs can't read."""
+"""Suffixes of files without a header. They are converted, since libsndfile can't detect them."""
 
-_G722_BYTES_PER_SECOND = 8000
-_GSM_BYTES_PER_SECOND = 1650
-_GSM_RATE = 8000
+_G722_BYTES_PER_SECOND = 8000  # 64 kbit/s
+_GSM_BYTES_PER_SECOND = 1650  # 33 bytes for each 20 ms
+_GSM_RATE = 8000  # Hz
 
 
 def read_duration(file: Path, raw_rate: int = 0) -> float:
@@ -77,7 +77,7 @@ def read_middle(file: Path, seconds: float | None, raw_rate: int = 0) -> tuple[F
             start, count = _middle(sound.frames, sound.samplerate, seconds)
             if sound.seekable():
                 sound.seek(start)
-            else:  # GSM
+            else:  # libsndfile can't seek in GSM 6.10
                 sound.read(start, dtype="float32")
             block: FloatArray = sound.read(count, dtype="float32", always_2d=True)
             return block.mean(axis=1), sound.samplerate
@@ -86,7 +86,14 @@ def read_middle(file: Path, seconds: float | None, raw_rate: int = 0) -> tuple[F
 
 
 def write_flac(path: Path, samples: FloatArray, rate: int) -> None:
-    """Write mono samples as 16-bit FLAC; the file gets its name once it is complete."""
+    """Write mono samples as 16-bit FLAC, by renaming a complete temporary file.
+
+    Parameters
+    ----------
+    path : file to write; its folder is created
+    samples : float32 [shape=(n,)], clipped to [-1, 1]
+    rate : sample rate [Hz]
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     soundfile.write(part, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
@@ -94,11 +101,18 @@ def write_flac(path: Path, samples: FloatArray, rate: int) -> None:
 
 
 def resample(samples: FloatArray, rate: int, target: int) -> FloatArray:
-    """Convert samples to another sample rate."""
+    """Convert samples from one sample rate to another.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(n,)]
+    rate, target : sample rates of ``samples`` and of the result [Hz]
+    """
     return np.asarray(soxr.resample(samples, rate, target), np.float32)
 
 
 def _middle(frames: int, rate: int, seconds: float | None) -> tuple[int, int]:
+    """Return the first sample and the number of samples of the middle part."""
     count = frames if seconds is None else min(frames, round(seconds * rate))
     return (frames - count) // 2, count
 

@@ -32,10 +32,10 @@ from pocketgenre.training.not_music.sources import (
 from pocketgenre.training.not_music.speech_synthesis import synthesize_speech
 
 TRAIN_SECONDS = 24.0
-"""Length to which recordings for training are cut [s]."""
+"""Length to which recordings for training are cut [s]: eight segments."""
 
 LIMITS: dict[Split, int] = {"train": 120, "test": 100}
-"""Largest number of files of a source and kind."""
+"""Largest number of files of a source and kind, so that no source dominates its kind."""
 
 MUSIC_LIMIT = 60
 """Largest number of tracks of music of a source."""
@@ -58,7 +58,7 @@ def build_dataset(
 ) -> dict[Split, list[IndexRow]]:
     """Download or generate the sources, and write ``train`` and ``test`` with an index each.
 
-    What exists is not done again.
+    Existing audio files are kept, so that an interrupted build continues.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def fetch_source(source: Source, cache: Path) -> None:
 def write_split(
     recordings: Sequence[Recording], split: Split, folder: Path, track: Tracker
 ) -> list[IndexRow]:
-    """Write the audio of a split, and then its index.
+    """Write the audio of a split, then its index.
 
     Files that can't be decoded are left out.
     """
@@ -164,7 +164,7 @@ def _write_audio(recording: Recording, split: Split, path: Path) -> None:
 def _link_or_copy(file: Path, path: Path) -> None:
     try:
         os.link(file, path)
-    except OSError:  # another file system
+    except OSError:  # a hard link can't cross file systems
         part = path.with_name(f".{path.name}.part")
         shutil.copyfile(file, part)
         part.replace(path)
@@ -181,7 +181,7 @@ def build_not_music(
     ] = None,
     debug: Debug = False,  # noqa: ARG001  # read by console.run
 ) -> None:
-    """Build the data set of recordings that are no music, and of music of unknown genre.
+    """Build the data set of recordings that are not music, and of music of unknown genre.
 
     The recordings are from packages of Debian 12 and PyPI, 1.9 GB, or are generated. OUT
     gets the folders train and test with an index.csv each, for prepare-dataset. An interrupted

@@ -1,4 +1,7 @@
-"""Print the tables of docs/reproduce-model.md: ``... not_music.describe OUT``."""
+"""Print tables of the data set: ``python -m pocketgenre.training.not_music.describe OUT``.
+
+docs/reproduce-model.md contains both tables.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Write the index of the data set, and read it."""
+"""Write and read the index of the data set."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ class IndexRow:
 
 
 def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
-    """Write rows as CSV; the file gets its name once it is complete."""
+    """Write rows as CSV, by renaming a complete temporary file."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [f.name for f in fields(IndexRow)], lineterminator="\n")
     writer.writeheader()
@@ -46,7 +46,7 @@ def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
 
 
 def read_index(path: Path) -> list[IndexRow]:
-    """Read an index; columns that are missing are empty.
+    """Read an index; missing optional columns are empty.
 
     Raises
     ------

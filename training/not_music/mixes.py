@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketgenre.training.not_music.audio_files import (
     FloatArray,
@@ -14,12 +15,19 @@ from pocketgenre.training.not_music.audio_files import (
     write_flac,
 )
 from pocketgenre.training.not_music.index import IndexRow
-from pocketgenre.training.not_music.sources import Split, genre_of
+from pocketgenre.training.not_music.sources import SPEECH_KINDS, Split, genre_of
 
 SAMPLE_RATE = 22_050
+"""Sample rate of the mixes [Hz]."""
+
 SECONDS = 24.0
+"""Largest length of a mix [s]: eight segments."""
+
 MIN_MUSIC_SECONDS = 10.0
+"""Shortest track that is mixed with speech [s]."""
+
 JINGLE_SECONDS = 5.0
+"""Length of the music before the speech [s]."""
 
 RATIOS = {"speech-over-music": (10, 15, 20), "music-over-speech": (-20, -15, -10)}
 """Level ratios of speech to music by kind [dB]."""
@@ -27,10 +35,9 @@ RATIOS = {"speech-over-music": (10, 15, 20), "music-over-speech": (-20, -15, -10
 JINGLE = "speech-after-jingle"
 """Kind of recordings that begin with 5 s of music, like a podcast."""
 
-_PEAK = 0.7
-_ACTIVE_DECIBELS = 40
-_FRAME_SECONDS = 0.02
-_SPEECH = frozenset({"prompt", "speech", "tts"})
+_PEAK = 0.7  # of a mix, below full scale
+_ACTIVE_DECIBELS = 40  # range below the loudest frame in which speech is active
+_FRAME_SECONDS = 0.02  # a frame of usual speech codecs
 _SEEDS = {"train": 5, "test": 6}
 
 
@@ -70,7 +77,7 @@ class Mix:
 
 
 def plan_mixes(rows: Sequence[IndexRow], split: Split, mixes: int, jingles: int) -> list[Mix]:
-    """Choose the recordings of each mix, the same ones each time.
+    """Choose the recordings of each mix; the same rows give the same mixes.
 
     The sources of speech and of music take turns.
 
@@ -89,7 +96,7 @@ def plan_mixes(rows: Sequence[IndexRow], split: Split, mixes: int, jingles: int)
     speech: dict[str, dict[str, list[IndexRow]]] = defaultdict(lambda: defaultdict(list))
     music: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
-        if row.kind in _SPEECH:
+        if row.kind in SPEECH_KINDS:
             speech[row.artist][row.language].append(row)
         elif row.kind == "music" and row.seconds >= MIN_MUSIC_SECONDS:
             music[row.artist].append(row)
@@ -131,7 +138,18 @@ def write_mix(mix: Mix, folder: Path) -> None:
 
 
 def join(prompts: Iterator[FloatArray], count: int, rng: np.random.Generator) -> FloatArray:
-    """Join prompts with pauses of 0.2 to 0.6 s, padded with silence to ``count`` samples."""
+    """Join recordings of speech with pauses of 0.2 to 0.6 s.
+
+    Parameters
+    ----------
+    prompts : recordings, float32 [shape=(n,)] each
+    count : number of samples of the result
+    rng : generator that draws the pauses
+
+    Returns
+    -------
+    float32 [shape=(count,)], cut off or padded with silence
+    """
     speech = np.zeros(count, np.float32)
     start = 0
     for prompt in prompts:
@@ -144,7 +162,7 @@ def join(prompts: Iterator[FloatArray], count: int, rng: np.random.Generator) ->
 
 
 def mix_at_ratio(speech: FloatArray, music: FloatArray, ratio: float) -> FloatArray:
-    """Add music to speech at a level ratio, which is of the RMS where speech is active.
+    """Add music to speech at a level ratio, measured as RMS where the speech is active.
 
     Parameters
     ----------
@@ -168,13 +186,13 @@ def begin_with_jingle(speech: FloatArray, music: FloatArray) -> FloatArray:
     return _normalized(np.concatenate([np.float32(gain) * music[:count], speech[:-count]]))
 
 
-def active_samples(speech: FloatArray) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def active_samples(speech: FloatArray) -> NDArray[np.bool_]:
     """Return a mask of the 20 ms frames within 40 dB of the loudest one, bool [shape=(n,)]."""
     frame = round(_FRAME_SECONDS * SAMPLE_RATE)
     padded = np.pad(speech, (0, -len(speech) % frame)).reshape(-1, frame)
     power = np.mean(padded.astype(np.float64) ** 2, axis=1)
     is_active = power > power.max() * 10 ** (-_ACTIVE_DECIBELS / 10)
-    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.repeat(is_active, frame)[: len(speech)]
+    mask: NDArray[np.bool_] = np.repeat(is_active, frame)[: len(speech)]
     return mask
 
 

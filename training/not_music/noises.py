@@ -1,4 +1,4 @@
-"""Generate noises, tones and other signals that are no music.
+"""Generate noises, tones and other signals that are not music.
 
 Each function takes a random generator, a number of samples and the sample rate [Hz], and returns
 float64 [shape=(n,)] in [-1, 1].
@@ -17,11 +17,11 @@ Signal = NDArray[np.float64]
 Generator = Callable[[np.random.Generator, int, int], Signal]
 
 QUIET = frozenset({"dc-offset", "dither", "silence-with-click"})
-"""Signals whose level is not changed."""
+"""Signals whose level is kept, since they are quiet by definition."""
 
-_STEP = 1 / 32768
-_SAMPLE_RATES = (8000, 16_000, 22_050, 44_100)
-_SEEDS = {"noise-train": 1000, "noise-test": 9000}
+_STEP = 1 / 32768  # of 16-bit samples
+_SAMPLE_RATES = (8000, 16_000, 22_050, 44_100)  # Hz
+_SEEDS = {"noise-train": 1000, "noise-test": 9000}  # of the first file
 _COPIES = {"noise-train": 4, "noise-test": 2}
 
 
@@ -67,7 +67,7 @@ def siren(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
 
 
 def beeps(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
-    """Return a tone that is switched on and off, as of telephones."""
+    """Return a tone that is switched on and off, similar to telephone signals."""
     position = np.arange(n) / sample_rate % rng.choice([1.0, 2.0, 4.0])
     tone = _oscillation(rng.choice([425, 950, 1000, 2000]), n, sample_rate)
     return np.where(position < rng.uniform(0.1, 0.6), tone, 0.0)
@@ -99,7 +99,7 @@ def clicks(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
 
 
 def crackle(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
-    """Return clicks of changing level over pink noise, as of a record."""
+    """Return clicks of changing level over pink noise, similar to a vinyl record."""
     loud = clicks(rng, n, sample_rate) * _envelope(rng, n, sample_rate, 3)
     return _normalized(loud + 0.03 * coloured(rng, n, sample_rate, -1))
 
@@ -115,7 +115,7 @@ def hum(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
 
 
 def modem(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
-    """Return frequency-shift keying of random bits, as of a modem."""
+    """Return frequency-shift keying of random bits, similar to a modem."""
     baud = int(rng.choice([300, 1200]))
     pair = np.array(((1270, 1070), (2225, 2025), (1300, 2100))[rng.integers(3)])
     bits = rng.integers(0, 2, n * baud // sample_rate + 2)
@@ -154,12 +154,12 @@ def dither(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:  # noq
 
 
 def dc_offset(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:
-    """Return a constant with dither."""
+    """Return a constant offset with dither."""
     return float(rng.uniform(-0.6, 0.6)) + dither(rng, n, sample_rate)
 
 
 def silence_with_click(rng: np.random.Generator, n: int, sample_rate: int) -> Signal:  # noqa: ARG001
-    """Return silence with one sample that differs."""
+    """Return silence with one non-zero sample."""
     signal = np.zeros(n)
     signal[int(rng.uniform(0.1, 0.9) * n)] = rng.uniform(0.2, 1)
     return signal
@@ -189,11 +189,11 @@ NOISES: dict[str, Generator] = {
     "dc-offset": dc_offset,
     "silence-with-click": silence_with_click,
 }
-"""Generators by name."""
+"""Generators by the name of the noise."""
 
 
 def write_noises(source: str, folder: Path) -> None:
-    """Write noises of 10 to 30 s, at different levels and sample rates.
+    """Write noises of 10 to 30 s, attenuated by 1 to 30 dB, at different sample rates.
 
     Parameters
     ----------
@@ -206,23 +206,23 @@ def write_noises(source: str, folder: Path) -> None:
             if path.exists():
                 continue
             rng = np.random.default_rng(_SEEDS[source] + 10 * number + copy)
-            rate = int(rng.choice(_SAMPLE_RATES, p=[0.1, 0.2, 0.3, 0.4]))
-            signal = generate(rng, int(rng.uniform(10, 30) * rate), rate)
+            sample_rate = int(rng.choice(_SAMPLE_RATES, p=[0.1, 0.2, 0.3, 0.4]))
+            signal = generate(rng, int(rng.uniform(10, 30) * sample_rate), sample_rate)
             if name not in QUIET:
                 signal = signal * 10 ** (-rng.uniform(1, 30) / 20)
-            write_flac(path, signal.astype(np.float32), rate)
+            write_flac(path, signal.astype(np.float32), sample_rate)
 
 
-def _oscillation(frequency: ArrayLike, n: int, rate: int) -> Signal:
-    """Return a sine whose frequency [Hz] is a number, or one for each sample."""
-    phase = np.cumsum(np.broadcast_to(np.asarray(frequency, np.float64), n)) / rate
+def _oscillation(frequency: ArrayLike, n: int, sample_rate: int) -> Signal:
+    """Return a sine of a constant frequency [Hz], or of one frequency for each sample."""
+    phase = np.cumsum(np.broadcast_to(np.asarray(frequency, np.float64), n)) / sample_rate
     signal: Signal = np.sin(2 * np.pi * phase)
     return signal
 
 
-def _envelope(rng: np.random.Generator, n: int, sample_rate: int, rate: float) -> Signal:
-    """Return a smooth random level in [0, 1] with about ``rate`` points per second."""
-    points = max(4, int(n / sample_rate * rate) + 2)
+def _envelope(rng: np.random.Generator, n: int, sample_rate: int, density: float) -> Signal:
+    """Return a random level in [0, 1], linear between about ``density`` points per second."""
+    points = max(4, int(n / sample_rate * density) + 2)
     return np.interp(np.linspace(0, points - 1, n), np.arange(points), rng.random(points))
 
 

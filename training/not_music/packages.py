@@ -25,14 +25,19 @@ ARCHIVE_SUFFIXES = frozenset({".pk3", ".wz"})
 """Suffixes of zip archives inside packages, in lower case."""
 
 MAX_FILE_BYTES = 200_000_000
-MAX_PACKAGE_BYTES = 2_000_000_000
-MAX_PACKAGE_FILES = 20_000
+"""Largest file that is extracted from a package."""
 
-_DOWNLOAD_SECONDS = 1800
+MAX_PACKAGE_BYTES = 2_000_000_000
+"""Largest total size of the files of a package."""
+
+MAX_PACKAGE_FILES = 20_000
+"""Largest number of files of a package."""
+
+_DOWNLOAD_SECONDS = 1800  # of one package, for slow networks
 
 
 def debian_package(name: str, folder: Path, *, everything: bool = False) -> None:
-    """Download a Debian package without root, and extract it.
+    """Download a Debian package and extract it, without root permissions.
 
     Parameters
     ----------
@@ -107,7 +112,7 @@ def extract_tar(process: subprocess.Popen[bytes], folder: Path, *, everything: b
     assert process.stdout is not None  # noqa: S101  # the type of Popen is not exact
     try:
         with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            archive.extractall(folder, filter=keep)  # noqa: S202  # by data_filter
+            archive.extractall(folder, filter=keep)  # noqa: S202  # keep() calls data_filter
     except tarfile.TarError as error:
         raise DataError(f"The package for {folder} is damaged ({error}); try again.") from error
     for file in sorted(folder.rglob("*")):
@@ -117,7 +122,7 @@ def extract_tar(process: subprocess.Popen[bytes], folder: Path, *, everything: b
 
 
 def extract_zip(archive: Path, folder: Path, limit: "_Limit | None" = None) -> None:
-    """Extract the audio of a zip archive; a damaged archive has none.
+    """Extract the audio of a zip archive; a damaged archive is skipped.
 
     Raises
     ------
@@ -146,7 +151,7 @@ class _Limit:
         self.bytes = self.files = 0
 
     def add(self, size: int) -> None:
-        """Count a file.
+        """Count a file of ``size`` bytes.
 
         Raises
         ------
@@ -166,7 +171,10 @@ def _is_wanted(name: str) -> bool:
 
 
 def _once(folder: Path, fetch: Callable[[Path, Path], None]) -> None:
-    """Fill a folder, which gets its name only once it is complete."""
+    """Create a folder by renaming a complete temporary one, unless it exists.
+
+    ``fetch`` gets a folder for the download and the folder to fill.
+    """
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""List the recordings of a source, and select some of them evenly."""
+"""List the recordings of a source, and select evenly spaced ones."""
 
 import hashlib
 import os
@@ -71,13 +71,13 @@ def list_recordings(source: Source, folder: Path) -> list[Recording]:
 def select_recordings(
     recordings: Iterable[Recording], limit: int, music_limit: int
 ) -> list[Recording]:
-    """Select recordings, at most ``limit`` of each source and kind, spread evenly.
+    """Select at most ``limit`` recordings of each source and kind, evenly spaced.
 
     Parameters
     ----------
     recordings : sorted recordings
-    limit : largest number of recordings of a source and kind; of sources with many languages
-        for each language
+    limit : largest number of recordings of a source and kind; for sources with many languages,
+        of each language
     music_limit : largest number of tracks of music of a source
     """
     groups: dict[tuple[str, str, str], list[Recording]] = defaultdict(list)
@@ -92,7 +92,10 @@ def select_recordings(
 
 
 def without_copies(test: Sequence[Recording], train: Sequence[Recording]) -> list[Recording]:
-    """Return the recordings without exact copies, of which the first in ``test`` is kept."""
+    """Return the recordings without exact copies of earlier ones.
+
+    The recordings of ``test`` come first, so that no test file is also trained on.
+    """
     unique: dict[bytes, Recording] = {}
     for recording in (*test, *train):
         with open(recording.file, "rb") as file:
@@ -101,7 +104,7 @@ def without_copies(test: Sequence[Recording], train: Sequence[Recording]) -> lis
 
 
 def spread(items: Sequence[_Item], count: int) -> list[_Item]:
-    """Return at most ``count`` items at even distances."""
+    """Return at most ``count`` evenly spaced items."""
     if len(items) <= count:
         return list(items)
     return [items[i * len(items) // count] for i in range(count)]

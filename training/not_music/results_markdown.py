@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketgenre.text import count_of, printable
+from pocketgenre.training.not_music.summary import HIGH_CONFIDENCE
 
 
 def results_markdown(summary: Mapping[str, Any]) -> str:
-    """Format the results of :func:`pocketgenre.training.not_music.evaluate.summarize`."""
+    """Format the results of :func:`pocketgenre.training.not_music.summary.summarize`."""
     failures = summary["failures"]
     lines = [
-        f"# Recordings that are no music: {printable(summary['model'])}",
+        f"# Recordings that are not music: {printable(summary['model'])}",
         "",
-        f"{count_of(summary['files'], 'file')}. A confident genre has a confidence above 0.9.",
-        "Files that can't be classified are counted as failed, and not in the shares.",
+        f"{count_of(summary['files'], 'file')}. A confident genre has a confidence above"
+        f" {HIGH_CONFIDENCE:g}.",
+        "Files that can't be classified count as failed and are not part of the shares.",
         "",
         *_table("group", summary["groups"]),
         "",

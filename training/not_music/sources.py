@@ -15,8 +15,11 @@ MUSIC_KINDS = frozenset({"music", "melody", "music-over-speech"})
 """Kinds whose genre is ``music``; the genre of the others is ``not-music``."""
 
 MELODY = "melody"
-"""Kind of single instruments, ringtones and short tunes. It is used for testing only: between
-music and sounds, its files teach neither."""
+"""Kind of single instruments, ringtones and short tunes. These files lie between music and sound
+effects, so they are used for testing only."""
+
+SPEECH_KINDS = frozenset({"prompt", "speech", "tts"})
+"""Kinds of speech without music: telephone prompts, other recordings, and synthesized speech."""
 
 _SKIP = "skip"
 _TABLES = Path(__file__).parent
@@ -77,7 +80,7 @@ class Source:
         rule = next((r for r in self.rules if re.search(r.pattern, path)), Rule("", self.kind))
         if rule.kind == _SKIP:
             return None
-        if rule.kind not in ("prompt", "speech", "tts"):
+        if rule.kind not in SPEECH_KINDS:
             return rule.kind, ""
         if rule.language:
             return rule.kind, rule.language
@@ -91,7 +94,7 @@ def genre_of(kind: str) -> str:
 
 
 def read_sources() -> list[Source]:
-    """Read ``sources.csv`` and ``rules.csv``, in the order of the table."""
+    """Read the sources from ``sources.csv``, in its order, with their rules from ``rules.csv``."""
     rules = _read("rules.csv")
     sources = []
     for row in _read("sources.csv"):

@@ -1,4 +1,8 @@
-"""Synthesize speech with eSpeak NG, Flite and Festival, from Debian packages without root."""
+"""Synthesize speech with eSpeak NG, Flite and Festival, from Debian packages without root.
+
+``sentences.json`` has, for each language, Article 1 of the Universal Declaration of Human
+Rights and everyday sentences.
+"""
 
 import json
 import os
@@ -14,9 +18,9 @@ from pocketgenre.training.errors import DataError
 from pocketgenre.training.not_music.packages import debian_package
 
 _TABLES = Path(__file__).parent
-_TEXT_CHARACTERS = (180, 500)
+_TEXT_CHARACTERS = (180, 500)  # range of a text's smallest length: about 10 to 40 s
 _TIMEOUT = 120  # seconds
-_LIBRARIES = "usr/lib/x86_64-linux-gnu"
+_LIBRARIES = "usr/lib/x86_64-linux-gnu"  # folder inside a package
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,10 @@ class Utterance:
     Attributes
     ----------
     path : output file, relative to the folder of the engine
-    voice : name of the voice, as the engine takes it
+    voice : name of the voice, as an option of the engine
     text : text to speak
     encoding : character encoding that the voice needs
-    seed : seed of the speaking rate and pitch
+    seed : seed of the speaking rate and pitch of eSpeak NG
     """
 
     path: str
@@ -72,7 +76,13 @@ def synthesize_speech(engine: str, folder: Path, tools: Path) -> None:
 
 
 def plan_utterances(engine: str, settings: dict[str, Any]) -> Iterator[Utterance]:
-    """Choose voices and texts, the same ones each time."""
+    """Choose voices and texts; the same settings give the same ones.
+
+    Parameters
+    ----------
+    engine : ``espeak-ng``, ``flite`` or ``festival``
+    settings : the engine's part of ``synthesis.json``
+    """
     sentences: dict[str, list[str]] = json.loads((_TABLES / "sentences.json").read_text("utf-8"))
     for language, texts in sentences.items():
         voices = [
@@ -92,7 +102,10 @@ def plan_utterances(engine: str, settings: dict[str, Any]) -> Iterator[Utterance
 
 
 def random_text(sentences: list[str], rng: random.Random) -> str:
-    """Return sentences and numbers in random order, of 180 to 500 characters."""
+    """Join random sentences and numbers up to a random length.
+
+    The last sentence is complete, so a text may exceed 500 characters.
+    """
     length = rng.randrange(*_TEXT_CHARACTERS)
     text = ""
     while len(text) < length:
@@ -104,23 +117,14 @@ def random_text(sentences: list[str], rng: random.Random) -> str:
 
 
 def _speak(engine: str, utterance: Utterance, root: Path, out: Path) -> None:
-    rng = random.Random(utterance.seed)  # noqa: S311
-    program, text = str(root / "usr/bin" / engine), utterance.text
-    if engine == "espeak-ng":
-        rate, pitch = str(rng.randrange(125, 210)), str(rng.randrange(25, 80))
-        options = ["--path", str(root / _LIBRARIES), "-v", utterance.voice]
-        command = [program, *options, "-s", rate, "-p", pitch, "-w", str(out), "--stdin"]
-    elif engine == "flite":
-        command = [program, "-voice", utterance.voice, "-t", text, "-o", str(out)]
-    else:
-        command = [program, "--datadir", str(root / "usr/share/festival"), "--pipe"]
-        text = _festival_script(utterance, out)
+    """Run an engine that is extracted in ``root``, and write a WAV file."""
+    command, standard_input = _command(engine, utterance, root, out)
     environment = os.environ | {"LD_LIBRARY_PATH": f"{root / _LIBRARIES}:{root / 'usr/lib'}"}
     message = f"{engine} can't run"
     try:
         result = subprocess.run(  # noqa: S603
             command,
-            input=text.encode(utterance.encoding, "ignore"),
+            input=standard_input.encode(utterance.encoding, "ignore"),
             env=environment,
             capture_output=True,
             check=False,
@@ -132,6 +136,20 @@ def _speak(engine: str, utterance: Utterance, root: Path, out: Path) -> None:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no output"]
         advice = f"install its libraries: apt install {engine}"
         raise DataError(f"{message} ({utterance.path}: {lines[-1]}); {advice}.")
+
+
+def _command(engine: str, utterance: Utterance, root: Path, out: Path) -> tuple[list[str], str]:
+    """Return the command of an engine, and the text for its standard input."""
+    program, text = str(root / "usr/bin" / engine), utterance.text
+    if engine == "espeak-ng":
+        rng = random.Random(utterance.seed)  # noqa: S311
+        words_per_minute, pitch = str(rng.randrange(125, 210)), str(rng.randrange(25, 80))
+        options = ["--path", str(root / _LIBRARIES), "-v", utterance.voice, "-s", words_per_minute]
+        return [program, *options, "-p", pitch, "-w", str(out), "--stdin"], text
+    if engine == "flite":
+        return [program, "-voice", utterance.voice, "-t", text, "-o", str(out)], text
+    command = [program, "--datadir", str(root / "usr/share/festival"), "--pipe"]
+    return command, _festival_script(utterance, out)
 
 
 def _festival_script(utterance: Utterance, out: Path) -> str:

@@ -96,7 +96,7 @@ def test_test_files_are_whole(built: Path) -> None:
     assert row.seconds == 30
 
 
-def test_short_linked_broken_and_copied_files_are_left_out(built: Path) -> None:
+def test_unusable_files_and_copies_are_left_out(built: Path) -> None:
     effects = {
         split: [row.song for row in rows_of(built, split) if row.kind == "effect"]
         for split in ("train", "test")

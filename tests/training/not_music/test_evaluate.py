@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pocketgenre.training.not_music.evaluate import FileResult, summarize
 from pocketgenre.training.not_music.index import IndexRow, write_index
 from pocketgenre.training.not_music.results_markdown import results_markdown
+from pocketgenre.training.not_music.summary import FileResult, summarize
 from tests.conftest import invoke, write_tone
 
 MODULE = "pocketgenre.training.not_music.evaluate"
@@ -88,7 +88,7 @@ def test_command_writes_markdown_and_json(index: Path) -> None:
     assert summary["files"] == 3
     assert summary["groups"]["other non-music"]["files"] == 1
     assert [failure["path"] for failure in summary["failures"]] == ["missing.wav", "silence.wav"]
-    assert out.read_text().startswith("# Recordings that are no music: standard\n")
+    assert out.read_text().startswith("# Recordings that are not music: standard\n")
 
 
 def test_command_prints_markdown(index: Path) -> None:
@@ -96,7 +96,7 @@ def test_command_prints_markdown(index: Path) -> None:
     assert "| other non-music | 1 | 2 |" in done.stdout
 
 
-def test_missing_index_is_one_sentence(tmp_path: Path) -> None:
+def test_error_names_missing_index(tmp_path: Path) -> None:
     done = invoke(MODULE, "standard", tmp_path / "index.csv")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Error: The index ")

@@ -22,7 +22,7 @@ def test_plan_is_deterministic(engine: str) -> None:
         assert len(utterance.text.encode(utterance.encoding, "ignore")) > 140
 
 
-def test_missing_program_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_missing_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def extract_nothing(name: str, folder: Path, *, everything: bool) -> None:
         folder.mkdir(parents=True)
 
