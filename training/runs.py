@@ -57,8 +57,8 @@ class TrainingConfig:
     pretrained : folder of the unpacked package musicnn, for the trainer of that name
     members : number of ensemble members, for the trainer residual
     leave_out : names of songs to evaluate on but not to train on
-    not_music : folder of a data set of recordings that are no music, and of music of unknown genre;
-        empty to train without the label ``not-music``
+    not_music : folder of the data set with which the label ``not-music`` is trained; empty to train
+        without this label
     """
 
     model: str = "cnn"

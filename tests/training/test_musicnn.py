@@ -241,7 +241,7 @@ def test_classifier_is_trained_exported_and_scanned(
 
 
 def write_other_recordings(folder: Path) -> Path:
-    """Write clicks as recordings that are no music, and chords as music of unknown genre."""
+    """Write clicks as recordings that are not music, and chords as music of unknown genre."""
     rng = np.random.default_rng(5)
     for name in (NOT_MUSIC, "music"):
         (folder / name).mkdir(parents=True)

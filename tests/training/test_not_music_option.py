@@ -1,4 +1,4 @@
-"""Refuse data sets and networks that the label ``not-music`` can't be trained with."""
+"""Weight recordings for the label ``not-music``, and refuse unsuitable data sets and networks."""
 
 from dataclasses import replace
 from pathlib import Path

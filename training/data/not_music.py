@@ -1,8 +1,8 @@
-"""Open a data set that the label ``not-music`` is trained with.
+"""Open a data set with which the label ``not-music`` is trained.
 
-Its songs have two genres. The recordings of :data:`~pocketgenre.constants.NOT_MUSIC` are speech,
-noise and effects. The songs of :data:`MUSIC` are of unknown genre: without them, a network would
-take all music unlike its genres for noise.
+The data set has two genres. :data:`~pocketgenre.constants.NOT_MUSIC` is speech, noise and effects.
+:data:`MUSIC` is music of unknown genre: without it, a network would classify all music that differs
+from the songs as ``not-music``.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ MUSIC = "music"
 
 
 def load_not_music(folder: Path, dataset: Dataset) -> Dataset:
-    """Open a data set of recordings that are no music, and of music of unknown genre.
+    """Open a data set of recordings that are not music, and of music of unknown genre.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load_not_music(folder: Path, dataset: Dataset) -> Dataset:
 
 
 def not_music_segments(recordings: Dataset) -> NDArray[np.bool_]:
-    """Return True for each segment that is no music, bool [shape=(segments,)]."""
+    """Return True for each segment that is not music, bool [shape=(segments,)]."""
     is_not_music: NDArray[np.bool_] = recordings.segment_targets == recordings.labels.index(
         NOT_MUSIC
     )
@@ -62,8 +62,8 @@ def recording_weights(recordings: Dataset) -> NDArray[np.float64]:
     """Compute a weight for each segment, float64 [shape=(segments,)].
 
     The n segments of a song have the total weight of the square root of n, since they are similar.
-    For segments that are no music, the same applies to a group in place of a song: all recordings
-    of one voice, for example.
+    Segments that are not music are counted by group instead of by song. A group is, for example,
+    all recordings of one voice.
     """
     groups = recordings.song_groups[recordings.segment_songs]
     is_not_music = not_music_segments(recordings)

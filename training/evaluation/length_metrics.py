@@ -1,4 +1,4 @@
-"""Compute the accuracy of songs by the length of audio that is classified."""
+"""Compute the accuracy of songs by the length of the classified audio."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LONG_SEGMENTS = 6
 """Number of segments from which a song counts as long."""
 
 EXCERPT_SEGMENTS = (1, 2, 3, 5)
-"""Numbers of first segments by which long songs are classified as well."""
+"""Numbers of segments from the start of a long song that are also evaluated alone."""
 
 IntArray = NDArray[np.int64]
 
@@ -40,8 +40,8 @@ def compute_length_metrics(
 ) -> tuple[LengthMetrics, ...]:
     """Compute the metrics of short songs, long songs, and the first segments of long songs.
 
-    Genres that consist mostly of long songs are also left out: in such a data set, the long songs
-    are not as difficult as the short ones.
+    If most songs of a genre are long, the metrics are also computed without this genre. Otherwise
+    a difference between long and short songs may be a difference between genres.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def compute_length_metrics(
     evaluated = counts > 0
     genres = np.unique(dataset.song_targets)
     long_shares = [is_long[evaluated & (dataset.song_targets == genre)].mean() for genre in genres]
-    other = np.isin(dataset.song_targets, genres[np.array(long_shares) <= 0.5])
+    kept = np.isin(dataset.song_targets, genres[np.array(long_shares) <= 0.5])
     first = np.concatenate([[0], np.flatnonzero(np.diff(owners)) + 1])
     lengths = np.diff([*first, len(owners)])
     number = np.arange(len(owners)) - np.repeat(first, lengths)  # of the segment within its song
@@ -78,14 +78,17 @@ def compute_length_metrics(
     ]
     for count in EXCERPT_SEGMENTS:
         plural = "segment" if count == 1 else f"{count} segments"
-        rows += metrics(f"these, first {plural} only", is_long[owners] & (number < count))
-    if not other.all():
-        left_out = ", ".join(
-            dataset.labels[g] for g in genres if not other[dataset.song_targets == g].any()
+        rows += metrics(
+            f"songs of {LONG_SEGMENTS} or more segments, first {plural} only",
+            is_long[owners] & (number < count),
         )
-        rows += metrics(f"all songs without {left_out}", other[owners])
+    if not kept.all():
+        left_out = ", ".join(
+            dataset.labels[g] for g in genres if not kept[dataset.song_targets == g].any()
+        )
+        rows += metrics(f"all songs without {left_out}", kept[owners])
         rows += metrics(
             f"songs of {LONG_SEGMENTS} or more segments without {left_out}",
-            other[owners] & is_long[owners],
+            kept[owners] & is_long[owners],
         )
     return tuple(rows)

@@ -15,6 +15,7 @@ from pocketgenre.training.evaluation.label_issues import LabelIssue
 from pocketgenre.training.evaluation.metrics import (
     CALIBRATION_BINS,
     METRIC_NAMES,
+    Calibration,
     ClassificationMetrics,
 )
 from pocketgenre.training.evaluation.run_comparison import PUBLISHED_CONDITIONS, Comparison
@@ -279,10 +280,6 @@ def _confusion(metrics: ClassificationMetrics) -> list[str]:
 
 
 def _calibration(evaluation: Evaluation) -> list[str]:
-    rows = [
-        [str(b.count), f"{b.confidence:.1%}", f"{b.accuracy:.1%}"]
-        for b in evaluation.calibration.bins
-    ]
     return [
         "## Calibration",
         "",
@@ -290,12 +287,17 @@ def _calibration(evaluation: Evaluation) -> list[str]:
             f"Segments grouped by top probability into {CALIBRATION_BINS} equal intervals."
             f" Expected calibration error: {evaluation.calibration.ece:.1%}."
         ),
-        markdown_table(["segments", "mean top probability", "accuracy"], rows, text_columns=0),
+        _bins_table(evaluation.calibration, "segments", "mean top probability"),
         "",
         *_temperature(evaluation),
         "![Reliability](reliability.png)",
         "",
     ]
+
+
+def _bins_table(calibration: Calibration, unit: str, mean: str) -> str:
+    rows = [[str(b.count), f"{b.confidence:.1%}", f"{b.accuracy:.1%}"] for b in calibration.bins]
+    return markdown_table([unit, mean, "accuracy"], rows, text_columns=0)
 
 
 def _temperature(evaluation: Evaluation) -> list[str]:
@@ -333,19 +335,16 @@ def _confidence(evaluation: Evaluation) -> list[str]:
     confidence = evaluation.confidence
     if confidence is None:
         return []
-    rows = [
-        [str(b.count), f"{b.confidence:.1%}", f"{b.accuracy:.1%}"]
-        for b in confidence.calibration.bins
-    ]
     return [
         "## Confidence of the songs",
         "",
         *_paragraph(
             "The confidence of a song is the estimated probability that its label is correct,"
-            " computed from its votes and probabilities. Here it is fitted without the songs of the"
-            f" same group. Expected calibration error: {confidence.calibration.ece:.1%}."
+            " computed from its votes and probabilities. For the confidences below, the model is"
+            " fitted without the songs of the same group."
+            f" Expected calibration error: {confidence.calibration.ece:.1%}."
         ),
-        markdown_table(["songs", "mean confidence", "accuracy"], rows, text_columns=0),
+        _bins_table(confidence.calibration, "songs", "mean confidence"),
         "",
         *_paragraph(
             f"At the default threshold of {confidence.min_confidence:.3f},"

@@ -44,8 +44,8 @@ class TrainingContext:
     scratch : folder for new checkpoints; the same folder except in workers other than the first
     on_epoch : callback that gets the history after each epoch
     tensorboard : folder for TensorBoard logs, or None
-    not_music : recordings that are no music and music of unknown genre, to train the label
-        ``not-music``, which is then the last of the data set's labels; None without one
+    not_music : data set with which the label ``not-music`` is trained, which is then the last of
+        the labels; None without this label
     """
 
     config: TrainingConfig

@@ -11,10 +11,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-_INVERSE_REGULARIZATION = 1e-3
+_INVERSE_REGULARIZATION = 1e-3  # C of scikit-learn; 0.0005 is not better (results/accuracy.md)
 _SHARPENING = 2  # power of the pseudo-labels, the inverse of a temperature of 0.5
-_MIN_SHARE = 0.01  # share of a pseudo-label that is worth a row of the regression
-_MUSIC_WEIGHT = 0.5  # total weight of the music of unknown genre, relative to a genre's
+_MIN_SHARE = 0.01  # smaller shares of a pseudo-label are left out, to save time
+_MUSIC_WEIGHT = 0.5  # total weight of music of unknown genre, relative to that of a genre
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class OtherSegments:
     Attributes
     ----------
     features : float32 [shape=(n, features)]
-    is_music : bool [shape=(n,)], False for segments that are no music
+    is_music : bool [shape=(n,)], False for segments that are not music
     weights : weight of each segment, float64 [shape=(n,)]
     """
 
@@ -38,14 +38,14 @@ def fit_regression(
 ) -> tuple[FloatArray, FloatArray]:
     """Fit a logistic regression in which all labels have the same total weight.
 
-    Music of unknown genre is trained on with the genres that a first regression predicts,
-    sharpened. This keeps it from the label ``not-music``. It is self-training: Lee,
-    "Pseudo-Label" (2013); Berthelot et al., "MixMatch" (2019).
+    A first regression predicts the genres of music of unknown genre. The second regression is
+    trained on the sharpened predictions too, so that such music isn't classified as ``not-music``.
+    This is self-training: Lee, "Pseudo-Label" (2013); Berthelot et al., "MixMatch" (2019).
 
     Parameters
     ----------
     features : features of the segments of known genre, float32 [shape=(n, features)]
-    targets : genre of each segment, int64 [shape=(n,)], all of 0 ... genres - 1
+    targets : genre of each segment, int64 [shape=(n,)]; each of 0 to genres - 1 occurs
     others : segments without a genre, which add the label ``not-music`` after the genres;
         None without this label
 

@@ -59,7 +59,7 @@ def fit_musicnn(context: TrainingContext) -> tuple[keras.Model, History]:
 
 @dataclass(frozen=True, eq=False)
 class FrozenFeatures:
-    """The part of the network that is not trained, and its output for all segments.
+    """Frozen part of the network, and its output for all segments.
 
     Attributes
     ----------
@@ -75,7 +75,13 @@ class FrozenFeatures:
     others: OtherSegments | None
 
     def with_head(self, kernel: FloatArray, bias: FloatArray) -> keras.Model:
-        """Return the whole network, with this linear layer and a softmax at its end."""
+        """Return the whole network, which ends in a linear layer with a softmax.
+
+        Parameters
+        ----------
+        kernel : float32 [shape=(features, labels)]
+        bias : float32 [shape=(labels,)]
+        """
         head = layers.Dense(len(bias), activation="softmax", name="genres")
         inputs = keras.Input(self.extractor.input_shape[1:])
         model = keras.Sequential([inputs, self.standardize, self.extractor, head], name="genre")
@@ -95,7 +101,7 @@ def extract_features(
     Parameters
     ----------
     dataset : data set with log-mel features
-    not_music : data set that the label ``not-music`` is trained with; None without this label
+    not_music : data set with which the label ``not-music`` is trained; None without this label
     package : folder of the unpacked package musicnn
     seed : seed that draws the segments from which the channels' ranges are measured
 

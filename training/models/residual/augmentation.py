@@ -178,7 +178,7 @@ def mix_up(
 
 @cache
 def _band_positions(feature_config: FeatureConfig) -> tuple[NDArray[np.int64], FloatArray]:
-    """Compute from which two mel bands each band gets its level when the speed changes.
+    """Compute between which two mel bands each band is interpolated when the speed changes.
 
     At speed s, a band gets the level that the band at 1/s of its frequency had.
 

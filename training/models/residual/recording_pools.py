@@ -1,4 +1,4 @@
-"""Draw views of segments from recordings given by their mel spectra, or by their MFCC."""
+"""Draw views from recordings that are given by their mel spectra or by their MFCC."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -29,7 +29,7 @@ class RecordingPool:
     weights: NDArray[np.float64]
 
     def joined(self, other: Self, share: float) -> Self:
-        """Return all recordings; those of the other pool are drawn with this probability."""
+        """Return the recordings of both pools; ``share`` is the probability of the other pool."""
         return type(self)(
             self.excerpts + other.excerpts,
             np.concatenate([self.targets, other.targets]),
@@ -39,7 +39,12 @@ class RecordingPool:
     def sample(
         self, count: int, config: FeatureConfig, rng: np.random.Generator
     ) -> tuple[FloatArray, FloatArray]:
-        """Draw views in decibels, float32 [shape=(count, frames, mel bands)], and their targets."""
+        """Draw views in decibels, and their targets.
+
+        Returns
+        -------
+        views, targets : float32 [shape=(count, frames, mel bands)], [shape=(count, labels)]
+        """
         drawn = rng.choice(len(self.weights), count, p=self.weights)
         views = [self._view(self.excerpts[recording], config, rng) for recording in drawn]
         return np.stack(views), self.targets[drawn]
@@ -71,7 +76,12 @@ class MfccPool:
     def sample(
         self, count: int, config: FeatureConfig, rng: np.random.Generator
     ) -> tuple[FloatArray, FloatArray]:
-        """Draw views of successive frames, float32 [shape=(count, frames, coefficients)]."""
+        """Draw views of successive frames, and their targets.
+
+        Returns
+        -------
+        views, targets : float32 [shape=(count, frames, coefficients)], [shape=(count, labels)]
+        """
         view = frames_per_view(config.n_frames)
         drawn = rng.choice(len(self.weights), count, p=self.weights)
         starts = rng.integers(0, self.frames.shape[1] - view + 1, count)

@@ -40,8 +40,8 @@ _BATCHES_AHEAD = 8
 class SegmentSampler:
     """Draw segments of songs, each label with the same probability.
 
-    The target of music of unknown genre is an equal share of each genre, so that it is neither
-    taken for ``not-music`` nor for one genre with a high probability.
+    The target of music of unknown genre is an equal share of each genre, so that the network
+    predicts neither ``not-music`` nor one genre with a high probability for such music.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class SegmentSampler:
         dataset : data set of songs with genres
         split : split of the data set
         mean : mean of the training features, float32 [shape=(coefficients,)]
-        not_music : data set that the label ``not-music`` is trained with; None without this label
+        not_music : data set with which the label ``not-music`` is trained; None without this label
 
         Raises
         ------
@@ -116,7 +116,7 @@ class SegmentSampler:
         -------
         tf.data.Dataset
             features, float32 [shape=(size, frames_per_view, coefficients)], and the share of each
-            genre, float32 [shape=(size, genres)]
+            label, float32 [shape=(size, labels)]
         """
 
         def generate() -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -216,7 +216,7 @@ def _songs_of_split(dataset: Dataset, split: Split) -> RecordingPool:
 
 
 def _without_genre(not_music: Dataset, labels: int) -> RecordingPool:
-    """Return the recordings without a genre; ``not-music`` is the last label."""
+    """Return the recordings without a genre; ``not-music`` is the last of ``labels`` labels."""
     is_music = not_music.song_targets == not_music.labels.index(MUSIC)
     targets = np.zeros((len(is_music), labels), np.float32)
     targets[is_music, :-1] = 1 / (labels - 1)
@@ -252,7 +252,7 @@ def _excerpts(
 
 
 def _balanced(targets: IntArray, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normalise weights to probabilities with the same sum for each genre."""
+    """Normalise weights to probabilities with the same sum for each target."""
     if not len(targets):
         return weights
     totals = np.bincount(targets, weights)
