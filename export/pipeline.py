@@ -202,8 +202,9 @@ class Exporter:
     ) -> tuple[FloatArray, FloatArray]:
         """Return the least extreme half of the drawn segments' features, and all of them.
 
-        All of them are music, of the songs with a genre. Values of noise beyond their range are
-        limited to it, which changes few labels; a wider range would make those of music less exact.
+        All segments are from songs with a genre. Recordings that are not music have values beyond
+        the range of these segments. These values are clipped, which changes few labels; a wider
+        range would make the quantization of music coarser.
         """
         drawn = draw_segments(self.dataset, train, 2 * self.representative, self.run.config.seed)
         features, genres = self.dataset.features[drawn], self.dataset.segment_targets[drawn]

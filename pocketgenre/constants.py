@@ -38,7 +38,7 @@ the held-out clips of 2 to 3 s are correct with repetition, 67.0 % with padding 
 MAX_SONG_SECONDS: float = _VALUES["max_song_seconds"]
 """Length of the part of a song that is decoded [s]; a longer song is classified from its start.
 
-Two hours hold an album, and most concerts and mixes. The phone page has a smaller limit,
+Albums, and most concerts and mixes, are shorter than two hours. The phone page has a smaller limit,
 ``max_page_song_seconds``, because a browser decodes a song as a whole."""
 
 UNCERTAIN: str = _VALUES["uncertain"]

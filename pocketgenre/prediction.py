@@ -83,7 +83,7 @@ class SongPrediction:
 
     Attributes
     ----------
-    genre : predicted genre; :data:`NOT_MUSIC` if most segments are no music; :data:`UNCERTAIN`
+    genre : predicted genre; :data:`NOT_MUSIC` if most segments are not music; :data:`UNCERTAIN`
         below the thresholds
     winner : label that won the vote, whatever the thresholds
     confidence : probability that the winner is correct; for a model that is not calibrated, the

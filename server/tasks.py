@@ -129,7 +129,7 @@ class AudioUpload:
         TooLongError
             if it exceeds the limit.
         """
-        if (stream.stated_seconds or 0.0) > self.max_seconds + 1:  # of padding
+        if (stream.stated_seconds or 0.0) > self.max_seconds + 1:  # 1 s of padding
             raise TooLongError(_too_long(self.max_seconds))
 
 

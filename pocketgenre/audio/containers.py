@@ -54,7 +54,6 @@ def _trailing_tag_size(file: SongFile, end: int) -> int:
 
 _UNKNOWN_SIZE = 0x7FFF0000  # programs that write to a pipe state sizes from here to 0xffffffff
 
-
 _OTHER_CHUNKS = frozenset(
     (
         *(b"LIST", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ", b"smpl", b"inst"),
@@ -98,13 +97,13 @@ def find_sample_chunk(file: SongFile) -> SampleChunk | None:
     return None
 
 
-_DS64_SIZES = 20  # offset of the sizes in an RF64 file: of the file, the samples, their number
+_DS64_SIZES = 20  # offset of the sizes in an RF64 file: bytes of file and samples, sample count
 
 
 def unknown_rf64_sizes(file: SongFile) -> tuple[int, bytes] | None:
-    """Return the offset and the correct content of the sizes of an RF64 file that states none.
+    """Return the offset and the correct sizes of an RF64 file whose header lacks them.
 
-    Programs that write to a pipe leave all bits set. None for other files.
+    Programs that write to a pipe set all bits of the sizes. None for other files.
     """
     header = file.search_at(0, _DS64_SIZES + 16)
     if header[:4] != b"RF64" or header[12:16] != b"ds64" or header[-8:] != b"\xff" * 8:
@@ -272,8 +271,7 @@ def has_mpeg_frames(file: SongFile, start: int, end: int) -> bool:
 
 # --- Ogg pages ---
 
-
-_LARGEST_PAGE = 27 + 255 + 255 * 255
+_LARGEST_PAGE = 27 + 255 + 255 * 255  # header, table of segments, segments [bytes]
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ class SongStream:
         Raises DamagedAudioError if decoding fails in the middle; the blocks before are valid.
         Ends after :data:`pocketgenre.constants.MAX_SONG_SECONDS`.
     sample_rate : sample rate of the blocks [Hz]
-    damage : reason why the blocks end before the song does; None while and if they don't. It is
-        known after the last block.
+    damage : reason why the blocks end before the end of the song; None if they are complete, and
+        before the last block
     """
 
     def __init__(self, sample_rate: int) -> None:

@@ -1,8 +1,8 @@
 """Decode songs with FFmpeg's libraries, through PyAV.
 
 FFmpeg receives a file descriptor and a list of containers, so that a playlist disguised as a song
-can't make it open other files or URLs. It reads a large file through Python, which limits the bytes
-that it may search for the next packet.
+can't make it open other files or URLs. A large file is read through Python, which limits how
+many bytes FFmpeg searches for the next packet.
 """
 
 from collections.abc import Iterator
@@ -129,9 +129,10 @@ def read_frames(file: SongFile, container: Any, stream: Any) -> Iterator[tuple[i
     Raises
     ------
     DamagedAudioError
-        if decoding fails in the middle; after the last frame, if much was left out before it.
+        if decoding fails in the middle; or after the last frame, if more than one second before it
+        can't be decoded.
     LimitError
-        if the file causes more work than a song of the largest length.
+        if the file causes more work than the longest song.
     OSError
         if the file can't be read.
     """

@@ -1,25 +1,20 @@
-"""Limit the work that a file may cause, whatever its headers state."""
+"""Limit the work that a file may cause, independently of its headers."""
 
 from pocketgenre import constants
 from pocketgenre.audio.errors import DamagedAudioError
 from pocketgenre.errors import AudioError
 
 VALUES_PER_SECOND = 192_000
-"""Decoded samples times channels that a second of a song may have: two channels at 96 kHz, four at
-48 kHz. A song with more is decoded for fewer seconds."""
+"""Largest number of samples in a second of a song, all channels together: two channels at 96 kHz,
+or four at 48 kHz. Of a song with more, fewer seconds are decoded."""
 
-BYTES_PER_SECOND = 4 * VALUES_PER_SECOND
-"""Size of a second of uncompressed audio in the largest usual format, float32."""
-
-# A packet without samples costs as much as a packet of Opus or AAC.
-_PACKET_SECONDS = 0.02
-
-
+_BYTES_PER_SECOND = 4 * VALUES_PER_SECOND  # uncompressed float32
+_EMPTY_PACKET_SECONDS = 0.02  # a packet without samples counts as a usual packet of Opus or AAC
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_536_000  # Hz
 
 
 def check_rate(rate: float) -> None:
-    """Check that a sample rate is within the range of music files.
+    """Check that a sample rate [Hz] is within the range of music files.
 
     Raises
     ------
@@ -35,7 +30,7 @@ class LimitError(DamagedAudioError):
 
 
 class WorkLimit:
-    """Count the work of one decoder, in seconds of the largest usual format.
+    """Count the work of one decoder, in seconds of audio with :data:`VALUES_PER_SECOND`.
 
     The limit is :data:`pocketgenre.constants.MAX_SONG_SECONDS`, plus one second, so that a song of
     that length is complete.
@@ -47,6 +42,12 @@ class WorkLimit:
     def add_block(self, rate: float, frames: int, channels: int) -> None:
         """Count a decoded block.
 
+        Parameters
+        ----------
+        rate : sample rate [Hz]
+        frames : number of samples of each channel
+        channels : number of channels
+
         Raises
         ------
         LimitError
@@ -56,7 +57,7 @@ class WorkLimit:
 
     def add_empty_packet(self) -> None:
         """Count a packet without samples. Errors are those of :meth:`add_block`."""
-        self._add(_PACKET_SECONDS)
+        self._add(_EMPTY_PACKET_SECONDS)
 
     def _add(self, seconds: float) -> None:
         self._seconds_left -= seconds
@@ -65,8 +66,8 @@ class WorkLimit:
 
 
 def max_bytes() -> int:
-    """Return the number of bytes of a file that are decoded."""
-    return int(constants.MAX_SONG_SECONDS * BYTES_PER_SECOND)
+    """Return the largest number of bytes of a file that are decoded."""
+    return int(constants.MAX_SONG_SECONDS * _BYTES_PER_SECOND)
 
 
 def limit_reason() -> str:

@@ -2,8 +2,8 @@
 
 A path is opened as a file descriptor, which libsndfile and FFmpeg read without calling Python. In a
 callback from C, an exception (also one that a signal handler raises, such as KeyboardInterrupt)
-would be lost and the song would end early. Files above 256 MiB are read through Python all the same
-(``FileWindow``), which limits what the libraries read of a damaged file.
+would be lost and the song would end early. Only files above 256 MiB are read through Python
+(``FileWindow``), which limits how many bytes of a damaged file the libraries read.
 """
 
 import io
@@ -19,11 +19,12 @@ from pocketgenre.audio.limits import max_bytes
 from pocketgenre.errors import AudioError
 
 _READ_BYTES = 1 << 20
-# Limits on the search for headers, chunks and frames, so that it does not depend on the size of a
-# file: number of bytes, and smallest number that a read counts for.
+# Limit on the search for headers, chunks and frames, so that its duration does not depend on the
+# size of a file. A smaller read counts as _MIN_SEARCHED_BYTES, which limits the number of reads.
 _SEARCHED_BYTES = 1 << 30
 _MIN_SEARCHED_BYTES = 1 << 14
-_LARGE_BYTES, _BLOCK_BYTES = 1 << 28, 1 << 26
+_LARGE_BYTES = 1 << 28  # larger files are read through a FileWindow
+_BLOCK_BYTES = 1 << 26  # read through a FileWindow for one block
 _NOT_READABLE = "a song is a path, or a binary file opened for reading (mode 'rb')"
 
 
@@ -51,7 +52,7 @@ class SongFile:
     def search_at(self, offset: int, count: int) -> bytes:
         """Read up to ``count`` bytes of headers; fewer only at the end of the file.
 
-        Empty after 1 GiB or 65,536 reads, as at the end, so that each search ends.
+        After 1 GiB or 65,536 reads, the result is empty, as at the end, so that each search ends.
         """
         if self._searched_bytes >= _SEARCHED_BYTES:
             return b""

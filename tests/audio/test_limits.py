@@ -85,7 +85,7 @@ def test_samples_end_at_limit() -> None:
 
 
 @pytest.mark.usefixtures("short_limit")
-def test_requested_segments_span_songs_that_can_seek(tmp_path: Path) -> None:
+def test_requested_segments_span_seekable_songs(tmp_path: Path) -> None:
     classifier = GenreClassifier("standard", segments=2)
     write_audio(tmp_path / "song.flac", music(30), RATE)
     analysis = classifier.analyze(tmp_path / "song.flac")
@@ -180,7 +180,7 @@ def test_huge_rest_of_zeros_is_not_searched(
     assert read < 1 << 28
 
 
-def test_search_for_frames_ends(tmp_path: Path) -> None:
+def test_searches_for_frames_and_zeros_end(tmp_path: Path) -> None:
     (tmp_path / "zeros").touch()
     os.truncate(tmp_path / "zeros", HUGE)
     with open(tmp_path / "zeros", "rb") as file:
