@@ -2,7 +2,7 @@
  * Decode a file to mono samples at its own sample rate.
  *
  * The browser decodes a whole song at once, which takes 21 MB per minute of stereo. A song that is too long
- * is therefore cut before it is decoded, or rejected if its format cannot be cut.
+ * is therefore cut before decoding, or rejected if its format cannot be cut.
  */
 import { AudioError, errorText, UnreadableError } from "./errors.ts";
 import type { DecodedAudio } from "./inference-client.ts";
@@ -16,6 +16,9 @@ const MAX_FILE_BYTES = 300 << 20;
 /** Size in float32 of the longest song in stereo at 48 kHz. */
 const MAX_DECODED_BYTES = MAX_PAGE_SONG_SECONDS * 48_000 * 2 * Float32Array.BYTES_PER_ELEMENT;
 const METADATA_TIMEOUT_MS = 10_000;
+// A song that exceeds a limit only by the padding of its encoder is accepted.
+const PADDING_SECONDS = 1;
+const PADDING_FACTOR = 1.01;
 
 /**
  * Decode a file, up to MAX_PAGE_SONG_SECONDS, and average its channels.
@@ -34,17 +37,21 @@ export async function decodeMono(file: File): Promise<DecodedAudio> {
   if (!isCut) {
     if (file.size > bytes.length) throw new AudioError(reasons.tooLarge(file.size, MAX_FILE_BYTES));
     const seconds = length.seconds ?? stated ?? (await headerSeconds(file));
-    if (seconds > MAX_PAGE_SONG_SECONDS + 1) throw new AudioError(reasons.tooLong(seconds, MAX_PAGE_SONG_SECONDS / 60));
+    if (seconds > MAX_PAGE_SONG_SECONDS + PADDING_SECONDS) {
+      throw new AudioError(reasons.tooLong(seconds, MAX_PAGE_SONG_SECONDS / 60));
+    }
     const size = seconds * bytesPerSecond;
-    if (size > 1.01 * MAX_DECODED_BYTES) throw new AudioError(reasons.tooLargeDecoded(size, MAX_DECODED_BYTES));
+    if (size > PADDING_FACTOR * MAX_DECODED_BYTES) {
+      throw new AudioError(reasons.tooLargeDecoded(size, MAX_DECODED_BYTES));
+    }
   }
-  const readShare = bytes.length / file.size; // decoding takes the bytes away
+  const readShare = bytes.length / file.size; // before decoding, which empties the array
   const decoded = await decode(cutSong(bytes, length), format.sampleRate);
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i));
   // An AudioBuffer's own samples cannot be transferred to a worker.
   const samples = channels.length === 1 ? channels[0]!.slice() : mixToMono(channels);
   const isPartial = isCut || endsEarly(stated, decoded.duration);
-  // In a file of which only the start was read, the rest has about the same bit rate.
+  // If only the start of a file was read, its rest is assumed to have the same bit rate.
   const measured = isCut ? (length.seconds ?? 0) / readShare : 0;
   const durationSeconds = isPartial ? Math.max(stated ?? measured, decoded.duration) : decoded.duration;
   return { samples, sampleRate: decoded.sampleRate, durationSeconds, isPartial };

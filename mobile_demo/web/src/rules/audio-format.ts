@@ -16,7 +16,8 @@ const RATES = new Set([
 /** Sample rate, in Hz, of a file whose header gives none. */
 export const DEFAULT_RATE = 44_100;
 
-const MPEG1_RATES = [44_100, 48_000, 32_000];
+/** Sample rates of MPEG 1, in Hz; halved in MPEG 2, quartered in MPEG 2.5. */
+export const MPEG1_RATES = [44_100, 48_000, 32_000];
 const AAC_RATES = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000];
 /** AAC up to this rate is nearly always HE-AAC, which decodes to twice the rate in the header. */
 const MAX_HALVED_RATE = 24_000;
@@ -78,7 +79,7 @@ function readHeader(file: Reader): AudioFormat | undefined {
   if (signature === "OggS") return readOgg(file);
   if (file.text(4, 4) === "ftyp") return readMp4(file);
   if (file.u32be(0) === 0x1a45dfa3) return readMatroska(file);
-  return readMpeg(file, start);
+  return findMpegFrame(file, start);
 }
 
 /** Binary reader. Numbers beyond the end of the file are 0, and text is empty. */
@@ -117,6 +118,7 @@ export class Reader {
   }
 }
 
+/** Return the number of bytes of an ID3v2 tag at the start of the file. */
 export function id3Length(file: Reader): number {
   const sizes = [6, 7, 8, 9].map((at) => file.u8(at) & 0x7f);
   return 10 + sizes.reduce((sum, seven) => sum * 128 + seven, 0);
@@ -162,7 +164,7 @@ function readFlac(file: Reader, start: number): AudioFormat {
   return { sampleRate: fields >>> 12, channels: ((fields >>> 9) & 7) + 1 };
 }
 
-/** Return the offset of the first frame, behind the metadata. */
+/** Return the offset of the first FLAC frame, behind the metadata. */
 export function flacStart(file: Reader, start: number): number {
   let at = start + 4;
   for (let isLast = false; !isLast && at < file.length; ) {
@@ -250,11 +252,7 @@ function xingSeconds(file: Reader, start: number): number {
   return 0;
 }
 
-/** Read the first frame header of MP3 or ADTS (AAC). */
-function readMpeg(file: Reader, start: number): AudioFormat | undefined {
-  return findMpegFrame(file, start);
-}
-
+/** Find the first frame of MP3 or ADTS, and return its format and offset. */
 export function findMpegFrame(file: Reader, start: number): (AudioFormat & { readonly at: number }) | undefined {
   for (let at = start; at < Math.min(file.length, start + SEARCH_BYTES); at++) {
     const head = file.u32be(at);

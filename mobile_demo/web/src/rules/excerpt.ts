@@ -1,10 +1,10 @@
 /**
- * Measure a song by the frames, pages or clusters in its bytes, whatever its header states, and cut it.
+ * Measure a song by the frames, pages or clusters in its bytes, not by its header, and cut it.
  *
- * A browser decodes a song as a whole, so a song that is too long has to be cut before. MP3, AAC (ADTS),
- * FLAC, Ogg, WAV and Matroska can be cut anywhere; MP4 has a table of all samples and cannot.
+ * A browser decodes a song as a whole, so a song that is too long has to be cut before decoding. MP3,
+ * AAC (ADTS), FLAC, Ogg, WAV and Matroska can be cut anywhere; MP4, with its table of all samples, cannot.
  */
-import { findChunk, findMpegFrame, flacStart, id3Length, Reader } from "./audio-format.ts";
+import { findChunk, findMpegFrame, flacStart, id3Length, MPEG1_RATES, Reader } from "./audio-format.ts";
 
 /** Length of a song. */
 export interface SongLength {
@@ -26,11 +26,11 @@ const MP3_KBPS: Readonly<Record<string, readonly number[]>> = {
   "2 1": [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
   "2 2": [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 };
-const MPEG_RATES = [44_100, 48_000, 32_000];
 const ADTS_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
 ];
 const FLAC_BLOCKS = [0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768];
+/** EBML identifiers of Matroska. */
 const CLUSTER = "\x1f\x43\xb6\x75";
 const TIMESTAMP_SCALE = "\x2a\xd7\xb1";
 
@@ -51,7 +51,7 @@ export function measureSong(bytes: Uint8Array, maxSeconds: number): SongLength {
   return cut(frame ? mpegFrames(file, frame.at) : [], maxSeconds);
 }
 
-/** Return the part of a song within the limit; `bytes` themselves if it is the whole song. */
+/** Return the part of a song within the limit, or `bytes` unchanged if the whole song is. */
 export function cutSong(bytes: Uint8Array<ArrayBuffer>, { end, stated }: SongLength): Uint8Array<ArrayBuffer> {
   if (end === null) return bytes;
   const excerpt = bytes.slice(0, end);
@@ -98,6 +98,7 @@ function* mpegFrames(file: Reader, start: number): Parts {
   }
 }
 
+/** Parse a frame header; `next` are the 32 bits from its fourth byte on. */
 function mpegFrame(head: number, next: number): { seconds: number; size: number } | undefined {
   if (head >>> 21 !== 0x7ff) return undefined;
   const version = (head >>> 19) & 3;
@@ -108,7 +109,7 @@ function mpegFrame(head: number, next: number): { seconds: number; size: number 
     const blocks = (next & 3) + 1;
     return rate && size > 7 && version & 2 ? { seconds: (1024 * blocks) / rate, size } : undefined;
   }
-  const base = MPEG_RATES[(head >>> 10) & 3];
+  const base = MPEG1_RATES[(head >>> 10) & 3];
   const family = version === 3 ? 1 : 2;
   const kbps = MP3_KBPS[`${family} ${family === 2 ? Math.min(layer, 2) : layer}`]![(head >>> 12) & 15];
   if (version === 1 || !base || !kbps) return undefined;
@@ -164,8 +165,10 @@ function* oggPages(file: Reader, start: number): Parts {
     const count = file.u8(at + 26);
     const packet = at + 27 + count;
     const first = file.text(packet, 8);
-    if (file.u8(at + 5) & 2 && (first.startsWith("\x01vorbis") || first === "OpusHead" || first.startsWith("\x7fFLAC"))) {
-      rate = first === "OpusHead" ? 48_000 : first.startsWith("\x7f") ? file.u32be(packet + 27) >>> 12 : file.u32le(packet + 12);
+    const isOpus = first === "OpusHead";
+    const isFlac = first.startsWith("\x7fFLAC");
+    if (file.u8(at + 5) & 2 && (first.startsWith("\x01vorbis") || isOpus || isFlac)) {
+      rate = isOpus ? 48_000 : isFlac ? file.u32be(packet + 27) >>> 12 : file.u32le(packet + 12);
       serial = file.u32le(at + 14);
       before = seconds;
     }
