@@ -58,7 +58,7 @@ data/musicnn: | $(DEV)/ready  ## Download musicnn's weights, for train-model --m
 	@$(BIN)/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
 	@mv data/musicnn.part data/musicnn
 
-data/not-music: | $(DEV)/ready  ## Build the recordings that are no music, from packages of Debian 12 (1.9 GB)
+data/not-music: | $(DEV)/ready  ## Build the recordings that are not music, from packages of Debian 12 (1.9 GB)
 	@$(BIN)/python -m pocketgenre.training.not_music.build $@.part
 	@mv $@.part $@
 
