@@ -118,19 +118,10 @@ class AudioUpload:
         """
         max_samples = round(self.max_seconds * feature_config.sample_rate)
         with open_stream(Path(self.path), feature_config.sample_rate) as stream:
+            if (stream.stated_seconds or 0.0) > self.max_seconds + 1:  # 1 s of padding
+                raise TooLongError(_too_long(self.max_seconds))  # before decoding
             blocks = _limited(stream.blocks, max_samples, self.max_seconds)
             yield stream, cut_segments(blocks, feature_config)
-
-    def check_length(self, stream: SongStream) -> None:
-        """Check the length that the header states, before the song is decoded.
-
-        Raises
-        ------
-        TooLongError
-            if it exceeds the limit.
-        """
-        if (stream.stated_seconds or 0.0) > self.max_seconds + 1:  # 1 s of padding
-            raise TooLongError(_too_long(self.max_seconds))
 
 
 @dataclass(frozen=True)
@@ -145,7 +136,6 @@ class ClassifyTask:
     def run(self, classifier: GenreClassifier, model_name: ModelName) -> Song:  # noqa: ARG002
         """Classify all segments."""
         with self.song.open(classifier.card.feature_config) as (stream, segments):
-            self.song.check_length(stream)
             prediction = classifier.classify_segments(segments, self.label_config, stream)
         return _song_response(self.song.name, prediction)
 
@@ -165,7 +155,6 @@ class SegmentsTask:
         feature_config = classifier.card.feature_config
         outline = OutlineBuilder(feature_config) if self.outline else None
         with self.song.open(feature_config) as (stream, segments):
-            self.song.check_length(stream)
             recorded = outline.record(segments) if outline else segments
             prediction = classifier.classify_segments(recorded, self.label_config, stream)
         table = prediction.segment_probabilities.astype(float)

@@ -15,7 +15,7 @@ A run is built as ``RUN.unfinished`` and renamed when it is complete.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -23,10 +23,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.data.not_music import with_not_music_label
 from pocketgenre.training.errors import DataError
 
 RUN_FORMAT = 1
@@ -139,7 +139,7 @@ class Run:
             if the folder is not a data set, or the data set is damaged.
         """
         dataset = load_dataset(folder or self.dataset)
-        return replace(dataset, more_labels=(NOT_MUSIC,)) if self.config.not_music else dataset
+        return with_not_music_label(dataset) if self.config.not_music else dataset
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +15,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.not_music import with_not_music_label
 from pocketgenre.training.data.splits import (
     PROTOCOLS,
     Split,
@@ -86,7 +86,7 @@ def train_run(
         not_music.check()
     splits = _plan_splits(config, dataset)
     if not_music is not None:
-        dataset = replace(dataset, more_labels=(NOT_MUSIC,))
+        dataset = with_not_music_label(dataset)
     mean, variance = coefficient_moments(dataset, splits[_FINAL].train)
     run = Run(
         folder=out,

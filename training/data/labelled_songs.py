@@ -85,19 +85,10 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
     DataError
         if the file cannot be read as an index.
     """
-    try:
-        with open(index, encoding="utf-8-sig", newline="") as file:  # Excel writes a BOM
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The index {index} cannot be read: {error}.") from error
-    missing = {"path", "song", "genre"} - set(rows[0] if rows else ())
-    if missing:
-        raise DataError(f"The index {index} lacks the column {', '.join(sorted(missing))}.")
     songs = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(read_index_rows(index, {"path", "song", "genre"}), start=2):
         path = Path(row["path"] or "")
-        outside = not path.parts or path.is_absolute() or ".." in path.parts
-        if not row["song"] or not row["genre"] or outside:
+        if not row["song"] or not row["genre"] or not path.parts or is_outside(path):
             raise DataError(
                 f"{index}, line {number}: a song name, a genre and a path inside the audio folder"
                 " are required."
@@ -105,6 +96,30 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
         artist = (row.get("artist") or "").strip()
         songs.append(LabelledSong(row["song"], path, row["genre"], artist))
     return _validated(songs, index)
+
+
+def read_index_rows(index: Path, required: set[str]) -> list[dict[str, str]]:
+    """Read the rows of a CSV file that has at least the required columns.
+
+    Raises
+    ------
+    DataError
+        if the file cannot be read, or lacks a column.
+    """
+    try:
+        with open(index, encoding="utf-8-sig", newline="") as file:  # Excel writes a BOM
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The index {index} cannot be read: {error}.") from error
+    missing = required - set(rows[0] if rows else ())
+    if missing:
+        raise DataError(f"The index {index} lacks the column {', '.join(sorted(missing))}.")
+    return rows
+
+
+def is_outside(path: Path) -> bool:
+    """Check whether a path of an index leads out of the audio folder."""
+    return path.is_absolute() or ".." in path.parts
 
 
 def read_duplicates(path: Path) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ The data set has two genres. :data:`~pocketgenre.constants.NOT_MUSIC` is speech,
 from the songs as ``not-music``.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,11 @@ def load_not_music(folder: Path, dataset: Dataset) -> Dataset:
             f"{dataset.folder} contains the genre {NOT_MUSIC} already; leave --not-music out."
         )
     return recordings
+
+
+def with_not_music_label(dataset: Dataset) -> Dataset:
+    """Return the data set of songs with the additional label ``not-music``, the last one."""
+    return replace(dataset, more_labels=(NOT_MUSIC,))
 
 
 def not_music_segments(recordings: Dataset) -> NDArray[np.bool_]:

@@ -52,10 +52,14 @@ def compute_length_metrics(
     owners = dataset.segment_songs[segments]
     counts = np.bincount(owners, minlength=len(dataset.songs))
     is_long = counts >= LONG_SEGMENTS
+    targets = dataset.song_targets
     evaluated = counts > 0
-    genres = np.unique(dataset.song_targets)
-    long_shares = [is_long[evaluated & (dataset.song_targets == genre)].mean() for genre in genres]
-    kept = np.isin(dataset.song_targets, genres[np.array(long_shares) <= 0.5])
+    long_genres = [
+        genre
+        for genre in np.unique(targets[evaluated])
+        if is_long[evaluated & (targets == genre)].mean() > 0.5
+    ]
+    kept = ~np.isin(targets, long_genres)
     first = np.concatenate([[0], np.flatnonzero(np.diff(owners)) + 1])
     lengths = np.diff([*first, len(owners)])
     number = np.arange(len(owners)) - np.repeat(first, lengths)  # of the segment within its song
@@ -82,10 +86,8 @@ def compute_length_metrics(
             f"songs of {LONG_SEGMENTS} or more segments, first {plural} only",
             is_long[owners] & (number < count),
         )
-    if not kept.all():
-        left_out = ", ".join(
-            dataset.labels[g] for g in genres if not kept[dataset.song_targets == g].any()
-        )
+    if long_genres:
+        left_out = ", ".join(dataset.labels[genre] for genre in long_genres)
         rows += metrics(f"all songs without {left_out}", kept[owners])
         rows += metrics(
             f"songs of {LONG_SEGMENTS} or more segments without {left_out}",

@@ -7,9 +7,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from pocketgenre.atomic_write import open_atomic
 from pocketgenre.errors import AudioError
 
 FloatArray = NDArray[np.float32]
+
+EXCERPT_SECONDS = 24.0
+"""Largest length of a mix, and of a recording for training [s]: eight segments."""
 
 HEADERLESS = frozenset({".g722", ".gsm", ".raw"})
 """Suffixes of files without a header. They are converted, since libsndfile can't detect them."""
@@ -86,7 +90,7 @@ def read_middle(file: Path, seconds: float | None, raw_rate: int = 0) -> tuple[F
 
 
 def write_flac(path: Path, samples: FloatArray, rate: int) -> None:
-    """Write mono samples as 16-bit FLAC, by renaming a complete temporary file.
+    """Write mono samples as 16-bit FLAC, atomically.
 
     Parameters
     ----------
@@ -95,9 +99,8 @@ def write_flac(path: Path, samples: FloatArray, rate: int) -> None:
     rate : sample rate [Hz]
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    soundfile.write(part, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
-    part.replace(path)
+    with open_atomic(path) as file:
+        soundfile.write(file, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
 
 
 def resample(samples: FloatArray, rate: int, target: int) -> FloatArray:

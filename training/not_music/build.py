@@ -8,10 +8,16 @@ from typing import Annotated, Protocol, TypeVar
 
 import typer
 
+from pocketgenre.atomic_write import open_atomic
 from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import AudioError
 from pocketgenre.text import count_of
-from pocketgenre.training.not_music.audio_files import HEADERLESS, read_middle, write_flac
+from pocketgenre.training.not_music.audio_files import (
+    EXCERPT_SECONDS,
+    HEADERLESS,
+    read_middle,
+    write_flac,
+)
 from pocketgenre.training.not_music.index import IndexRow, write_index
 from pocketgenre.training.not_music.mixes import plan_mixes, write_mix
 from pocketgenre.training.not_music.noises import write_noises
@@ -30,9 +36,6 @@ from pocketgenre.training.not_music.sources import (
     read_sources,
 )
 from pocketgenre.training.not_music.speech_synthesis import synthesize_speech
-
-TRAIN_SECONDS = 24.0
-"""Length to which recordings for training are cut [s]: eight segments."""
 
 LIMITS: dict[Split, int] = {"train": 120, "test": 100}
 """Largest number of files of a source and kind, so that no source dominates its kind."""
@@ -134,11 +137,10 @@ def write_split(
 
 def _row(recording: Recording, split: Split) -> IndexRow:
     song = f"{recording.source.name}/{recording.name}"
-    suffix = recording.file.suffix.lower()
-    is_converted = split == "train" or suffix in HEADERLESS
-    seconds = min(recording.seconds, TRAIN_SECONDS) if split == "train" else recording.seconds
+    suffix = ".flac" if _is_converted(recording, split) else recording.file.suffix.lower()
+    seconds = min(recording.seconds, EXCERPT_SECONDS) if split == "train" else recording.seconds
     return IndexRow(
-        path=song + (".flac" if is_converted else suffix),
+        path=song + suffix,
         song=song,
         genre=genre_of(recording.kind),
         artist=recording.source.name,
@@ -153,21 +155,24 @@ def _write_audio(recording: Recording, split: Split, path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    if split == "test" and recording.file.suffix.lower() not in HEADERLESS:
+    if not _is_converted(recording, split):
         _link_or_copy(recording.file, path)
         return
-    seconds = TRAIN_SECONDS if split == "train" else None
+    seconds = EXCERPT_SECONDS if split == "train" else None
     samples, rate = read_middle(recording.file, seconds, recording.source.raw_sample_rate)
     write_flac(path, samples, rate)
+
+
+def _is_converted(recording: Recording, split: Split) -> bool:
+    return split == "train" or recording.file.suffix.lower() in HEADERLESS
 
 
 def _link_or_copy(file: Path, path: Path) -> None:
     try:
         os.link(file, path)
     except OSError:  # a hard link can't cross file systems
-        part = path.with_name(f".{path.name}.part")
-        shutil.copyfile(file, part)
-        part.replace(path)
+        with open(file, "rb") as source, open_atomic(path) as copy:
+            shutil.copyfileobj(source, copy)
 
 
 def build_not_music(

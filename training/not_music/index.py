@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from pocketgenre.atomic_write import write_atomic
+from pocketgenre.training.data.labelled_songs import is_outside, read_index_rows
 from pocketgenre.training.errors import DataError
 
 
@@ -53,18 +54,10 @@ def read_index(path: Path) -> list[IndexRow]:
     DataError
         if the file can't be read, lacks a column, or names a file outside its folder.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            table = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The index {path} can't be read: {error}.") from error
-    missing = {"path", "song", "genre", "artist", "kind"} - set(table[0] if table else ())
-    if missing:
-        raise DataError(f"The index {path} lacks the column {', '.join(sorted(missing))}.")
     names = {f.name for f in fields(IndexRow)}
     rows = []
-    for line in table:
-        if Path(line["path"]).is_absolute() or ".." in Path(line["path"]).parts:
+    for line in read_index_rows(path, {"path", "song", "genre", "artist", "kind"}):
+        if is_outside(Path(line["path"])):
             raise DataError(f"The index {path} names a file outside its folder: {line['path']}.")
         values = {name: value or "" for name, value in line.items() if name in names}
         length = values.pop("seconds", "") or "0"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.training.not_music.audio_files import (
+    EXCERPT_SECONDS,
     FloatArray,
     read_middle,
     resample,
@@ -19,9 +20,6 @@ from pocketgenre.training.not_music.sources import SPEECH_KINDS, Split, genre_of
 
 SAMPLE_RATE = 22_050
 """Sample rate of the mixes [Hz]."""
-
-SECONDS = 24.0
-"""Largest length of a mix [s]: eight segments."""
 
 MIN_MUSIC_SECONDS = 10.0
 """Shortest track that is mixed with speech [s]."""
@@ -71,7 +69,7 @@ class Mix:
             artist="mixes",
             kind=self.kind,
             language=self.speech[0].language,
-            seconds=min(SECONDS, round(self.music.seconds, 2)),
+            seconds=min(EXCERPT_SECONDS, round(self.music.seconds, 2)),
             licence=f"{self.speech[0].licence}; {self.music.licence}",
         )
 
@@ -126,7 +124,7 @@ def write_mix(mix: Mix, folder: Path) -> None:
     path = folder / mix.row.path
     if path.exists():
         return
-    samples, rate = read_middle(folder / mix.music.path, SECONDS)
+    samples, rate = read_middle(folder / mix.music.path, EXCERPT_SECONDS)
     music = resample(samples, rate, SAMPLE_RATE)
     rng = np.random.default_rng(mix.number)
     speech = join((_read(folder / row.path) for row in mix.speech), len(music), rng)
@@ -197,7 +195,7 @@ def active_samples(speech: FloatArray) -> NDArray[np.bool_]:
 
 
 def _read(file: Path) -> FloatArray:
-    samples, rate = read_middle(file, SECONDS)
+    samples, rate = read_middle(file, EXCERPT_SECONDS)
     return resample(samples, rate, SAMPLE_RATE)
 
 

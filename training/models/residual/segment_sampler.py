@@ -221,9 +221,9 @@ def _without_genre(not_music: Dataset, labels: int) -> RecordingPool:
     targets = np.zeros((len(is_music), labels), np.float32)
     targets[is_music, :-1] = 1 / (labels - 1)
     targets[~is_music, -1] = 1
-    weights = np.bincount(not_music.segment_songs, recording_weights(not_music))
-    totals = np.bincount(is_music, weights) / [1, _MUSIC_WEIGHT]
-    weights = weights / totals[is_music.astype(np.int64)]
+    by_recording = np.bincount(not_music.segment_songs, recording_weights(not_music))
+    weights = _balanced(is_music.astype(np.int64), by_recording.astype(np.float64))
+    weights *= np.where(is_music, _MUSIC_WEIGHT, 1.0)
     excerpts = [[Excerpt(spectrum)] for spectrum in load_spectra(not_music)]
     return RecordingPool(excerpts, targets, weights / weights.sum())
 
