@@ -104,6 +104,12 @@ class WorkerPool:
     setup : see :data:`pocketgenre.jobs.process.JobSetup`
     workers : largest number of processes
     killed_retries : repetitions of a job whose process was killed from outside
+
+    Attributes
+    ----------
+    crashes : number of processes that crashed or were killed
+    busy : number of jobs that are being processed
+    seconds_per_job : mean time of recent jobs [s]
     """
 
     def __init__(self, setup: JobSetup, workers: int, *, killed_retries: int = 0) -> None:
@@ -120,7 +126,7 @@ class WorkerPool:
         self._keeps_ready = False
         self._is_closed = False
         self._is_terminated = False
-        self._seconds_per_job = 1.0
+        self.seconds_per_job = 1.0
         _pools.add(self)
 
     def __enter__(self) -> Self:
@@ -151,22 +157,18 @@ class WorkerPool:
 
     @property
     def is_ready(self) -> bool:
-        """True if every process runs and has been set up."""
+        """True if every process runs and has been set up, and every thread waits for one."""
         with self._lock:
             self._drop_ended()
             ready = sum(process.is_ready for process in self._processes)
-            return not self._is_closed and ready == self.workers
+            is_complete = ready == self.workers and self._threads.has_all_threads
+            return is_complete and not self._is_closed
 
     @property
     def queued(self) -> int:
         """Number of jobs that no worker has begun."""
         with self._lock:
             return max(0, self._unfinished - self.busy)
-
-    @property
-    def estimated_wait(self) -> float:
-        """Time until the queued jobs have begun, estimated from recent jobs [s]."""
-        return self._seconds_per_job * self.queued / self.workers
 
     def submit(self, job: Job) -> "Future[Any]":
         """Queue a job.
@@ -241,7 +243,7 @@ class WorkerPool:
         finally:
             with self._lock:
                 self.busy -= 1
-                self._seconds_per_job += (time.monotonic() - begin - self._seconds_per_job) / 8
+                self.seconds_per_job += (time.monotonic() - begin - self.seconds_per_job) / 8
 
     def _run_once(self, job: Job) -> Any:
         with self._lock:

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.jobs.worker import READY
+from pocketgenre.jobs.worker import READY, STOP_SIGNALS
 
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 START_TIMEOUT = 60.0  # seconds
@@ -141,7 +141,11 @@ class WorkerProcess:
     def _receive(self, timeout: float) -> Any:
         timer = threading.Timer(timeout, self._kill_late)
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError as error:
+            self.kill()  # the next read would return this result
+            raise WorkerStartError(f"A worker process cannot be watched: {error}.") from error
         try:
             return pickle.load(self._results)  # type: ignore[arg-type]  # noqa: S301
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -188,11 +192,28 @@ def _start_process() -> "subprocess.Popen[bytes]":
     group: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":
         group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return subprocess.Popen(  # this interpreter and our module
-        [sys.executable, "-P", "-m", "pocketgenre.jobs.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | _ONE_THREAD | {"PYTHONPATH": modules},
-        **group,
-    )
+    with _stop_signals_blocked():
+        return subprocess.Popen(  # this interpreter and our module
+            [sys.executable, "-P", "-m", "pocketgenre.jobs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | _ONE_THREAD | {"PYTHONPATH": modules},
+            **group,
+        )
+
+
+@contextmanager
+def _stop_signals_blocked() -> Iterator[None]:
+    """Block signals in this thread, so that a new process has them blocked until it ignores them.
+
+    A signal to this process is handled by another thread, or after this one unblocks it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

@@ -7,17 +7,26 @@ setup raised, then one result for each job. Other output of decoders goes to the
 
 import os
 import pickle
+import select
 import signal
+import threading
 from typing import Any, BinaryIO
 
 READY = "ready"
+
+STOP_SIGNALS = {
+    getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGTERM") if hasattr(signal, name)
+}
+"""Signals that ask a program to stop. Only the parent handles them: it decides which jobs end."""
 
 _MAX_MEMORY = 3 << 30  # bytes of data, so that an untrusted file can't take all memory
 
 
 def main() -> None:
     """Process jobs until standard input is closed."""
+    _ignore_stop_signals()
     jobs, results = _take_standard_streams()
+    _end_with_parent(results)
     _limit_resources()
     try:
         _run(jobs, results)
@@ -57,6 +66,31 @@ def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
     return jobs, results
+
+
+def _ignore_stop_signals() -> None:
+    """Leave it to the parent to stop, also where a signal reaches all processes, as of systemd."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):  # the parent starts a worker with them blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def _end_with_parent(results: BinaryIO) -> None:
+    """End this process, also in the middle of a job, when nothing can read its results any more.
+
+    Linux's PR_SET_PDEATHSIG would not do: it refers to the thread that started this process.
+    """
+    if not hasattr(select, "poll"):  # Windows: the process ends after its job
+        return
+    reader = select.poll()
+    reader.register(results, 0)  # only errors: the other end is closed
+
+    def wait() -> None:
+        reader.poll()
+        os._exit(0)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def _limit_resources() -> None:
