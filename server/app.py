@@ -1,11 +1,5 @@
 """Assemble the ASGI application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
-
-import anyio
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
@@ -14,16 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from pocketgenre import __version__
 from pocketgenre.server.middleware import RequestGuard, UploadSlots
-from pocketgenre.server.phone_page import PATH as PHONE_PATH
-from pocketgenre.server.phone_page import PhonePage
-from pocketgenre.server.problems import Problem, ProblemDetails
+from pocketgenre.server.openapi import TAGS, complete_openapi
+from pocketgenre.server.pages import DOCS_PATH, PAGE, PHONE_PATH, PhonePage
+from pocketgenre.server.problems import Problem
 from pocketgenre.server.routes import router
 from pocketgenre.server.service import Service
-
-PAGE = Path(__file__).parent / "page"
 
 _DESCRIPTION = """Predict the genre of songs with the code and the model files of the phone.
 
@@ -36,44 +29,38 @@ def create_app(service: Service) -> FastAPI:
 
     Parameters
     ----------
-    service : state of the server. Its pool has to be started; it is closed at shutdown.
+    service : state of the server. Its pool has to be started; the caller ends it.
     """
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await anyio.to_thread.run_sync(service.pool.close)
-
     settings = service.settings
-    # No Swagger page: it would load its script from another site.
+    # FastAPI's pages load their scripts from another site.
     app = FastAPI(
         title="pocketgenre",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan,
+        openapi_tags=TAGS,
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
     app.include_router(router)
     app.add_api_route("/", _index, include_in_schema=False)
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.add_api_route(DOCS_PATH, _docs, include_in_schema=False)
+    app.mount("/page", StaticFiles(directory=PAGE, html=True), name="page")
     if settings.phone:
         app.mount(PHONE_PATH.rstrip("/"), PhonePage(settings.phone), name="phone")
     app.add_exception_handler(Problem, _respond_to_problem)
     app.add_exception_handler(RequestValidationError, _respond_to_validation_error)
     app.add_exception_handler(HTTPException, _respond_to_http_exception)
-    _add_problems_to_openapi(app)
-    slots = UploadSlots(
-        settings.workers + settings.limits.queue, lambda: service.pool.estimated_wait
-    )
+    complete_openapi(app, settings)
+    slots = UploadSlots(settings.workers + settings.limits.queue, lambda: service.estimated_wait)
     app.add_middleware(RequestGuard, settings=settings, metrics=service.metrics, slots=slots)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-Request-ID"],
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["Retry-After", "X-Request-ID"],
         )
     return app
@@ -81,6 +68,10 @@ def create_app(service: Service) -> FastAPI:
 
 async def _index() -> FileResponse:
     return FileResponse(PAGE / "index.html")
+
+
+async def _docs() -> FileResponse:
+    return FileResponse(PAGE / "docs.html")
 
 
 async def _respond_to_problem(request: Request, error: Exception) -> Response:
@@ -100,18 +91,10 @@ async def _respond_to_http_exception(request: Request, error: Exception) -> Resp
     assert isinstance(error, HTTPException)  # noqa: S101
     codes = {404: "unknown-path", 405: "wrong-method"}
     code = codes.get(error.status_code, "invalid-request")
-    return Problem(code, f"{error.detail}.", error.headers).response(request.state.request_id)
-
-
-def _add_problems_to_openapi(app: FastAPI) -> None:
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if not app.openapi_schema:
-            document = generate()
-            document["components"]["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
-            security = {"type": "http", "scheme": "bearer"}
-            document["components"]["securitySchemes"] = {"token": security}
-        return app.openapi_schema or {}
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    headers = dict(error.headers or {})
+    if code == "wrong-method":  # Starlette names the methods of one of the path's routes
+        routes = [*router.routes, *request.app.routes]
+        matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+        methods = {method for route in matching for method in getattr(route, "methods", ())}
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    return Problem(code, f"{error.detail}.", headers).response(request.state.request_id)

@@ -3,9 +3,10 @@
 import logging
 import os
 import resource
+import signal
 import socket
-from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,11 +18,11 @@ from pocketgenre.jobs.pool import WorkerPool, usable_cores
 from pocketgenre.models.pretrained import DEFAULT_MODEL
 from pocketgenre.server.app import create_app
 from pocketgenre.server.model_registry import open_registry
-from pocketgenre.server.phone_page import BUILT, PATH
+from pocketgenre.server.pages import BUILT, PHONE_PATH
 from pocketgenre.server.service import Service
 from pocketgenre.server.settings import TOKEN_VARIABLE, Limits, Settings
 from pocketgenre.server.tasks import TaskRunner
-from pocketgenre.server.telemetry import JsonFormatter, Metrics, PlainFormatter, configure_logging
+from pocketgenre.server.telemetry import Metrics, configure_logging
 from pocketgenre.server.timeouts import TimeoutProtocol
 from pocketgenre.text import count_of
 
@@ -31,17 +32,20 @@ _MAX_OPEN_FILES = 65_536  # the default of many systems, 1,024, may be too small
 _BACKLOG = 2_048
 
 
-class LogFormat(StrEnum):
-    """Format of the log."""
+class _Server(uvicorn.Server):
+    """uvicorn, which ends with status 0 after a signal to stop, also after SIGHUP."""
 
-    plain = "plain"
-    json = "json"
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+                signal.signal(number, self.handle_exit)
+        super().run(sockets)
 
-
-_FORMATTERS: dict[LogFormat, type[logging.Formatter]] = {
-    LogFormat.plain: PlainFormatter,
-    LogFormat.json: JsonFormatter,
-}
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+            logging.getLogger("uvicorn.error").disabled = True  # cancelled requests are no errors
+        self.should_exit = True
 
 
 def serve_classifier(
@@ -131,7 +135,7 @@ def serve_classifier(
     queue: Annotated[
         int,
         typer.Option(
-            help="Requests that may wait for a worker. Further requests get status 429.",
+            help="Files that may wait for a worker. Further requests get status 429.",
             min=0,
             max=1_000,
             rich_help_panel=_LIMITS,
@@ -148,15 +152,12 @@ def serve_classifier(
             file_okay=False,
         ),
     ] = None,
-    log: Annotated[
-        LogFormat, typer.Option(help="Log format: one line per request, on stderr.")
-    ] = LogFormat.plain,
     debug: Debug = False,
 ) -> None:
     """Serve the genre classifier over HTTP, by default for this machine only.
 
     The address that is shown has a page for dropping songs. Uploaded files are not kept. Ctrl-C
-    finishes the running requests and stops; a second Ctrl-C stops at once.
+    finishes the requests that have begun and stops; a second Ctrl-C stops at once.
 
     For example:
 
@@ -175,19 +176,21 @@ def serve_classifier(
     origins = tuple(allow_origin or ())
     settings = Settings(host, port, worker_count, token or None, origins, limits, page)
     registry = open_registry(model, models)
-    with _bind(settings) as server_socket:
-        contents = {
-            name: (served.content, served.card) for name, served in registry.by_name.items()
-        }
-        setup = TaskRunner(contents, registry.default)
-        pool = WorkerPool(setup, worker_count, killed_retries=1)
+    os.environ.pop(TOKEN_VARIABLE, None)  # workers, which decode hostile files, inherit it
+    contents = {name: (served.content, served.card) for name, served in registry.by_name.items()}
+    setup = TaskRunner(contents, registry.default)
+    with (
+        _bind(settings) as server_socket,
+        WorkerPool(setup, worker_count, killed_retries=1) as pool,
+    ):
         app = create_app(Service(settings, registry, pool, Metrics()))
         pool.start()
-        configure_logging(_FORMATTERS[log]())
+        configure_logging()
         config = uvicorn.Config(
             app,
             http=TimeoutProtocol,
             ws="none",
+            lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -200,11 +203,11 @@ def serve_classifier(
             " stop with Ctrl-C."
         )
         if settings.phone:
-            print_status(f"The phone page is at {url}{PATH}")
-        try:
-            uvicorn.Server(config).run(sockets=[server_socket])
-        except KeyboardInterrupt:
-            print_status("Stopped.")
+            print_status(f"The phone page is at {url}{PHONE_PATH}")
+        server = _Server(config)
+        server.run([server_socket])
+        if server.force_exit:
+            raise KeyboardInterrupt
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -212,9 +215,14 @@ def _bind(settings: Settings) -> socket.socket:
     is_unlimited = hard_limit == resource.RLIM_INFINITY
     soft_limit = _MAX_OPEN_FILES if is_unlimited else min(hard_limit, _MAX_OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, hard_limit))
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    is_ipv6 = ":" in settings.host
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+            backlog=_BACKLOG,
+            dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),  # :: includes IPv4
+        )
     except OSError as error:
         reason = (error.strerror or os.strerror(error.errno or 0)).partition(" (while")[0]
         raise PocketGenreError(

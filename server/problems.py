@@ -41,6 +41,7 @@ PROBLEM_TYPES = {
     "internal": ProblemType(500, "The server has an internal error"),
     "unavailable": ProblemType(503, "No worker is ready"),
     "out-of-time": ProblemType(504, "Processing the file took too long"),
+    "no-space": ProblemType(507, "The server cannot store the request body"),
 }
 """By code. Codes are stable across versions; titles and details may change."""
 

@@ -1,6 +1,7 @@
 """Define the routes of the HTTP API."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -9,7 +10,6 @@ from starlette.requests import Request
 
 from pocketgenre.library.serialize import no_prediction
 from pocketgenre.prediction import LabelConfig, VoteRule
-from pocketgenre.server.parity.comparison import ParityTask
 from pocketgenre.server.problems import Problem, problem_responses
 from pocketgenre.server.schemas import (
     Classification,
@@ -28,18 +28,21 @@ from pocketgenre.server.tasks import (
     AudioUpload,
     ClassifyTask,
     FeaturesTask,
+    ParityTask,
     SegmentsTask,
 )
 from pocketgenre.server.uploads import Upload, receive_uploads
 
 router = APIRouter()
 
+_Route = TypeVar("_Route", bound=Callable[..., Any])
+
 _ACCESS_PROBLEMS = ("token-needed", "foreign-origin", "wrong-host")
 _UPLOAD_PROBLEMS = (
     *_ACCESS_PROBLEMS,
     *("unknown-model", "slow-upload", "too-large", "too-long", "too-many-files"),
-    *("not-multipart", "not-audio", "invalid-request", "too-short", "damaged", "not-judged"),
-    *("crashed", "too-much-memory", "overloaded", "internal", "unavailable", "out-of-time"),
+    *("not-audio", "invalid-request", "too-short", "damaged", "not-judged", "crashed"),
+    *("too-much-memory", "overloaded", "internal", "unavailable", "out-of-time", "no-space"),
 )
 _FILE = {"type": "string", "format": "binary"}
 # For the OpenAPI document only; the server ignores a part's media type.
@@ -83,20 +86,58 @@ ModelQuery = Annotated[
 ]
 
 
-def _multipart_body(**parts: dict[str, Any]) -> dict[str, Any]:
+def _song_name(
+    name: Annotated[
+        str, Query(description="Name of the song in the response, if the body is the song itself")
+    ] = "",
+) -> str:
+    return name  # receive_uploads reads it
+
+
+def _multipart(**parts: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": parts, "required": list(parts)}
     schema["additionalProperties"] = False
     encoding = {part: {"contentType": _MEDIA_TYPES[part]} for part in parts}
-    content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
+    return {"multipart/form-data": {"schema": schema, "encoding": encoding}}
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-@router.post(
+def _song_route(
+    path: str, file: dict[str, Any], tag: str, *problems: str, **options: Any
+) -> Callable[[_Route], _Route]:
+    """Register a route that takes songs: POST with parts or one song, PUT with one song.
+
+    Parameters
+    ----------
+    file : schema of the part ``file``
+    problems : codes besides those of all uploads
+    """
+    raw = {"audio/*": {"schema": _FILE}}
+    responses = options.pop("responses", {}) | problem_responses(*_UPLOAD_PROBLEMS, *problems)
+    options |= {"responses": responses, "tags": [tag], "dependencies": [Depends(_song_name)]}
+
+    def register(function: _Route) -> _Route:
+        router.put(
+            path,
+            operation_id=f"{function.__name__}_raw",
+            openapi_extra=_body(raw),
+            **options,
+        )(function)
+        return router.post(path, openapi_extra=_body(_multipart(file=file) | raw), **options)(
+            function
+        )
+
+    return register
+
+
+@_song_route(
     "/v1/classify",
+    {"type": "array", "items": _FILE, "minItems": 1},
+    "songs",
     response_model=Classification,
-    responses=problem_responses(*_UPLOAD_PROBLEMS),
-    openapi_extra=_multipart_body(file={"type": "array", "items": _FILE, "minItems": 1}),
-    tags=["songs"],
 )
 async def classify(
     request: Request,
@@ -106,8 +147,9 @@ async def classify(
 ) -> Classification:
     """Predict the genre of one or more songs, exactly as `scan-library` and the phone do.
 
-    Send each file as a part named `file`. If a file cannot be classified, its entry has an `error`
-    instead of a genre. If no file can be classified, the response is the first file's problem.
+    Send each file as a part named `file`, or one song as the body. If a file cannot be classified,
+    its entry has an `error` instead of a genre. If no file can be classified, the response is the
+    first file's problem.
     """
     chosen = service.model(model)
     async with receive_uploads(request, service.settings.limits.files, "file") as files:
@@ -127,13 +169,7 @@ async def classify(
     return Classification(model=chosen.id, songs=songs)
 
 
-@router.post(
-    "/v1/classify/segments",
-    response_model=Segments,
-    responses=problem_responses(*_UPLOAD_PROBLEMS),
-    openapi_extra=_multipart_body(file=_FILE),
-    tags=["songs"],
-)
+@_song_route("/v1/classify/segments", _FILE, "songs", response_model=Segments)
 async def classify_segments(
     request: Request,
     service: ServiceDependency,
@@ -152,18 +188,18 @@ async def classify_segments(
         return _json_response(await service.run_one(request, task))
 
 
-@router.post(
+@_song_route(
     "/v1/features",
+    _FILE,
+    "porting",
+    "unknown-segment",
     response_model=Features,
     responses={
         200: {
             "content": {"application/octet-stream": {"schema": _FILE}},
             "description": "JSON, or a file for `numpy.load` with `format=npy`",
-        },
-        **problem_responses(*_UPLOAD_PROBLEMS, "unknown-segment"),
+        }
     },
-    openapi_extra=_multipart_body(file=_FILE),
-    tags=["porting"],
 )
 async def features(
     request: Request,
@@ -193,8 +229,10 @@ async def features(
 @router.post(
     "/v1/parity",
     response_model=Parity,
-    responses=problem_responses(*_UPLOAD_PROBLEMS, "unknown-segment", "invalid-features"),
-    openapi_extra=_multipart_body(file=_FILE, features=_FILE),
+    responses=problem_responses(
+        *_UPLOAD_PROBLEMS, "not-multipart", "unknown-segment", "invalid-features"
+    ),
+    openapi_extra=_body(_multipart(file=_FILE, features=_FILE)),
     tags=["porting"],
 )
 async def parity(
@@ -265,7 +303,7 @@ async def readiness(service: ServiceDependency) -> Readiness:
 )
 async def metrics(service: ServiceDependency) -> Response:
     """Return metrics in the format of Prometheus."""
-    service.metrics.waiting.set(service.pool.queued)
+    service.metrics.waiting.set(service.waiting)
     service.metrics.busy.set(service.pool.busy)
     service.metrics.deaths.set(service.pool.crashes)
     content = generate_latest(service.metrics.registry)

@@ -1,10 +1,13 @@
 """Define the response schemas, from which the OpenAPI document is generated."""
 
+import json
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pocketgenre.server.examples import DESCRIPTION, MODELS, SEGMENTS, SONG
+_EXAMPLE = json.loads(Path(__file__).with_name("example.json").read_text("utf-8"))
+"""Recorded prediction for a synthetic song of ``make scan``."""
 
 
 class _Schema(BaseModel):
@@ -47,7 +50,7 @@ class Song(_Schema):
     The fields are those of `scan-library --format json`, with `name` in place of `path`.
     """
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": SONG})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
 
     name: str = Field(description="File name, as uploaded")
     genre: str | None = Field(
@@ -100,8 +103,6 @@ class Outline(_Schema):
 class Segments(_Schema):
     """Predictions for each segment of a song."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": SEGMENTS})
-
     model: ModelName
     song: Song
     seconds_per_segment: float
@@ -144,16 +145,12 @@ class ModelSummary(_Schema):
 class Models(_Schema):
     """Available models."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": MODELS})
-
     default: str = Field(description="Name of the model used if a request has no `model`")
     models: list[ModelSummary]
 
 
 class ModelDescription(ModelSummary):
     """Full description of a model."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": DESCRIPTION})
 
     front_end: dict[str, Any] = Field(description="All parameters of the features")
     operations: list[Operation] = Field(description="Operations in the file, most frequent first")

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.pool import JobFailure, WorkerPool
+from pocketgenre.jobs.process import WorkerStartError
 from pocketgenre.server.model_registry import ModelRegistry, ServedModel
 from pocketgenre.server.problems import INTERNAL_DETAIL, Problem
 from pocketgenre.server.settings import Settings
@@ -18,11 +19,13 @@ from pocketgenre.server.telemetry import Metrics, log
 _RETRY_SOON = {"Retry-After": "1"}
 
 
-@dataclass(frozen=True, eq=False)
 class Service:
     """State of a server.
 
-    Attributes
+    Requests take turns: each submits one file at a time to the pool, so that one with many files
+    does not delay the others.
+
+    Parameters
     ----------
     settings : settings of the server
     registry : available models
@@ -30,10 +33,26 @@ class Service:
     metrics : counters
     """
 
-    settings: Settings
-    registry: ModelRegistry
-    pool: WorkerPool
-    metrics: Metrics
+    def __init__(
+        self, settings: Settings, registry: ModelRegistry, pool: WorkerPool, metrics: Metrics
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.pool = pool
+        self.metrics = metrics
+        # One job more than there are workers, so that no worker waits for this process.
+        self._turns = asyncio.Semaphore(settings.workers + 1)
+        self._without_turn = 0
+
+    @property
+    def waiting(self) -> int:
+        """Number of files that no worker has begun."""
+        return self._without_turn + self.pool.queued
+
+    @property
+    def estimated_wait(self) -> float:
+        """Time until the waiting files have begun, estimated from recent ones [s]."""
+        return self.pool.seconds_per_job * self.waiting / self.settings.workers
 
     def model(self, name: str | None) -> ServedModel:
         """Return a model by its name, or the default one.
@@ -64,21 +83,51 @@ class Service:
         ClientDisconnect
             if the client has disconnected.
         """
-        futures = [self.pool.submit(task) for task in tasks]
-        results = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+        submitted: list[Future[Any]] = []
+        results = asyncio.ensure_future(self._run_in_turns(tasks, submitted))
         disconnect = asyncio.ensure_future(request.receive())
         try:
             both: set[asyncio.Future[Any]] = {results, disconnect}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not results.done():
-                for future in futures:
-                    future.cancel()
-                await results  # running tasks still need their file
-                raise ClientDisconnect
+            is_connected = results.done()
         finally:
             disconnect.cancel()
+            results.cancel()
+            for future in submitted:
+                future.cancel()
+        if not is_connected:
+            # Running tasks still need their file.
+            await asyncio.gather(*map(asyncio.wrap_future, submitted), return_exceptions=True)
+            raise ClientDisconnect
         request_id = request.state.request_id
         return [self._outcome(result, request_id) for result in results.result()]
+
+    async def _run_in_turns(
+        self, tasks: Sequence[Task], submitted: list["Future[Any]"]
+    ) -> list[Any]:
+        """Submit one task in each turn, and return all results and exceptions."""
+        results = []
+        left = len(tasks)
+        self._without_turn += left
+        try:
+            for task in tasks:
+                await self._turns.acquire()
+                self._without_turn -= 1
+                left -= 1
+                submitted.append(self._submit(task))
+                results.append(asyncio.wrap_future(submitted[-1]))
+                results[-1].add_done_callback(lambda _: self._turns.release())
+            return await asyncio.gather(*results, return_exceptions=True)
+        finally:
+            self._without_turn -= left
+
+    def _submit(self, task: Task) -> "Future[Any]":
+        try:
+            return self.pool.submit(task)
+        except RuntimeError as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(WorkerStartError(f"No worker can be started: {error}."))
+            return failed
 
     async def run_one(self, request: Request, task: Task) -> Any:
         """Run one task and return its result.

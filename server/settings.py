@@ -23,7 +23,7 @@ class Limits:
     files : largest number of files in a request
     audio_seconds : longest song [s]
     job_seconds : longest time for a worker to process a file [s]
-    queue : number of requests that may wait for a worker
+    queue : number of files that may wait for a worker
     """
 
     upload_bytes: int = 64_000_000

@@ -1,13 +1,15 @@
 """Define the jobs of the server's workers, which use the inference code of the library."""
 
+import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,29 +19,30 @@ from pocketgenre.audio.decoding import (
     SongStream,
     open_stream,
 )
+from pocketgenre.audio.ffmpeg import open_ffmpeg
 from pocketgenre.audio.segments import TooShortError, cut_segments
+from pocketgenre.audio.source import open_song
 from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.parity.audio import UnknownSegmentError, select_segments
+from pocketgenre.parity.comparison import compare_features
+from pocketgenre.parity.feature_files import FeaturesError, decode_features
 from pocketgenre.prediction import LabelConfig, SongPrediction
-from pocketgenre.server.feature_encoding import FeaturesError, encode_features
 from pocketgenre.server.outline import OutlineBuilder
-from pocketgenre.server.schemas import ModelName, Segments, Song
+from pocketgenre.server.schemas import ModelName, Parity, Segments, Song
 from pocketgenre.text import printable
 
 FloatArray = NDArray[np.float32]
 
+_FEATURE_DECIMALS = 6
 _NICENESS = 5  # keeps the server responsive while all cores decode
 
 
 class TooLongError(AudioError):
     """A song exceeds the limit on its length."""
-
-
-class UnknownSegmentError(AudioError):
-    """A song ends before the requested segment."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,43 @@ class AudioUpload:
         stream, segments
             the stream and the segments cut from it; both raise the errors of :meth:`segments`.
         """
-        max_samples = round(self.max_seconds * feature_config.sample_rate)
-        with open_stream(Path(self.path), feature_config.sample_rate) as stream:
-            if (stream.stated_seconds or 0.0) > self.max_seconds + 1:  # 1 s of padding
-                raise TooLongError(_too_long(self.max_seconds))  # before decoding
-            blocks = _limited(stream.blocks, max_samples, self.max_seconds)
+        rate = feature_config.sample_rate
+        with open_stream(Path(self.path), rate) as stream:
+            stated = stream.stated_seconds
+            estimated = stream.duration_seconds
+            if (stated or 0.0) > self.max_seconds + 1:  # 1 s of padding
+                raise TooLongError(_too_long(self.max_seconds))
+            if stated is None and (estimated is None or estimated > self.max_seconds):
+                self._sum_packets()
+            blocks = self._limited(stream.blocks, rate)
             yield stream, cut_segments(blocks, feature_config)
+
+    def _sum_packets(self) -> None:
+        """Compute the length from the packets, in a twentieth of the time of decoding.
+
+        Raises
+        ------
+        TooLongError
+            if the song is too long.
+        """
+        seconds = 0.0
+        with suppress(AudioError), open_song(self.path) as file:
+            container, stream = open_ffmpeg(file)
+            with container, suppress(av.FFmpegError):  # what is damaged is found by decoding
+                for packet in container.demux(stream):
+                    seconds += float((packet.duration or 0) * (packet.time_base or 0))
+                    if seconds > self.max_seconds + 1:
+                        break
+        if seconds > self.max_seconds + 1:
+            raise TooLongError(_too_long(self.max_seconds))
+
+    def _limited(self, blocks: Iterable[FloatArray], rate: int) -> Iterator[FloatArray]:
+        decoded = 0
+        for block in blocks:
+            decoded += len(block)
+            if decoded > self.max_seconds * rate:
+                raise TooLongError(_too_long(self.max_seconds))
+            yield block
 
 
 @dataclass(frozen=True)
@@ -183,36 +217,49 @@ class FeaturesTask:
     def run(self, classifier: GenreClassifier, model_name: ModelName) -> bytes:
         """Decode up to the last requested segment and compute the features."""
         feature_config = classifier.card.feature_config
-        segments = read_segments(self.song, feature_config, self.first, self.count)
+        segments = select_segments(self.song.segments(feature_config), self.first, self.count)
         features = np.stack([compute_features(segment, feature_config) for segment in segments])
-        return encode_features(features, feature_config, model_name, self.first, self.format)
+        if self.format == "npy":
+            file = io.BytesIO()
+            np.save(file, features, allow_pickle=False)
+            return file.getvalue()
+        # Not with pydantic: it would take twice as long for half a million numbers.
+        values = {
+            "model": model_name.model_dump(),
+            "kind": feature_config.kind,
+            "front_end": feature_config.to_dict(),
+            "first": self.first,
+            "shape": features.shape,
+            "features": np.round(features.astype(float), _FEATURE_DECIMALS).tolist(),
+        }
+        return json.dumps(values).encode()
 
 
-def read_segments(
-    song: AudioUpload, feature_config: FeatureConfig, first: int, count: int
-) -> list[FloatArray]:
-    """Decode consecutive segments; there are fewer if the song ends.
+@dataclass(frozen=True)
+class ParityTask:
+    """Compare a device's features; the result is :class:`pocketgenre.server.schemas.Parity`.
 
-    Parameters
+    Attributes
     ----------
-    song : the song
-    feature_config : parameters of the features
-    first : number of the first segment, counted from 0
-    count : number of segments
-
-    Returns
-    -------
-    list of float32 [shape=(segment_samples,)]
-
-    Raises
-    ------
-    UnknownSegmentError
-        if the song ends before the first segment.
+    features : path of the file with the device's features
+    first : number of the first segment in ``features``
     """
-    segments = list(islice(song.segments(feature_config), first, first + count))
-    if not segments:
-        raise UnknownSegmentError(f"the song has no segment {first}; segments are counted from 0")
-    return segments
+
+    song: AudioUpload
+    features: str
+    model: str
+    timeout: float
+    first: int = 0
+
+    def run(self, classifier: GenreClassifier, model_name: ModelName) -> Parity:
+        """Compare the features and search for the cause of differences."""
+        feature_config = classifier.card.feature_config
+        features = decode_features(Path(self.features).read_bytes(), feature_config)
+        segments = self.song.segments(feature_config)
+        comparison = compare_features(
+            features, self.song.path, segments, feature_config, self.first
+        )
+        return Parity(model=model_name, **asdict(comparison))
 
 
 @dataclass(frozen=True)
@@ -274,17 +321,6 @@ def _refusal(error: Exception) -> Refusal:
 
 def _song_response(name: str, prediction: SongPrediction) -> Song:
     return Song(name=name, **prediction.to_dict())
-
-
-def _limited(
-    blocks: Iterable[FloatArray], max_samples: int, max_seconds: float
-) -> Iterator[FloatArray]:
-    decoded = 0
-    for block in blocks:
-        decoded += len(block)
-        if decoded > max_samples:
-            raise TooLongError(_too_long(max_seconds))
-        yield block
 
 
 def _too_long(max_seconds: float) -> str:

@@ -1,6 +1,6 @@
 """Count and log requests. Names and contents of uploaded files are never recorded."""
 
-import json
+import errno
 import logging
 import sys
 import time
@@ -56,7 +56,15 @@ class Metrics:
         )  # fmt: skip
 
 
-class _Formatter(logging.Formatter):
+class LogFormatter(logging.Formatter):
+    """Format each record as a line: time, level, message, and extra fields as ``key=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format the record, and its traceback on further lines."""
+        pairs = [f"{key}={value}" for key, value in _fields(record).items()]
+        line = " ".join([_time(record), record.levelname.lower(), record.getMessage(), *pairs])
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
     def formatException(  # noqa: N802
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...],
@@ -65,39 +73,23 @@ class _Formatter(logging.Formatter):
         lines: list[str] = []
         error = ei[1]
         while error is not None:
-            lines = [*traceback.format_tb(error.__traceback__), type(error).__name__, *lines]
+            number = f" {error_name(error)}" if isinstance(error, OSError) else ""
+            name = f"{type(error).__name__}{number}"
+            lines = [*traceback.format_tb(error.__traceback__), name, *lines]
             cause = None if error.__suppress_context__ else error.__context__
             error = error.__cause__ or cause
         return "\n".join(line.rstrip() for line in lines)
 
 
-class JsonFormatter(_Formatter):
-    """Format each record as a JSON object in one line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format the message, the extra fields and the traceback."""
-        fields = {"time": _time(record), "level": record.levelname.lower()}
-        fields["message"] = record.getMessage()
-        fields |= _fields(record)
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields)
+def error_name(error: OSError) -> str:
+    """Return the symbol of a system error, for example ``ENOSPC``."""
+    return errno.errorcode.get(error.errno or 0, f"errno {error.errno}")
 
 
-class PlainFormatter(_Formatter):
-    """Format each record as a line of text."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format the message, the extra fields as ``key=value``, and the traceback."""
-        pairs = [f"{key}={value}" for key, value in _fields(record).items()]
-        line = " ".join([_time(record), record.levelname.lower(), record.getMessage(), *pairs])
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def configure_logging(formatter: logging.Formatter) -> None:
+def configure_logging() -> None:
     """Write the log of the server and the warnings of uvicorn to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(LogFormatter())
     for name in ("pocketgenre.server", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

@@ -1,16 +1,19 @@
-"""Receive the files of a multipart request into unnamed temporary files."""
+"""Receive the files of a request into unnamed temporary files."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 
 from pocketgenre.server.problems import Problem
+from pocketgenre.server.telemetry import error_name, log
 from pocketgenre.text import count_of, printable
 
 _MAX_NAME_LENGTH = 200
@@ -38,6 +41,8 @@ async def receive_uploads(
 ) -> AsyncIterator[dict[str, list[Upload]]]:
     """Receive the files of a request; delete them when the context ends.
 
+    The body is multipart/form-data, or where there is one part only, also the content of one file.
+
     Parameters
     ----------
     max_files : largest number of files in the request
@@ -51,13 +56,42 @@ async def receive_uploads(
     Raises
     ------
     Problem
-        if the body is not multipart, or a part is missing, unknown or not a file.
+        if the body has another form, a part is missing, unknown or not a file, a file cannot be
+        stored, or too many files wait for a worker.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "multipart/form-data":
-        raise Problem("not-multipart", "Send the files as multipart/form-data: curl -F file=@song.")
+    form = FormData()
     try:
-        form = await request.form(
+        try:
+            form = await _receive(request, max_files, parts)
+            files = await asyncio.to_thread(_files_by_part, form, parts)
+        except OSError as error:
+            fields = {"request": request.state.request_id, "error": error_name(error)}
+            log.error("upload not stored", extra={"fields": fields})
+            detail = f"The request body cannot be stored: {error.strerror}."
+            raise Problem("no-space", detail) from error
+        request.state.take_slots(sum(map(len, files.values())))
+        yield files
+    finally:
+        with suppress(OSError):  # it writes what it has in memory
+            await form.close()
+
+
+async def _receive(request: Request, max_files: int, parts: tuple[str, ...]) -> FormData:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        return await _receive_form(request, max_files)
+    if len(parts) == 1:
+        return FormData([(parts[0], await _receive_file(request))])
+    raise Problem(
+        "not-multipart",
+        "Send the files as multipart/form-data: curl"
+        f" {' '.join(f'-F {part}=@FILE' for part in parts)}.",
+    )
+
+
+async def _receive_form(request: Request, max_files: int) -> FormData:
+    try:
+        return await request.form(
             max_files=max_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
         )
     except HTTPException as error:
@@ -70,10 +104,21 @@ async def receive_uploads(
         raise Problem(
             "invalid-request", "A file name or field is not valid in the body's charset."
         ) from None
+
+
+async def _receive_file(request: Request) -> UploadFile:
+    content = SpooledTemporaryFile(max_size=MultiPartParser.spool_max_size)  # noqa: SIM115
+    name = request.query_params.get("name")
+    file = UploadFile(content, size=0, filename=name)  # type: ignore[arg-type]  # as Starlette does
     try:
-        yield await asyncio.to_thread(_files_by_part, form, parts)
-    finally:
-        await form.close()
+        async for chunk in request.stream():
+            await file.write(chunk)
+        if not file.size:
+            raise Problem("invalid-request", "The body is empty; send a file: curl -T song.mp3.")
+    except BaseException:
+        await file.close()
+        raise
+    return file
 
 
 def _files_by_part(form: FormData, parts: tuple[str, ...]) -> dict[str, list[Upload]]:
@@ -84,13 +129,16 @@ def _files_by_part(form: FormData, parts: tuple[str, ...]) -> dict[str, list[Upl
             raise Problem("invalid-request", f"The body may only have parts named {expected}.")
         if not isinstance(value, UploadFile):
             raise Problem("invalid-request", f"The part {name} must be a file with a file name.")
-        uploads[name].append(
-            Upload(_path_on_disk(value), printable(value.filename or "")[:_MAX_NAME_LENGTH])
-        )
+        uploads[name].append(Upload(_path_on_disk(value), _readable_name(value.filename or "")))
     for part, files in uploads.items():
         if not files:
             raise Problem("invalid-request", f"The part {part} is missing; send it as a file.")
     return uploads
+
+
+def _readable_name(name: str) -> str:
+    # Browsers escape quotes in the names of multipart/form-data like this, and no percent sign.
+    return printable(name.replace("%22", '"'))[:_MAX_NAME_LENGTH]
 
 
 def _path_on_disk(upload: UploadFile) -> str:

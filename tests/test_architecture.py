@@ -49,13 +49,14 @@ ALLOWED = {
     "pocketgenre/library": LIBRARY,
     "pocketgenre/cli": COMMANDS,
     "pocketgenre/cluster": LIBRARY | {"pocketgenre.cluster", "distributed", "fsspec", "pyarrow"},
+    "pocketgenre/parity": COMMANDS | {"pocketgenre.parity"},
     "mobile_demo": COMMANDS | {"pocketgenre.demo"},
     "training": TRAINING,
     "training/plots": TRAINING | {"matplotlib"},
     "export": TRAINING | {"pocketgenre.export", "ai_edge_litert", "flatbuffers"},
     "server": COMMANDS
-    | {"pocketgenre.server", "pocketgenre.demo"}
-    | {"anyio", "fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client"},
+    | {"pocketgenre.server", "pocketgenre.demo", "pocketgenre.parity"}
+    | {"fastapi", "h11", "starlette", "uvicorn", "pydantic", "prometheus_client"},
 }
 """By folder: the modules and distributions that its files may import."""
 

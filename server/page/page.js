@@ -1,8 +1,8 @@
 // Upload songs and show their predictions.
 
+import { byId, request } from "./api.js";
 import { colourOf, drawFeatures, drawGenres, drawWave, nameOf } from "./draw.js";
 
-const byId = (id) => document.getElementById(id);
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -16,14 +16,11 @@ const FEATURE_CAPTIONS = {
 };
 
 // Send a request; repeat it while the server is overloaded.
-async function request(path, options = {}) {
-  const token = byId("token").value;
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+async function requestJson(path, options) {
   for (;;) {
-    const response = await fetch(path, { ...options, headers });
+    const response = await request(path, options);
     const content = await response.json();
     if (response.ok) return content;
-    if (response.status === 401) byId("token-field").hidden = false;
     if (response.status !== 429) throw new Error(content.detail);
     await sleep(Number(response.headers.get("Retry-After")) || 1);
   }
@@ -31,7 +28,7 @@ async function request(path, options = {}) {
 
 async function listModels() {
   try {
-    const { models, default: defaultName } = await request("/v1/models");
+    const { models, default: defaultName } = await requestJson("/v1/models");
     const options = models.map(({ name, network, input }) => new Option(`${name} (${network}, input ${input})`, name, name === defaultName, name === defaultName));
     byId("model").replaceChildren(...options);
     byId("status").textContent = "";
@@ -48,7 +45,7 @@ async function classify(files) {
     const query = new URLSearchParams({ outline: "true" });
     if (byId("model").value) query.set("model", byId("model").value);
     try {
-      showPrediction(await request(`/v1/classify/segments?${query}`, { method: "POST", body }));
+      showPrediction(file.name, await requestJson(`/v1/classify/segments?${query}`, { method: "POST", body }));
     } catch (error) {
       showFailure(file.name, error.message);
     }
@@ -69,12 +66,12 @@ function showFailure(name, reason) {
   entry.querySelector(".genre").textContent = reason;
 }
 
-function showPrediction(response) {
+function showPrediction(name, response) {
   const { song, labels, probabilities, outline, model } = response;
   const colour = (genre) => colourOf(genre, labels);
   const winner = winnerOf(song);
   const voters = countVotes(song);
-  const entry = newEntry(song.name);
+  const entry = newEntry(name);
   const find = (selector) => entry.querySelector(selector);
   find(".genre").textContent = nameOf(song.genre);
   find(".genre").style.setProperty("--genre-colour", colour(song.genre));

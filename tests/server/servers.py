@@ -24,7 +24,7 @@ from pocketgenre.server.app import create_app
 from pocketgenre.server.model_registry import open_registry
 from pocketgenre.server.service import Service
 from pocketgenre.server.settings import Settings
-from pocketgenre.server.telemetry import JsonFormatter, Metrics, log
+from pocketgenre.server.telemetry import LogFormatter, Metrics, log
 from pocketgenre.server.timeouts import TimeoutProtocol
 from pocketgenre.text import printable
 from tests.conftest import REPOSITORY, until
@@ -81,6 +81,12 @@ class Server:
         return float(match[1]) if match else 0.0
 
 
+def log_entries(server: Server) -> list[dict[str, str]]:
+    """Return the fields of each line of a server's log."""
+    lines = server.log.read_text().splitlines()
+    return [dict(re.findall(r"(\w+)=(\S+)", line)) for line in lines]
+
+
 @dataclass
 class ServerProcess(Server):
     """A running server in a separate process."""
@@ -117,7 +123,7 @@ def serve_in_thread(
 ) -> Iterator[Server]:
     """Serve an application on a free port. Its pool is neither started nor closed."""
     handler = logging.FileHandler(log_file)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(LogFormatter())
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     options = {"http": TimeoutProtocol, "ws": "none", "lifespan": "off", "log_config": None}

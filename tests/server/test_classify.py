@@ -15,6 +15,7 @@ from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import MODELS_BY_NAME
 from tests.conftest import invoke, write_tone
 from tests.library.broken import write_odd_library
+from tests.parity.devices import compare, decode_song, npy_bytes
 from tests.server.servers import Server
 
 
@@ -152,3 +153,16 @@ def test_unknown_segment_is_refused(server: Server, songs: Path) -> None:
     response = server.post("/v1/features", songs / "Slow pad.wav", params={"first": 2})
     assert (response.status_code, response.json()["code"]) == (404, "unknown-segment")
     assert "no segment 2" in response.json()["detail"]
+
+
+def test_parity_equals_comparison_without_server(server: Server, songs: Path) -> None:
+    song = songs / "Slow pad.wav"
+    content = npy_bytes(-mfcc(decode_song(song)[66_150:132_300]))
+    files = {"file": ("song.wav", song.read_bytes()), "features": ("device.npy", content)}
+    with server.client() as client:
+        response = client.post("/v1/parity?model=standard&first=1", files=files).json()
+        wrong = client.post("/v1/parity", files=files | {"features": ("x", b'[["1"]]')})
+    assert response.pop("model")["name"] == "standard"
+    assert response == json.loads(json.dumps(compare(song, content, first=1)))
+    assert response["cause"]["code"] == "flipped-sign"
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid-features")

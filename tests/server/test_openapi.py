@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.demo.synthetic import write_synthetic_library
-from pocketgenre.server.examples import DESCRIPTION, MODELS, SEGMENTS, SONG
+from pocketgenre.jobs.pool import WorkerPool
 from pocketgenre.server.problems import PROBLEM_TYPES
-from pocketgenre.server.schemas import ModelDescription, Models, Segments, Song
+from pocketgenre.server.schemas import Song
+from pocketgenre.server.settings import Settings
 from tests.conftest import REPOSITORY
-from tests.server.servers import Server
+from tests.server.servers import Server, build_app, serve_in_thread
 
 HERE = Path(__file__).parent
 PATHS = ("classify", "classify/segments", "features", "parity")
@@ -51,7 +52,7 @@ def test_schemathesis_finds_no_errors(server: Server, tmp_path: Path) -> None:
         server, tmp_path, "--phases", "examples,fuzzing", "--max-examples", 12
     )
     assert result.returncode == 0, result.stdout[-3000:]
-    assert "9 selected / 9 total" in result.stdout
+    assert "12 selected / 12 total" in result.stdout
     for path in PATHS:
         assert count_ok(server, path) > before[path], f"no song was accepted by {path}"
 
@@ -64,29 +65,65 @@ def test_schemathesis_finds_no_errors_in_many_cases(server: Server, tmp_path: Pa
     print(result.stdout[-600:])
 
 
-def test_examples_match_schemas_and_responses(server: Server, tmp_path: Path) -> None:
-    Song.model_validate(SONG)
-    Segments.model_validate(SEGMENTS)
-    Models.model_validate(MODELS)
-    ModelDescription.model_validate(DESCRIPTION)
-    assert set(server.get("/v1/model?model=standard").json()) == set(DESCRIPTION)
+def test_example_matches_schema_and_response(server: Server, tmp_path: Path) -> None:
+    document = server.get("/openapi.json").json()
+    example = Song.model_config["json_schema_extra"]["example"]
+    Song.model_validate(example)
+    assert document["components"]["schemas"]["Song"]["example"]["votes"] == example["votes"]
     song = write_synthetic_library(tmp_path)[0]
-    response = server.post("/v1/classify/segments", song).json()
-    assert set(response) == set(SEGMENTS)
-    assert set(response["song"]) == set(SONG)
+    assert set(server.post("/v1/classify", song).json()["songs"][0]) == set(example)
 
 
 def test_document_has_every_problem_code(server: Server) -> None:
     document = server.get("/openapi.json").text
     for code in set(PROBLEM_TYPES) - {
-        "unknown-path",
-        "wrong-method",
-    }:  # these belong to no operation
+        "unknown-path",  # it belongs to no operation
+    }:
         assert f"urn:pocketgenre:problem:{code}" in document, code
 
 
-def test_every_operation_has_a_description(server: Server) -> None:
-    for path in server.get("/openapi.json").json()["paths"].values():
-        for operation in path.values():
-            assert operation["description"]
-            assert operation["responses"]["200"]
+def operations(server: Server) -> dict[str, dict]:
+    """Return the operations of the document by method and path."""
+    paths = server.get("/openapi.json").json()["paths"]
+    return {f"{m} {path}": value for path, methods in paths.items() for m, value in methods.items()}
+
+
+def test_every_operation_is_described(server: Server) -> None:
+    tags = {tag["name"]: tag["description"] for tag in server.get("/openapi.json").json()["tags"]}
+    for name, operation in operations(server).items():
+        assert operation["description"], name
+        assert operation["responses"]["200"], name
+        assert all(tags[tag] for tag in operation["tags"]), name
+        for status, response in operation["responses"].items():
+            assert "X-Request-ID" in response["headers"], (name, status)
+        assert operation["responses"]["405"]["headers"]["Allow"], name
+
+
+def test_operation_ids_are_names_of_functions(server: Server) -> None:
+    ids = {operation["operationId"] for operation in operations(server).values()}
+    assert ids == {
+        *("classify", "classify_raw", "classify_segments", "classify_segments_raw"),
+        *("features", "features_raw", "parity", "describe_model", "list_models"),
+        *("health", "readiness", "metrics"),
+    }
+
+
+def test_document_names_the_token(pool: WorkerPool, server: Server, tmp_path: Path) -> None:
+    settings = Settings(workers=2, token="x" * 32)
+    with serve_in_thread(build_app(pool, settings), tmp_path / "log") as guarded:
+        header = {"Authorization": f"Bearer {'x' * 32}"}
+        document = guarded.get("/openapi.json", headers=header).json()
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            needs_token = path not in ("/healthz", "/readyz")
+            assert operation.get("security") == ([{"token": []}] if needs_token else None)
+    for operation in operations(server).values():
+        assert operation.get("security") in (None, [{}, {"token": []}])
+
+
+def test_wrong_method_names_the_allowed(server: Server) -> None:
+    for path, methods in (("/v1/classify", "POST, PUT"), ("/v1/models", "GET, HEAD")):
+        with server.client() as client:
+            response = client.delete(path)
+        assert (response.status_code, response.headers["allow"]) == (405, methods)

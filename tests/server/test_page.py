@@ -224,10 +224,61 @@ def test_page_requests_token(
         page = browser.new_page()
         page.goto(guarded.url)
         expect(page.locator("#token-field")).to_be_visible()
-        expect(page.locator("#status")).to_contain_text("Authorization")
+        status = page.locator("#status")
+        expect(status).to_contain_text("This server needs a token")
+        page.fill("#token", f"{TOKEN}x")
+        page.locator("#token").press("Tab")
+        expect(status).to_contain_text("not that of this server")
         page.fill("#token", TOKEN)
         page.locator("#token").press("Tab")
         expect(page.locator("#model option")).not_to_have_count(0)
         upload(page, songs / "Slow pad.wav")
         expect(page.locator(".genre")).not_to_be_empty()
+        page.get_by_role("link", name="API").click()
+        expect(page.locator("#classify summary")).to_be_visible()
+        page.go_back()
+        expect(page.locator("#model option")).not_to_have_count(0)
         page.close()
+
+
+def test_page_says_that_the_server_has_stopped(
+    browser: Browser, pool: WorkerPool, songs: Path, tmp_path: Path
+) -> None:
+    with serve_in_thread(build_app(pool), tmp_path / "log") as stopping:
+        page = browser.new_page()
+        page.goto(stopping.url)
+        expect(page.locator("#model option")).not_to_have_count(0)
+    upload(page, songs / "Slow pad.wav")
+    expect(page.locator(".failed .genre")).to_contain_text("The server does not answer.")
+    page.close()
+
+
+def test_docs_send_requests(page: Page, server: Server, songs: Path) -> None:
+    page.goto(f"{server.url}/docs")
+    operations = page.locator(".operation")
+    expect(operations).to_have_count(12)
+    models = page.locator("#list_models")
+    models.locator("summary").click()
+    models.locator("form button").click()
+    expect(models.locator(".response")).to_contain_text('"default": "best"')
+    classify = page.locator("#classify")
+    classify.locator("summary").click()
+    classify.locator("[name='query:model']").fill("standard")
+    classify.locator("[type=file]").set_input_files([songs / "Slow pad.wav", songs / "Bells.m4a"])
+    classify.locator("form button").click()
+    expect(classify.locator(".response")).to_contain_text('"name": "Bells.m4a"', timeout=60_000)
+    expect(classify.locator(".statuses")).to_contain_text("too-long")
+    raw = page.locator("#features_raw")
+    raw.locator("summary").click()
+    raw.locator("[name='query:format']").select_option("npy")
+    raw.locator("[type=file]").set_input_files(songs / "Slow pad.wav")
+    raw.locator("form button").click()
+    expect(raw.locator(".response")).to_have_text("200\n144512 bytes", timeout=60_000)
+
+
+@BOTH_SIZES
+def test_docs_are_not_wider_than_the_page(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/docs")
+    for summary in page.locator(".operation summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]

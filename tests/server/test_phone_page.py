@@ -8,7 +8,7 @@ import pytest
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.pool import WorkerPool
-from pocketgenre.server.phone_page import PhonePage
+from pocketgenre.server.pages import PhonePage
 from pocketgenre.server.settings import Settings
 from tests.server.servers import Server, build_app, serve_in_thread
 

@@ -15,6 +15,7 @@ from tests.server.servers import Server, serve_in_thread
 
 FILE_BYTES = 4_000_000
 MAX_CONNECTIONS = 4
+CHUNKED = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 SMALL = 16_384  # bytes of a socket's buffer: most of the file stays in the server
 
 
@@ -89,3 +90,27 @@ def test_incomplete_request_head_is_disconnected(
         threading.Timer(0.5, client.sendall, [b"very "]).start()
         assert client.recv(100) == b""
     assert 0.9 < time.monotonic() - started < 20
+
+
+def test_response_is_not_delayed(tmp_path: Path) -> None:
+    with serve_file(tmp_path, 1) as server, server.client() as client:
+        times = []
+        for _ in range(60):
+            started = time.monotonic()
+            assert client.get("/file").content == b"\0"
+            times.append(time.monotonic() - started)
+    assert sorted(times[20:])[10] < 0.03  # Nagle's algorithm waits 0.04 s for an acknowledgement
+
+
+def test_tiny_chunks_are_refused(server: Server) -> None:
+    with socket.create_connection(server.address, timeout=60) as client:
+        client.sendall(CHUNKED + b"1\r\nx\r\n" * 2_000)
+        assert b"400 Bad Request" in client.recv(1_000)
+
+
+@pytest.mark.parametrize("size", [200, 100_000])
+def test_chunks_of_usual_sizes_are_accepted(server: Server, size: int) -> None:
+    with socket.create_connection(server.address, timeout=60) as client:
+        chunk = b"%x\r\n%s\r\n" % (size, bytes(size))
+        client.sendall(CHUNKED + chunk * (200_000 // size) + b"0\r\n\r\n")
+        assert b"415 Unsupported Media Type" in client.recv(1_000)

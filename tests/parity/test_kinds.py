@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +9,7 @@ import pytest
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features import config
 from pocketgenre.features.config import FeatureConfig, FeatureKind
-from pocketgenre.server.parity.comparison import ParityTask
-from pocketgenre.server.schemas import ModelName, Parity
-from pocketgenre.server.tasks import AudioUpload
-from tests.server.parity_requests import decode_song, npy_bytes
+from tests.parity.devices import compare_by, decode_song, npy_bytes
 
 CONFIG = FeatureConfig(n_mels=20, kind="root-spectrum")
 SIZE, RATE = CONFIG.segment_samples, 44_100
@@ -47,15 +43,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def compare(song: Path, features: np.ndarray) -> Parity:
-    """Compare features of the second segment."""
-    (song.parent / "features").write_bytes(npy_bytes(features))
-    classifier = SimpleNamespace(card=SimpleNamespace(feature_config=CONFIG))
-    upload = AudioUpload(str(song), "song.wav", 60.0)
-    task = ParityTask(upload, str(song.parent / "features"), "toy", 60.0, first=1)
-    return task.run(classifier, ModelName(name="toy", sha256=""))
-
-
 def second_segment(song: Path, rate: int = CONFIG.sample_rate, **options) -> np.ndarray:
     return decode_song(song, rate, **options)[SIZE : 2 * SIZE]
 
@@ -77,8 +64,8 @@ DEVICES: dict[str, Callable[[Path], np.ndarray]] = {
 
 @pytest.mark.parametrize("code", DEVICES)
 def test_cause_in_other_kind_is_named(song: Path, code: str) -> None:
-    comparison = compare(song, DEVICES[code](song))
-    assert comparison.kind == "root-spectrum"
-    assert comparison.cause.code == code, comparison.tried
-    assert comparison.same == (code == "none")
-    assert not {cause.code for cause in comparison.tried} & {"htk-mel", "lifter", "no-level"}
+    comparison = compare_by(song, npy_bytes(DEVICES[code](song)), CONFIG, first=1)
+    assert comparison["kind"] == "root-spectrum"
+    assert comparison["cause"]["code"] == code, comparison["tried"]
+    assert comparison["same"] == (code == "none")
+    assert not {cause["code"] for cause in comparison["tried"]} & {"htk-mel", "lifter", "no-level"}

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.server.parity.audio import ParityAudio
-from pocketgenre.server.parity.reference_features import (
+from pocketgenre.parity.audio import ParityAudio
+from pocketgenre.parity.reference_features import (
     KINDS_WITH_VARIANTS,
     FeatureVariant,
     Table,
     compute_variant,
 )
-from pocketgenre.server.schemas import Cause
 from pocketgenre.text import count_of
 
 FloatArray = NDArray[np.float32]
@@ -48,6 +47,24 @@ class Hypothesis:
     compute: Callable[[], list[Table]]
 
 
+@dataclass(frozen=True)
+class Cause:
+    """A possible cause of differences.
+
+    Attributes
+    ----------
+    code : code of a known cause, ``none`` or ``unknown``
+    detail : one sentence
+    maximum : largest difference that remains when the reference has the same cause
+    mean : mean difference that remains
+    """
+
+    code: str
+    detail: str
+    maximum: float | None = None
+    mean: float | None = None
+
+
 def rank_hypotheses(audio: ParityAudio, features: NDArray[np.float64]) -> list[Cause]:
     """Evaluate all hypotheses and sort them by the mean difference that remains.
 
@@ -68,6 +85,8 @@ def rank_hypotheses(audio: ParityAudio, features: NDArray[np.float64]) -> list[C
         if len(tables) < len(features) or any(t.shape != features.shape[1:] for t in tables):
             continue
         difference = np.abs(np.stack(tables) - features)
+        if np.isnan(difference).all():  # all frames were shifted out
+            continue
         maximum, mean = float(np.nanmax(difference)), float(np.nanmean(difference))
         causes.append(
             Cause(code=hypothesis.code, detail=hypothesis.detail, maximum=maximum, mean=mean)
@@ -264,9 +283,8 @@ def _cut_from_song(audio: ParityAudio) -> list[Table]:
         feature_config.hop_length,
         feature_config.segment_samples,
     )
-    blocks = audio.song.segments(feature_config)
     # One more hop at the end: the last frame of the grid may begin up to a hop later.
-    samples = np.pad(np.concatenate(list(blocks)), (half, half + hop))
+    samples = np.pad(np.concatenate(list(audio.whole_song())), (half, half + hop))
     variant = FeatureVariant(padding="none", range_of="song")
     tables = []
     for number in range(audio.first, audio.first + len(audio.segments)):

@@ -1,63 +1,28 @@
-"""Encode features for a client, and decode features that a client sends."""
+"""Read features that a device has computed, from a file that may contain anything."""
 
 import io
 import json
 import math
-from typing import Literal
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.server.schemas import ModelName
 
-FloatArray = NDArray[np.float32]
-
-_DECIMALS = 6
+_MAX_SEGMENTS = 40
 _NPY_MAGIC = b"\x93NUMPY"
+# Besides the numbers, JSON may contain the other fields of the endpoint's /v1/features.
+_MAX_OTHER_VALUES = 1_000
 
 
 class FeaturesError(AudioError):
-    """Features from a client cannot be read."""
+    """Features of a device cannot be read."""
 
 
-def encode_features(
-    features: FloatArray,
-    feature_config: FeatureConfig,
-    model: ModelName,
-    first: int,
-    format: Literal["json", "npy"],
-) -> bytes:
-    """Encode features as JSON (:class:`pocketgenre.server.schemas.Features`) or ``.npy``.
-
-    Parameters
-    ----------
-    features : float32 [shape=(segments, frames, coefficients)]
-    feature_config : parameters that the features were computed with
-    model : name and hash of the model
-    first : number of the first segment
-    format : ``json`` or ``npy``
-    """
-    if format == "npy":
-        file = io.BytesIO()
-        np.save(file, features, allow_pickle=False)
-        return file.getvalue()
-    # Not with pydantic: it would take twice as long for half a million numbers.
-    values = {
-        "model": model.model_dump(),
-        "kind": feature_config.kind,
-        "front_end": feature_config.to_dict(),
-        "first": first,
-        "shape": features.shape,
-        "features": np.round(features.astype(float), _DECIMALS).tolist(),
-    }
-    return json.dumps(values).encode()
-
-
-def decode_features(
-    content: bytes, feature_config: FeatureConfig, max_segments: int
-) -> NDArray[np.float64]:
+def decode_features(content: bytes, feature_config: FeatureConfig) -> NDArray[np.float64]:
     """Decode features from a ``.npy`` file or from JSON.
 
     Parameters
@@ -65,19 +30,20 @@ def decode_features(
     content : content of the file; JSON is nested lists of numbers, or an object whose
         ``features`` are such lists
     feature_config : parameters of the features
-    max_segments : largest number of segments
 
     Returns
     -------
     float64 [shape=(segments, frames, coefficients)]
-        the features as sent; the axes may be transposed and the shape may be wrong.
+        the features as sent; the axes may be transposed and the shape may be wrong. Each is in the
+        range of float32.
 
     Raises
     ------
     FeaturesError
         if the content is not a finite numeric array of two or three axes, or is too large.
     """
-    limit = 4 * max_segments * feature_config.n_frames * max(feature_config.n_coefficients, 64)
+    # Four times the features of the largest number of segments, for devices with other frames.
+    limit = 4 * _MAX_SEGMENTS * feature_config.n_frames * max(feature_config.n_coefficients, 64)
     decode = _from_npy if content.startswith(_NPY_MAGIC) else _from_json
     features = decode(content, limit)
     if features.ndim == 2:
@@ -87,8 +53,8 @@ def decode_features(
             "the features must have the shape (frames, coefficients) or"
             " (segments, frames, coefficients)"
         )
-    if not np.isfinite(features).all():
-        raise FeaturesError("some of the features are not finite numbers")
+    if not (np.abs(features) <= np.finfo(np.float32).max).all():
+        raise FeaturesError("some of the features are not finite numbers in the range of float32")
     return features
 
 
@@ -116,13 +82,32 @@ def _from_npy(content: bytes, limit: int) -> NDArray[np.float64]:
 
 
 def _from_json(content: bytes, limit: int) -> NDArray[np.float64]:
+    invalid = FeaturesError("the features are neither a .npy file nor a JSON array of numbers")
+    if not content[:100].lstrip().startswith((b"[", b"{")):
+        raise invalid
+    # Before parsing, which takes up to 60 bytes of memory for each byte of brackets.
+    lists, others = content.count(b"["), content.count(b"{") + content.count(b'"')
+    if lists + content.count(b",") > limit or others > _MAX_OTHER_VALUES:
+        raise FeaturesError("there are more features than can be compared at once")
     try:
         values = json.loads(content)
         if isinstance(values, dict):
             values = values.get("features")
-        features = np.array(values, dtype=np.float64)
+        _require_numbers(values)
+        return np.array(values, dtype=np.float64)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise FeaturesError("the features are neither a .npy file nor a JSON array") from error
-    if features.size > limit:
-        raise FeaturesError("there are more features than a request may contain")
-    return features
+        raise invalid from error
+
+
+def _require_numbers(values: Any) -> None:
+    """Check that nested lists contain only numbers: NumPy would convert strings and booleans.
+
+    Raises
+    ------
+    TypeError
+        if they contain other values, or are not lists at one depth.
+    """
+    while set(map(type, values)) == {list}:
+        values = list(chain.from_iterable(values))
+    if not set(map(type, values)) <= {int, float}:
+        raise TypeError("not a number")

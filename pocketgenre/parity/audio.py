@@ -1,21 +1,48 @@
-"""Decode segments of a song with the errors that a device may make."""
+"""Decode segments of a song, correctly or with the errors that a device may make."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.audio.decoding import ToMono, stream_mono
+from pocketgenre.audio.segments import cut_segments
+from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.server.parity.reference_features import mel_power
-from pocketgenre.server.tasks import AudioUpload
+from pocketgenre.parity.reference_features import mel_power
 
 FloatArray = NDArray[np.float32]
 
 MAX_DELAY = 4_096
 """Longest delay that :meth:`ParityAudio.delayed` supports [samples]."""
+
+
+class UnknownSegmentError(AudioError):
+    """A song ends before the requested segment."""
+
+
+def select_segments(segments: Iterable[FloatArray], first: int, count: int) -> list[FloatArray]:
+    """Return consecutive segments of a song; there are fewer if the song ends.
+
+    Parameters
+    ----------
+    segments : the segments of the song, each float32 [shape=(segment_samples,)]
+    first : number of the first segment, counted from 0
+    count : number of segments
+
+    Raises
+    ------
+    UnknownSegmentError
+        if the song ends before the first segment.
+    """
+    selected = list(islice(segments, first, first + count))
+    if not selected:
+        raise UnknownSegmentError(f"the song has no segment {first}; segments are counted from 0")
+    return selected
 
 
 @dataclass(frozen=True)
@@ -24,13 +51,13 @@ class ParityAudio:
 
     Attributes
     ----------
-    song : the uploaded song
+    path : path of the song
     feature_config : parameters of the features
     first : number of the first segment
     count : number of segments
     """
 
-    song: AudioUpload
+    path: str | os.PathLike[str]
     feature_config: FeatureConfig
     first: int
     count: int
@@ -63,8 +90,14 @@ class ParityAudio:
     @cached_property
     def max_mel_power(self) -> float:
         """Largest mel power in the whole song."""
-        segments = self.song.segments(self.feature_config)
-        return max(float(mel_power(segment, self.feature_config).max()) for segment in segments)
+        return max(
+            float(mel_power(segment, self.feature_config).max()) for segment in self.whole_song()
+        )
+
+    def whole_song(self) -> Iterable[FloatArray]:
+        """Return all segments of the song: iterable of float32 [shape=(segment_samples,)]."""
+        blocks = stream_mono(self.path, self.feature_config.sample_rate)
+        return cut_segments(blocks, self.feature_config)
 
     @cached_property
     def _with_samples_before(self) -> FloatArray:
@@ -76,7 +109,7 @@ class ParityAudio:
         start, end = self.first * size - before, (self.first + self.count) * size
         parts: list[FloatArray] = [np.zeros(max(0, -start), np.float32)]
         position = 0
-        for block in stream_mono(Path(self.song.path), sample_rate, to_mono):
+        for block in stream_mono(self.path, sample_rate, to_mono):
             parts.append(block[max(0, start - position) : max(0, end - position)])
             position += len(block)
             if position >= end:

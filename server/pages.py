@@ -1,4 +1,4 @@
-"""Serve the built phone page at ``/phone/``."""
+"""Serve the page for dropping songs, the interactive documentation and the built phone page."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,11 @@ from starlette.types import Scope
 import pocketgenre.demo
 from pocketgenre.errors import PocketGenreError
 
-PATH = "/phone/"
+PAGE = Path(__file__).parent / "page"
+"""Folder of the page for dropping songs, which is served at ``/`` and ``/page/``."""
+
+DOCS_PATH = "/docs"
+PHONE_PATH = "/phone/"
 BUILT = Path(pocketgenre.demo.__file__).parent / "web" / "dist"
 """Output folder of ``make phone``; it exists only in a checkout."""
 

@@ -1,14 +1,15 @@
 """Invalid and hostile features are refused before they are decoded."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import write_tone
-from tests.server.parity_requests import npy_bytes, post_features
-from tests.server.servers import Server
+from pocketgenre.features.config import LOG_MEL_CONFIG
+from pocketgenre.parity.feature_files import FeaturesError, decode_features
+from tests.parity.devices import npy_bytes
 
 CREATED_BY_PICKLE = Path("/tmp/created-by-a-pickle")
 
@@ -48,19 +49,33 @@ HOSTILE = {
     "audio": b"RIFF" + bytes(1_000),
     "empty": b"",
     "magic number only": b"\x93NUMPY",
+    "out of the range of float32": npy_bytes(np.full((130, 13), 1e300)),
+    "strings in JSON": b'[["1", "2"], ["3", "4"]]',
+    "a string among numbers": b'[[1, 2], [3, "4"]]',
+    "booleans in JSON": b"[[true, 1.5], [2, 3]]",
+    "null among numbers": b"[[null, 1.5], [2, 3]]",
+    "lists of two depths": b"[[[1], 2], [3, 4]]",
     "too many segments": npy_bytes(np.zeros((900, 188, 96), np.int8)),
 }
 
 
-@pytest.fixture(scope="module")
-def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tone(tmp_path_factory.mktemp("hostile") / "song.wav", 9.0)
-
-
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_features_are_refused(server: Server, song: Path, content: bytes) -> None:
-    response = post_features(server, song, content)
-    assert response.status_code == 422, response.text
-    assert response.json()["code"] == "invalid-features"
-    assert response.json()["detail"]
+def test_hostile_features_are_refused(content: bytes) -> None:
+    with pytest.raises(FeaturesError, match=r"features|npy"):
+        decode_features(content, LOG_MEL_CONFIG)
     assert not CREATED_BY_PICKLE.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" + b"[]," * 10_000_000 + b"[]]", b"[" * 30_000_000, b'{"a":{},' * 4_000_000],
+    ids=["lists", "brackets", "objects"],
+)
+def test_large_json_is_refused_before_parsing(content: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(FeaturesError, match="more features than can"):
+            decode_features(content, LOG_MEL_CONFIG)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

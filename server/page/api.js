@@ -1,0 +1,24 @@
+// Send requests with the token, which is kept for as long as the tab is open, also after Back.
+
+export const byId = (id) => document.getElementById(id);
+
+const KEY = "token";
+const input = byId("token");
+input.value = sessionStorage.getItem(KEY) ?? "";
+
+// Return the response; without an answer, or without the right token, throw an error for the user.
+export async function request(path, options = {}) {
+  const token = input.value.trim();
+  const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+  const response = await fetch(path, { ...options, headers }).catch(() => {
+    throw new Error("The server does not answer. Check that it is still running.");
+  });
+  if (response.status === 401) {
+    sessionStorage.removeItem(KEY);
+    byId("token-field").hidden = false;
+    throw new Error(token ? "The token is not that of this server. Enter the one that it was started with." : "This server needs a token. Enter the one that it was started with.");
+  }
+  if (!response.headers.get("X-Request-ID")) throw new Error(`The server refused the connection: ${await response.text()}`);
+  if (token) sessionStorage.setItem(KEY, token);
+  return response;
+}
