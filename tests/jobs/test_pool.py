@@ -407,6 +407,7 @@ def test_stop_signals_do_not_end_workers(tmp_path: Path, number: signal.Signals)
         assert pool.crashes == 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_ended_thread_loses_no_job() -> None:
     with started_pool() as pool:
         (thread,) = (t for t in threading.enumerate() if t.name == "pocketgenre-worker-0")
