@@ -28,7 +28,7 @@ def demo(music: Annotated[str, typer.Argument(help="Folder with music.")] = "") 
     if music and not list_songs(folder).files:
         print_status(f"{folder} contains no music.")
     elif music:
-        scan_library(folder)
+        scan_library([folder])
         return
     print_status(
         "Scanning five SYNTHETIC songs as a demonstration; their genres mean nothing.\n"
@@ -37,7 +37,7 @@ def demo(music: Annotated[str, typer.Argument(help="Folder with music.")] = "") 
     with tempfile.TemporaryDirectory() as temporary:
         music_folder = Path(temporary, "music")
         write_synthetic_library(music_folder)
-        scan_library(music_folder, catalog=Path(temporary, "catalog.sqlite"))
+        scan_library([music_folder], catalog=Path(temporary, "catalog.sqlite"))
 
 
 if __name__ == "__main__":

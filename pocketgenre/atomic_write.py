@@ -58,6 +58,21 @@ def is_write_protected(path: Path) -> bool:
     return not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK)
 
 
+def can_write_into(folder: Path) -> bool:
+    """Check by a temporary file whether files can be written into a folder.
+
+    If the folder is missing, the nearest one above it is checked, in which it would be created.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except OSError:
+        return False
+    return True
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

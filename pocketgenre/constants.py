@@ -11,7 +11,10 @@ _VALUES: dict[str, Any] = json.loads(
     Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
 )
 
-SONG_SUFFIXES: frozenset[str] = frozenset(_VALUES["song_suffixes"])
+PAGE_SONG_SUFFIXES: frozenset[str] = frozenset(_VALUES["song_suffixes"])
+"""File name suffixes by which the phone page finds songs; browsers can't decode the others."""
+
+SONG_SUFFIXES: frozenset[str] = PAGE_SONG_SUFFIXES | frozenset(_VALUES["native_song_suffixes"])
 """File name suffixes by which songs are found, in lower case.
 
 How a file is decoded depends on its content, not on its suffix."""

@@ -122,9 +122,11 @@ def gtzan() -> Path:
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five synthetic songs in five formats."""
+    """Five synthetic songs in five formats, written an hour ago, so that they may be tagged."""
     folder = tmp_path_factory.mktemp("library")
     write_synthetic_library(folder, seconds=7.0)
+    for song in folder.iterdir():
+        make_older(song)
     return folder
 
 
@@ -172,6 +174,12 @@ def tone(hz: float, seconds: float, rate: int = 22_050, channels: int = 1) -> np
     """A quiet sine, float32 (n, channels)."""
     wave = 0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
     return np.repeat(wave[:, np.newaxis], channels, axis=1).astype(np.float32)
+
+
+def make_older(path: Path, seconds: float = 3600.0) -> None:
+    """Set the modification time of a file to a time ago."""
+    past = time.time() - seconds
+    os.utime(path, (past, past))
 
 
 def write_tone(path: Path, seconds: float = 4.0, rate: int = 22_050, channels: int = 1) -> Path:

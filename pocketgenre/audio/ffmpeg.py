@@ -19,7 +19,9 @@ from pocketgenre.errors import AudioError
 
 FloatArray = NDArray[np.float32]
 
-_CONTAINERS = "aac,ac3,aiff,amr,ape,asf,caf,eac3,flac,matroska,mov,mp3,ogg,tta,w64,wav,wv"
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,caf,dsf,dts,eac3,flac,matroska,mov,mp3,mpc,mpc8,ogg,tta,w64,wav,wv"
+)
 
 _PACKET_SECONDS = 0.02  # of packets without a duration
 _MAX_LOST_SECONDS = 1.0  # a shorter loss in the middle is not reported

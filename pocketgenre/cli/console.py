@@ -35,6 +35,8 @@ def run(command: Callable[..., Any]) -> NoReturn:
 
     The function's docstring is the command's help.
     """
+    _open_closed_streams()
+    stderr.quiet = False  # of an earlier command in this process
     # TensorFlow, where a command imports it, prints start-up messages to stderr.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app = typer.Typer(
@@ -47,6 +49,7 @@ def run(command: Callable[..., Any]) -> NoReturn:
         if "--debug" in sys.argv:
             raise
         if isinstance(error, BrokenPipeError):  # the reader, for example `head`, has ended
+            # Nothing can be written to it at the exit of the interpreter.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         if isinstance(error, ModuleNotFoundError):
@@ -58,6 +61,22 @@ def run(command: Callable[..., Any]) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
+
+
+def _open_closed_streams() -> None:
+    """Open the null device for standard streams that the caller has closed (``>&-``).
+
+    Otherwise the next file to be opened, such as the catalogue, would get the descriptor of
+    standard output, and messages of libraries would be written into it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is this one
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def explain_missing_package(error: ModuleNotFoundError) -> str | None:

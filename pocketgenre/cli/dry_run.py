@@ -1,68 +1,89 @@
-"""Print the actions of a scan, one per line, without performing them."""
+"""Print the actions of a scan, one per line; nothing is written."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pocketgenre.cli.console import print_status
 from pocketgenre.cli.outputs import Outputs
-from pocketgenre.cli.scan_progress import no_music
+from pocketgenre.cli.scan_progress import IsInterrupted, scan_listing
 from pocketgenre.cli.song_output import with_progress
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, display_address
-from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
+from pocketgenre.library.library_diff import LibraryDiff, diff_library
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.playlists import make_playlists, stale_playlists
+from pocketgenre.library.scan import ScanConfig
 from pocketgenre.library.tags.tagging import tag_songs
 from pocketgenre.text import count_of, printable
 
 
 def preview_scan(
-    folder: Path, listing: FolderListing, catalog: Catalog, request: ScanRequest
+    listing: FolderListing,
+    catalog: Catalog,
+    config: ScanConfig,
+    is_interrupted: IsInterrupted,
+    *,
+    retry_failed: bool,
+    allow_vanished: bool,
 ) -> LibraryDiff:
-    """Print the files that a scan would classify, move or mark.
+    """Scan into a copy of the catalogue, and return what has changed.
 
     Raises
     ------
     PocketGenreError
-        if the folder holds no song, or the catalogue can't be read.
+        as :func:`pocketgenre.cli.scan_progress.scan_listing`.
     """
-    diff = diff_library(listing, catalog.entries(), request)
-    if not listing.files and not listing.unlistable:
-        raise no_music(folder)
-    for file in diff.to_classify:
-        print(f"classify  {printable(file.path)}")
-    for old, file in diff.moved:
-        print(f"moved     {printable(old)} -> {printable(file.path)}")
-    for path in diff.vanished:
-        print(f"vanished  {printable(path)}")
-    for file in diff.returned:
-        print(f"returned  {printable(file.path)}")
-    unchanged, new = (count_of(len(files), "song") for files in (diff.unchanged, diff.to_classify))
-    print_status(f"{unchanged} unchanged, {new} would be classified.")
+    diff = diff_library(listing, catalog.entries(), config.request(retry_failed=retry_failed))
+    scan_listing(
+        listing,
+        catalog,
+        config,
+        is_interrupted,
+        retry_failed=retry_failed,
+        allow_vanished=allow_vanished,
+    )
     return diff
 
 
-def preview_outputs(
+def print_plan(
     songs: Sequence[LibrarySong], outputs: Outputs, genres: Sequence[str], diff: LibraryDiff
 ) -> None:
-    """Print the files that would be written, removed or tagged.
+    """Print the files that would be classified, moved, marked, written, removed or tagged.
 
     Parameters
     ----------
-    songs : songs that are in the catalogue with their current path
+    songs : songs of the listing, classified
     outputs : outputs, checked by :func:`pocketgenre.cli.outputs.check_outputs`
     genres : genres of the model
-    diff : pending changes, which may add songs
+    diff : changes since the last scan
     """
-    pending = len(diff.to_classify) + len(diff.moved) + len(diff.returned)
-    lines = [*_files(outputs), *_playlists(songs, outputs, genres, pending), *_tags(songs, outputs)]
+    lines = [
+        *_changes(songs, diff),
+        *_files(outputs),
+        *_playlists(songs, outputs, genres),
+        *_tags(songs, outputs),
+    ]
     for line in lines:  # all at the end, since rich captures stdout while it shows a bar
         print(line)
-    if pending and (outputs.playlists or outputs.write_tags):
-        print_status(
-            f"Playlists and tags also depend on {count_of(pending, 'song')} not yet classified or"
-            " moved."
-        )
+    unchanged, new = (count_of(len(files), "song") for files in (diff.unchanged, diff.to_classify))
+    print_status(f"{unchanged} unchanged, {new} new or changed; nothing was written.")
+
+
+def _changes(songs: Sequence[LibrarySong], diff: LibraryDiff) -> Iterator[str]:
+    by_path = {str(song.path): song for song in songs}
+    for file in diff.to_classify:
+        song = by_path.get(file.path)
+        label = f": {printable(_label(song))}" if song else ""
+        yield f"classify  {printable(file.path)}{label}"
+    for old, file in diff.moved:
+        yield f"moved     {printable(old)} -> {printable(file.path)}"
+    for path in diff.vanished:
+        yield f"vanished  {printable(path)}"
+    for file in diff.returned:
+        yield f"returned  {printable(file.path)}"
+
+
+def _label(song: LibrarySong) -> str:
+    return song.prediction.genre if song.prediction else song.error or ""
 
 
 def _files(outputs: Outputs) -> Iterator[str]:
@@ -72,7 +93,7 @@ def _files(outputs: Outputs) -> Iterator[str]:
 
 
 def _playlists(
-    songs: Sequence[LibrarySong], outputs: Outputs, genres: Sequence[str], pending: int
+    songs: Sequence[LibrarySong], outputs: Outputs, genres: Sequence[str]
 ) -> Iterator[str]:
     if not outputs.playlists:
         return
@@ -82,15 +103,14 @@ def _playlists(
     for path in playlists.left_out:
         yield f"leave out {printable(str(path))}: no playlist can hold its name"
     for path in stale_playlists(playlists, outputs.playlists, genres):
-        condition = ", unless a song not yet classified belongs there" if pending else ""
-        yield f"remove    {printable(str(path))}: it would be empty{condition}"
+        yield f"remove    {printable(str(path))}: it would be empty"
 
 
 def _tags(songs: Sequence[LibrarySong], outputs: Outputs) -> Iterator[str]:
-    if not outputs.write_tags:
+    if not outputs.tags:
         return
     with_bar = with_progress(songs, "Reading the songs' tags")
-    for outcome in tag_songs(with_bar, None, overwrite=outputs.overwrite):
+    for outcome in tag_songs(with_bar, None, outputs.tags.config):
         name = printable(str(outcome.path))
         if outcome.action == "changed":
             change = f"{printable(outcome.before)} -> {printable(outcome.after)}"

@@ -11,16 +11,19 @@ from pocketgenre.cli.options import (
     Folder,
     MinConfidence,
     MinMargin,
+    Quiet,
+    Version,
     Vote,
     VoteOption,
     absolute,
     catalog_file,
     label_config,
 )
-from pocketgenre.cli.output_checks import check_format, protected_files
+from pocketgenre.cli.output_checks import check_format, format_of, output_path, protected_files
 from pocketgenre.cli.song_output import Format, write_songs
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.library_song import genres_of
+from pocketgenre.library.queries import check_folder
 
 
 def export_catalog(
@@ -28,12 +31,17 @@ def export_catalog(
     vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
-    format: Annotated[Format, typer.Option(help="Output format.")] = Format.json,
+    format: Annotated[
+        Format | None,
+        typer.Option(help="Output format; by default that of the ending of --out, or JSON."),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+        typer.Option(help="Write to this file instead of standard output (-).", metavar="FILE"),
     ] = None,
     catalog: CatalogFile = None,
+    quiet: Quiet = False,
+    version: Version = False,
     debug: Debug = False,
 ) -> None:
     """Write every song of the catalogue as scan-library would, without decoding it again.
@@ -47,12 +55,15 @@ def export_catalog(
 
     - `export-catalog --vote probability --min-margin 0.2`
     """
-    check_format(format, out, protected_files(catalog_file(catalog)))
+    out = output_path(out)
+    chosen_format = format or format_of(out, Format, Format.json)
+    check_format(chosen_format, out, protected_files(catalog_file(catalog)))
     folder = absolute(folder)
-    with Catalog(catalog_file(catalog)) as opened:
+    with Catalog(catalog_file(catalog), access="read") as opened:
+        check_folder(opened, folder)
         config = label_config(vote, min_confidence, min_margin)
         songs = [song for song in opened.songs(folder, config) if song.state != "vanished"]
-    write_songs(songs, genres_of(songs), format, out)
+    write_songs(songs, genres_of(songs), chosen_format, out)
 
 
 def main() -> None:

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from pocketgenre.cli.console import Debug, print_status, run
-from pocketgenre.cli.options import CatalogFile, DryRun, Folder, absolute, catalog_file
+from pocketgenre.cli.options import (
+    CatalogFile,
+    DryRun,
+    Folder,
+    Quiet,
+    Version,
+    absolute,
+    catalog_file,
+)
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.library_song import State
 from pocketgenre.library.queries import Selection, select_songs
@@ -24,6 +32,8 @@ def forget_songs(
     everything: Annotated[bool, typer.Option("--all", help="All songs.")] = False,
     catalog: CatalogFile = None,
     dry_run: DryRun = False,
+    quiet: Quiet = False,
+    version: Version = False,
     debug: Debug = False,
 ) -> None:
     """Remove songs from the catalogue, never a file; the next scan classifies them again.
@@ -46,7 +56,7 @@ def forget_songs(
     if not states:
         raise typer.BadParameter("choose songs with --vanished, --failed or --all.")
     below = absolute(folder)
-    with Catalog(catalog_file(catalog)) as opened:
+    with Catalog(catalog_file(catalog), access="read" if dry_run else "write") as opened:
         paths = [
             os.fsdecode(row.path)
             for state in states

@@ -5,6 +5,7 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,17 +18,19 @@ from pocketgenre.cli.options import (
     Folder,
     MinConfidence,
     MinMargin,
+    Quiet,
+    Version,
     Vote,
     VoteOption,
     absolute,
     catalog_file,
     label_config,
 )
-from pocketgenre.cli.output_checks import check_output, protected_files
+from pocketgenre.cli.output_checks import check_output, format_of, output_path, protected_files
 from pocketgenre.cli.song_output import write_content
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.library_song import State
-from pocketgenre.library.queries import Row, Selection, select_songs
+from pocketgenre.library.queries import Row, Selection, check_folder, find_genres, select_songs
 from pocketgenre.text import count_of, encode_escaped, printable
 
 
@@ -56,16 +59,23 @@ def list_songs(
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
     format: Annotated[
-        ListFormat,
+        ListFormat | None,
         typer.Option(
-            help="table: aligned columns; paths: one path per line; json, csv: all fields."
+            help="table: aligned columns; paths: one path per line; json, csv: all fields. By"
+            " default that of the ending of --out, or a table."
         ),
-    ] = ListFormat.table,
+    ] = None,
+    null: Annotated[
+        bool,
+        typer.Option("--null", "-0", help="With --format paths: end paths with a zero byte."),
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+        typer.Option(help="Write to this file instead of standard output (-).", metavar="FILE"),
     ] = None,
     catalog: CatalogFile = None,
+    quiet: Quiet = False,
+    version: Version = False,
     debug: Debug = False,
 ) -> None:
     """List the songs that scan-library has labelled, without decoding them again.
@@ -86,13 +96,20 @@ def list_songs(
         raise typer.BadParameter(
             "--failed lists songs without a genre; omit --genre, --min-confidence and --min-margin."
         )
+    out = output_path(out)
+    chosen_format = format or format_of(out, ListFormat, ListFormat.table)
+    if null and chosen_format is not ListFormat.paths:
+        raise typer.BadParameter("--null needs --format paths.")
     if out:
         check_output(out, protected_files(catalog_file(catalog)))
     state: State = "failed" if failed else "vanished" if vanished else "labelled"
     selection = Selection(state, tuple(genre or ()), absolute(folder), config)
-    with Catalog(catalog_file(catalog)) as opened:
+    with Catalog(catalog_file(catalog), access="read") as opened:
+        check_folder(opened, selection.folder)
+        selection = replace(selection, genres=find_genres(opened, selection.genres))
         rows = select_songs(opened, selection)
-    write_content(_WRITERS[format](rows), out)
+    content = _paths(rows, b"\0") if null else _WRITERS[chosen_format](rows)
+    write_content(content, out)
     print_status(f"{count_of(len(rows), 'song')}.")
 
 
@@ -107,8 +124,8 @@ def _line(row: Row) -> str:
     return f"{printable(row.genre):<12}{row.confidence:>5.0%}{row.margin:>7.2f}  {name}"
 
 
-def _paths(rows: Sequence[Row]) -> bytes:
-    return b"".join(row.path + b"\n" for row in rows)
+def _paths(rows: Sequence[Row], end: bytes = b"\n") -> bytes:
+    return b"".join(row.path + end for row in rows)
 
 
 def _json(rows: Sequence[Row]) -> bytes:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pocketgenre import __version__
+from pocketgenre.cli.console import stderr
 from pocketgenre.library.discovery import is_address
 from pocketgenre.library.schema import default_catalog
 from pocketgenre.prediction import LabelConfig, VoteRule
@@ -74,6 +76,62 @@ DryRun = Annotated[
 ]
 Folder = Annotated[
     Path | None, typer.Option(help="Only songs below this folder.", metavar="FOLDER")
+]
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"pocketgenre {__version__}")
+        raise typer.Exit
+
+
+def _silence(is_quiet: bool) -> None:
+    if is_quiet:
+        stderr.quiet = True
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print data and errors only.", callback=_silence),
+]
+
+_FILES = "Files"
+
+NoFollow = Annotated[
+    bool,
+    typer.Option("--no-follow", help="Don't follow links to folders.", rich_help_panel=_FILES),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        help="Leave out files and folders, such as Audiobooks or '*/Live/*'; may be repeated."
+        " Hidden ones, recycle bins and folders with .nomedia always are.",
+        metavar="PATTERN",
+        rich_help_panel=_FILES,
+    ),
+]
+MinSeconds = Annotated[
+    float,
+    typer.Option(
+        "--min-seconds",
+        help="Leave shorter songs out of all results, such as ringtones and voice notes.",
+        min=0,
+        metavar="SECONDS",
+        rich_help_panel=_FILES,
+    ),
+]
+AllowVanished = Annotated[
+    bool,
+    typer.Option(
+        "--allow-vanished",
+        help="Go on although more than half of the songs are gone.",
+        rich_help_panel=_FILES,
+    ),
 ]
 
 

@@ -1,9 +1,11 @@
 """Check output paths before a scan: only earlier results may be replaced."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
-from pocketgenre.atomic_write import is_write_protected
+from pocketgenre.atomic_write import can_write_into, is_write_protected
 from pocketgenre.cli.song_output import Format, parquet_writer
 from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
@@ -21,6 +23,20 @@ _PROTECTED_SIGNATURES = {
     UNDO_SIGNATURE: "an undo file",
 }
 """Signatures of files that must never be overwritten."""
+
+
+_Formats = TypeVar("_Formats", bound=StrEnum)
+
+
+def output_path(out: Path | None) -> Path | None:
+    """Return the path of ``--out``; None for standard output, which is also named ``-``."""
+    return None if out == Path("-") else out
+
+
+def format_of(out: Path | None, formats: type[_Formats], default: _Formats) -> _Formats:
+    """Return the format that a path ends with, or the default one."""
+    ending = out.suffix.lower().removeprefix(".") if out else ""
+    return next((one for one in formats if one.value == ending), default)
 
 
 def protected_files(
@@ -88,7 +104,7 @@ def check_output(out: Path, protected: ProtectedFiles) -> None:
         raise PocketGenreError(
             f"{name} has the suffix of a song; name another file for the results."
         )
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+    if not target.parent.is_dir() or not can_write_into(target.parent):
         raise PocketGenreError(f"{target.parent} is not a folder that can be written to.")
     if target in protected:
         raise PocketGenreError(f"{name} is {protected[target]}; name another file for the results.")

@@ -1,6 +1,5 @@
 """Write the outputs of a scan: results, playlists, report and tags."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketgenre.atomic_write import write_atomic
-from pocketgenre.cli.console import print_status, progress
+from pocketgenre.cli.console import print_status
 from pocketgenre.cli.output_checks import (
     ProtectedFiles,
     check_format,
@@ -18,6 +17,7 @@ from pocketgenre.cli.output_checks import (
     protected_files,
 )
 from pocketgenre.cli.song_output import Format, with_progress, write_songs
+from pocketgenre.cli.tag_output import TagOutput, write_tags
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.html_report import make_report
@@ -27,20 +27,25 @@ from pocketgenre.library.playlists import (
     make_playlists,
     write_playlists,
 )
-from pocketgenre.library.tags.tagging import Outcome, tag_songs
-from pocketgenre.library.tags.undo_log import UndoLog, check_undo_file, default_undo_file
+from pocketgenre.library.tags.tagging import Outcome
+from pocketgenre.library.tags.undo_log import check_writable
 from pocketgenre.text import count_of, printable
 
-_RESULTS, _TAGS = "Results", "Tags"
+_RESULTS = "Results"
 
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="Output format.", rich_help_panel=_RESULTS)
+    Format | None,
+    typer.Option(
+        "--format",
+        help="Output format; by default that of the ending of --out, or a table.",
+        rich_help_panel=_RESULTS,
+    ),
 ]
 OutOption = Annotated[
     Path | None,
     typer.Option(
         "--out",
-        help="Write to this file instead of standard output.",
+        help="Write to this file instead of standard output (-).",
         metavar="FILE",
         rich_help_panel=_RESULTS,
     ),
@@ -63,44 +68,17 @@ ReportOption = Annotated[
         rich_help_panel=_RESULTS,
     ),
 ]
-WriteTagsOption = Annotated[
-    bool,
-    typer.Option(
-        "--write-tags",
-        help="Write the genre into each song that has none; undo-tags restores the songs.",
-        rich_help_panel=_TAGS,
-    ),
-]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite",
-        help="With --write-tags: replace existing genres.",
-        rich_help_panel=_TAGS,
-    ),
-]
-UndoFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--undo-file",
-        help="File for the previous genres. By default in your data folder.",
-        metavar="FILE",
-        rich_help_panel=_TAGS,
-    ),
-]
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Outputs of a scan, as given by the options."""
+    """Outputs of a scan, as given by the options; None for those that are not wanted."""
 
     format: Format = Format.table
     out: Path | None = None
     playlists: Path | None = None
     report: Path | None = None
-    write_tags: bool = False
-    overwrite: bool = False
-    undo_file: Path | None = None
+    tags: TagOutput | None = None
 
 
 def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedFiles) -> None:
@@ -117,8 +95,8 @@ def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedF
     PocketGenreError
         if a path can't be written to, or names a file that must not be replaced.
     """
-    if outputs.write_tags:
-        protected = protected | protected_files(undo_file=_undo_file(outputs))
+    if outputs.tags:
+        protected = protected | protected_files(undo_file=outputs.tags.log_file)
     check_format(outputs.format, outputs.out, protected)
     if outputs.report:
         check_output(outputs.report, protected)
@@ -126,10 +104,8 @@ def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedF
         raise PocketGenreError("--out and --report name the same file; name two.")
     if outputs.playlists:
         check_playlist_folder(outputs.playlists, genres)
-    if (outputs.overwrite or outputs.undo_file) and not outputs.write_tags:
-        raise PocketGenreError("--overwrite and --undo-file need --write-tags; add it.")
-    if outputs.write_tags:
-        check_undo_file(_undo_file(outputs))
+    if outputs.tags:
+        check_writable(outputs.tags.log_file)
 
 
 def write_outputs(
@@ -140,8 +116,8 @@ def write_outputs(
     on_tagged: Callable[[Path, tuple[int, int]], None] = lambda *_: None,
     *,
     write_list: bool = True,
-) -> None:
-    """Write the outputs.
+) -> list[Outcome]:
+    """Write the outputs; return the outcome for each song to tag.
 
     Parameters
     ----------
@@ -162,8 +138,9 @@ def write_outputs(
         with_bar = with_progress(songs, f"Rendering {count_of(len(songs), 'song')}")
         write_atomic(outputs.report, make_report(with_bar, genres, title))
         print_status(f"Wrote {printable(str(outputs.report))}.")
-    if outputs.write_tags:
-        _write_tags(songs, outputs, is_interrupted, on_tagged)
+    if outputs.tags:
+        return write_tags(songs, outputs.tags, is_interrupted, on_tagged)
+    return []
 
 
 def write_interrupted(songs: Sequence[LibrarySong], outputs: Outputs) -> None:
@@ -191,45 +168,3 @@ def _write_playlists(songs: Sequence[LibrarySong], folder: Path, genres: Sequenc
         print_status(
             f"Left out of the playlists, as no playlist can hold its name: {printable(str(name))}"
         )
-
-
-def _write_tags(
-    songs: Sequence[LibrarySong],
-    outputs: Outputs,
-    is_interrupted: Callable[[], bool],
-    on_tagged: Callable[[Path, tuple[int, int]], None],
-) -> None:
-    undo_file = _undo_file(outputs)
-    outcomes: list[Outcome] = []
-    total = sum(song.has_genre for song in songs)
-    with UndoLog(undo_file) as log, progress() as bar:
-        task = bar.add_task(f"Writing the genre of {count_of(total, 'song')}", total=total)
-        for outcome in tag_songs(songs, log, overwrite=outputs.overwrite):
-            outcomes.append(outcome)
-            bar.update(task, advance=1)
-            if outcome.stat_before:
-                on_tagged(outcome.path, outcome.stat_before)
-            if outcome.action == "refused":
-                bar.console.print(_refusal(outcome), markup=False, soft_wrap=True)
-            if is_interrupted():
-                break
-    counts = Counter(outcome.action for outcome in outcomes)
-    print_status(f"Wrote the genre into the tags of {count_of(counts['changed'], 'song')}.")
-    if counts["changed"]:
-        named = f" {printable(str(undo_file))}" if outputs.undo_file else ""
-        print_status(f"To undo that: undo-tags{named}")
-    if counts["kept"]:
-        hint = "" if outputs.overwrite else "; --overwrite replaces it"
-        print_status(f"{count_of(counts['kept'], 'song')} kept because of an existing genre{hint}.")
-    if counts["refused"]:
-        print_status(
-            f"{count_of(counts['refused'], 'song')} could not be tagged and stayed unchanged."
-        )
-
-
-def _refusal(outcome: Outcome) -> str:
-    return f"{printable(str(outcome.path))}: {printable(outcome.reason or '')}."
-
-
-def _undo_file(outputs: Outputs) -> Path:
-    return outputs.undo_file or default_undo_file()

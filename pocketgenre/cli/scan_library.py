@@ -1,61 +1,93 @@
 """Run ``scan-library``: predict the genre of every song in a folder."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pocketgenre.cli.console import Debug, interrupt_flag, print_status, run
-from pocketgenre.cli.dry_run import preview_outputs, preview_scan
+from pocketgenre.cli.dry_run import preview_scan, print_plan
 from pocketgenre.cli.options import (
+    AllowVanished,
     CatalogFile,
     Cluster,
     DryRun,
+    Exclude,
     MinConfidence,
     MinMargin,
+    MinSeconds,
+    NoFollow,
+    Quiet,
+    Version,
     Vote,
     VoteOption,
     catalog_file,
     label_config,
 )
-from pocketgenre.cli.output_checks import protected_files
+from pocketgenre.cli.output_checks import format_of, output_path, protected_files
 from pocketgenre.cli.outputs import (
     FormatOption,
     OutOption,
     Outputs,
-    OverwriteOption,
     PlaylistsOption,
     ReportOption,
-    UndoFileOption,
-    WriteTagsOption,
     check_outputs,
     write_interrupted,
     write_outputs,
 )
-from pocketgenre.cli.scan_progress import IsInterrupted, scan_folder, watch_folder
+from pocketgenre.cli.scan_progress import IsInterrupted, scan_listing, watch_listing
 from pocketgenre.cli.song_output import Format, song_line
+from pocketgenre.cli.tag_output import (
+    KeepTimesOption,
+    OverwriteOption,
+    ReplaceOption,
+    SettleOption,
+    TagFieldOption,
+    TagOutput,
+    UndoFileOption,
+    WriteTagsOption,
+    are_all_refused,
+    field_name,
+    in_use,
+    is_settled,
+    write_tags,
+)
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.inference import InferenceSetup
 from pocketgenre.jobs.executors import open_executor
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.discovery import FolderListing, is_address, list_songs, local_path
-from pocketgenre.library.library_diff import ScanRequest
+from pocketgenre.library.discovery import (
+    FileFilter,
+    FolderListing,
+    is_address,
+    list_all_songs,
+    list_songs,
+    local_path,
+    roots_of,
+)
+from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.scan import ScanConfig, catalog_songs
-from pocketgenre.library.schema import NO_CATALOG
+from pocketgenre.library.tags.genre_tag import GENRE_FIELD
+from pocketgenre.library.tags.tagging import SETTLE_SECONDS, TagConfig
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
 from pocketgenre.prediction import LabelConfig
+from pocketgenre.text import printable
 
 _CLASSIFICATION = "Classification"
+_INTERRUPTED = 130
 
 
 def scan_library(
-    folder: Annotated[
-        Path,
+    folders: Annotated[
+        list[Path],
         typer.Argument(
-            help="Folder with music, searched with its subfolders. With --cluster also an address"
-            " such as s3://bucket/music."
+            metavar="FOLDER...",
+            help="Folders with music, searched with their subfolders, or single songs. With"
+            " --cluster also an address such as s3://bucket/music.",
         ),
     ],
     model: Annotated[
@@ -106,18 +138,28 @@ def scan_library(
             rich_help_panel=_CLASSIFICATION,
         ),
     ] = False,
+    exclude: Exclude = None,
+    no_follow: NoFollow = False,
+    min_seconds: MinSeconds = 0.0,
+    allow_vanished: AllowVanished = False,
     vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
-    format: FormatOption = Format.table,
+    format: FormatOption = None,
     out: OutOption = None,
     playlists: PlaylistsOption = None,
     report: ReportOption = None,
     write_tags: WriteTagsOption = False,
     overwrite: OverwriteOption = False,
+    replace: ReplaceOption = None,
+    tag_field: TagFieldOption = GENRE_FIELD,
+    settle: SettleOption = SETTLE_SECONDS,
+    keep_times: KeepTimesOption = False,
     undo_file: UndoFileOption = None,
     catalog: CatalogFile = None,
     dry_run: DryRun = False,
+    quiet: Quiet = False,
+    version: Version = False,
     debug: Debug = False,
 ) -> None:
     """Predict the genre of every song in FOLDER, on this machine, offline.
@@ -138,87 +180,165 @@ def scan_library(
 
     - `scan-library s3://bucket/music --cluster tcp://scheduler:8786`
     """
-    outputs = Outputs(format, out, playlists, report, write_tags, overwrite, undo_file)
-    if watch and not out and format is not Format.table:
-        raise PocketGenreError(f"--watch with --format {format.value} needs --out FILE.")
+    tag_config = TagConfig(
+        overwrite, tuple(replace or ()), field_name(tag_field), settle, keep_times
+    )
+    if not write_tags and (undo_file or tag_config != TagConfig()):
+        raise PocketGenreError(
+            "--overwrite, --replace, --tag-field, --settle, --keep-times and --undo-file need"
+            " --write-tags; add it."
+        )
+    tags = TagOutput(undo_file, tag_config) if write_tags else None
+    out = output_path(out)
+    chosen_format = format or format_of(out, Format, Format.table)
+    outputs = Outputs(chosen_format, out, playlists, report, tags)
+    if watch and not out and chosen_format is not Format.table:
+        raise PocketGenreError(f"--watch with --format {chosen_format.value} needs --out FILE.")
     model_file = find_model(model)
     content, card = read_model(model_file)
     check_outputs(outputs, card.labels, protected_files(catalog_file(catalog), model_file))
-    labels = label_config(vote, min_confidence, min_margin)
-    folder = local_path(folder)
+    folders = [local_path(folder) for folder in folders]
     if cluster and workers is not None:
         raise PocketGenreError("--workers is for this machine; omit it with --cluster.")
-    if is_address(folder) and (watch or write_tags or playlists):
+    if any(map(is_address, folders)) and (watch or write_tags or playlists or len(folders) > 1):
         raise PocketGenreError(
-            "--watch, --write-tags and --playlists need a folder, not an address."
+            "--watch, --write-tags, --playlists and several folders need folders, not an address."
         )
+    if watch and any(folder.is_file() for folder in folders):
+        raise PocketGenreError("--watch needs a folder, not a song.")
 
+    file_filter = FileFilter(not no_follow, tuple(exclude or ()))
     with open_executor(cluster, workers) as executor:
-        config = ScanConfig(card, InferenceSetup(content, card), segments, executor)
-        if dry_run:
-            request = config.request(retry_failed=retry_failed)
-            _dry_run(folder, catalog_file(catalog), config, request, outputs, labels)
-            return
-        with (
-            Catalog(catalog_file(catalog), create=True) as opened,
-            interrupt_flag() as is_interrupted,
-        ):
-            listing = scan_folder(folder, opened, config, is_interrupted, retry_failed=retry_failed)
-            songs = catalog_songs(listing, opened, card.sha256, labels)
-            if is_interrupted():
-                write_interrupted(songs, outputs)
-                raise typer.Exit(130)
-            write_outputs(songs, folder, outputs, is_interrupted, opened.update_stat)
-            if watch and not is_interrupted():
-                _watch(listing, opened, config, labels, outputs, is_interrupted)
-            elif is_interrupted():
-                raise typer.Exit(130)
-    if not any(song.state == "labelled" for song in songs):
-        raise typer.Exit(1)
+        list_one = executor.list_songs if cluster else partial(list_songs, file_filter=file_filter)
+        scan = _Scan(
+            config=ScanConfig(card, InferenceSetup(content, card), segments, executor),
+            list_files=partial(list_all_songs, folders, list_one),
+            labels=label_config(vote, min_confidence, min_margin),
+            min_seconds=min_seconds,
+            retry_failed=retry_failed,
+            allow_vanished=allow_vanished,
+            outputs=outputs,
+        )
+        status = (
+            _preview(scan, catalog_file(catalog))
+            if dry_run
+            else _run(scan, catalog_file(catalog), watch=watch)
+        )
+    if status:
+        raise typer.Exit(status)
 
 
-def _dry_run(
-    folder: Path,
-    catalog: Path,
-    config: ScanConfig,
-    request: ScanRequest,
-    outputs: Outputs,
-    labels: LabelConfig,
-) -> None:
-    listing = config.executor.list_songs(folder)
-    with Catalog(catalog if catalog.exists() else NO_CATALOG, create=True) as opened:
-        diff = preview_scan(folder, listing, opened, request)
-        songs = catalog_songs(listing, opened, config.card.sha256, labels)
-    preview_outputs(songs, outputs, config.card.labels, diff)
+@dataclass(frozen=True)
+class _Scan:
+    """A scan, as given by the options."""
+
+    config: ScanConfig
+    list_files: Callable[[], FolderListing]
+    labels: LabelConfig
+    min_seconds: float
+    retry_failed: bool
+    allow_vanished: bool
+    outputs: Outputs
+
+    def songs(self, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
+        """Read the listed songs from the catalogue."""
+        model = self.config.card.sha256
+        return catalog_songs(listing, catalog, model, self.labels, self.min_seconds)
+
+
+def _preview(scan: _Scan, file: Path) -> int:
+    """Scan into a copy of the catalogue, and print what would be written."""
+    with (
+        Catalog(file, create=True, access="copy") as catalog,
+        interrupt_flag() as is_interrupted,
+    ):
+        listing = scan.list_files()
+        diff = preview_scan(
+            listing,
+            catalog,
+            scan.config,
+            is_interrupted,
+            retry_failed=scan.retry_failed,
+            allow_vanished=scan.allow_vanished,
+        )
+        if is_interrupted():
+            return _INTERRUPTED
+        print_plan(scan.songs(listing, catalog), scan.outputs, scan.config.card.labels, diff)
+    return 0
+
+
+def _run(scan: _Scan, file: Path, *, watch: bool) -> int:
+    """Scan, write the outputs, and watch; return the exit status."""
+    with Catalog(file, create=True) as catalog, interrupt_flag() as is_interrupted:
+        listing = scan.list_files()
+        scan_listing(
+            listing,
+            catalog,
+            scan.config,
+            is_interrupted,
+            retry_failed=scan.retry_failed,
+            allow_vanished=scan.allow_vanished,
+        )
+        songs = scan.songs(listing, catalog)
+        if is_interrupted():
+            write_interrupted(songs, scan.outputs)
+            return _INTERRUPTED
+        outcomes = write_outputs(
+            songs, listing.folder, scan.outputs, is_interrupted, catalog.update_stat
+        )
+        if watch and not is_interrupted():
+            _watch(scan, listing, catalog, is_interrupted, in_use(outcomes))
+        elif is_interrupted():
+            return _INTERRUPTED
+    is_labelled = any(song.state == "labelled" for song in songs)
+    return 0 if is_labelled and not are_all_refused(outcomes) else 1
 
 
 def _watch(
+    scan: _Scan,
     listing: FolderListing,
     catalog: Catalog,
-    config: ScanConfig,
-    labels: LabelConfig,
-    outputs: Outputs,
     is_interrupted: IsInterrupted,
+    waiting: set[Path],
 ) -> None:
-    """Label new songs: print a line for each, and write all outputs again."""
-    print_status(f"Watching {listing.folder}; press Ctrl-C to stop.")
-    without_tags = replace(outputs, write_tags=False)
-    only_tags = Outputs(
-        write_tags=outputs.write_tags, overwrite=outputs.overwrite, undo_file=outputs.undo_file
-    )
-    for scanned in watch_folder(listing.folder, catalog, config, is_interrupted):
-        song = catalog.song(scanned.file.path, listing.folder, labels)
-        new = [song] if song else []
-        write_outputs(
-            new, listing.folder, only_tags, is_interrupted, catalog.update_stat, write_list=False
-        )
-        if outputs.out or outputs.playlists or outputs.report:
-            songs = catalog_songs(list_songs(listing.folder), catalog, config.card.sha256, labels)
-            write_list = outputs.out is not None
-            write_outputs(songs, listing.folder, without_tags, write_list=write_list)
-        if not outputs.out:
-            for added in new:
-                print(song_line(added), flush=True)
+    """Label new songs: print a line for each, and write all outputs again.
+
+    Songs that another program may still write into wait for their tags.
+    """
+    for root in roots_of(listing):
+        print_status(f"Watching {printable(root)}; press Ctrl-C to stop.")
+    others = replace(scan.outputs, tags=None)
+    has_files = bool(others.out or others.playlists or others.report)
+    for a_round in watch_listing(listing, scan.list_files, catalog, scan.config, is_interrupted):
+        new = set()
+        for scanned in a_round.scanned:
+            song = catalog.song(scanned.file.path, listing.folder, scan.labels)
+            if song:
+                new.add(song.path)
+                if not others.out:
+                    print(song_line(song), flush=True)
+        if scan.outputs.tags:
+            due = new | {path for path in waiting if is_settled(path, scan.outputs.tags)}
+            waiting = (waiting - due) | _tag(due, scan, listing, catalog, is_interrupted)
+        if new and has_files and a_round.is_complete:
+            current = scan.songs(scan.list_files(), catalog)
+            write_outputs(current, listing.folder, others, write_list=others.out is not None)
+
+
+def _tag(
+    paths: set[Path],
+    scan: _Scan,
+    listing: FolderListing,
+    catalog: Catalog,
+    is_interrupted: IsInterrupted,
+) -> set[Path]:
+    """Tag songs; return those that have to wait for other programs."""
+    read = (catalog.song(str(path), listing.folder, scan.labels) for path in sorted(paths))
+    songs = [song for song in read if song and song.has_genre]
+    if not songs or scan.outputs.tags is None:
+        return set()
+    outcomes = write_tags(songs, scan.outputs.tags, is_interrupted, catalog.update_stat)
+    return in_use(outcomes)
 
 
 def main() -> None:

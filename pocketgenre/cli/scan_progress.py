@@ -1,98 +1,192 @@
 """Run a scan with a progress bar and messages."""
 
+import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+import typer
 from rich.progress import TextColumn
 
 from pocketgenre.cli.console import print_status, progress
 from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.discovery import FolderListing, SongFile, display_address
-from pocketgenre.library.library_diff import LibraryDiff
+from pocketgenre.library.discovery import FolderListing, SongFile, display_address, roots_of
+from pocketgenre.library.library_diff import LibraryDiff, diff_library
 from pocketgenre.library.scan import (
     ScanConfig,
     ScannedFile,
     apply_changes,
-    find_changes,
+    read_missing_metadata,
     scan_files,
 )
-from pocketgenre.text import count_of
+from pocketgenre.text import count_of, printable
 
 IsInterrupted = Callable[[], bool]
 
+_SHOWN_SUFFIXES = 5
 
-def scan_folder(
-    folder: Path,
+
+def scan_listing(
+    listing: FolderListing,
     catalog: Catalog,
     config: ScanConfig,
     is_interrupted: IsInterrupted,
     *,
     retry_failed: bool = False,
-) -> FolderListing:
-    """Update the catalogue for a folder, until the end or an interruption.
+    allow_vanished: bool = False,
+) -> None:
+    """Update the catalogue for listed songs, until the end or an interruption.
 
     Raises
     ------
     PocketGenreError
-        if the folder can't be listed or holds no song, or the catalogue can't be written.
+        if there is no song, if more than half of the songs are gone and that is not allowed, or
+        if the catalogue can't be written.
     """
-    request = config.request(retry_failed=retry_failed)
-    listing, diff = find_changes(folder, catalog, request, config.executor.list_songs)
+    diff = diff_library(listing, catalog.entries(), config.request(retry_failed=retry_failed))
+    if diff.has_lost_most and not allow_vanished:
+        _confirm_loss(listing, diff)
     apply_changes(diff, catalog)
+    read_missing_metadata(diff.unchanged, catalog)
     if not listing.files and not listing.unlistable:
-        raise no_music(folder)
-    for line in _summarise(diff):
+        raise no_music(listing)
+    for line in (*describe_listing(listing), *_describe_diff(diff)):
         print_status(line)
-    if diff.to_classify:
-        # The number of bytes predicts the remaining time better than the number of songs.
-        total = sum(max(1, file.size) for file in diff.to_classify)
-        with progress(TextColumn("{task.fields[songs]}")) as bar:
-            count = len(diff.to_classify)
-            task = bar.add_task(f"Classifying {count_of(count, 'song')}", total=total, songs="")
-            scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
-            for done, song in enumerate(scanned, 1):
-                advance = max(1, song.file.size)
-                bar.update(task, advance=advance, songs=f"{done:,} of {count:,}")
-    return listing
+    if not diff.to_classify:
+        return
+    # The number of bytes predicts the remaining time better than the number of songs.
+    total = sum(max(1, file.size) for file in diff.to_classify)
+    with progress(TextColumn("{task.fields[songs]}")) as bar:
+        count = len(diff.to_classify)
+        task = bar.add_task(f"Classifying {count_of(count, 'song')}", total=total, songs="")
+        scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
+        for done, song in enumerate(scanned, 1):
+            advance = max(1, song.file.size)
+            bar.update(task, advance=advance, songs=f"{done:,} of {count:,}")
 
 
-def watch_folder(
-    folder: Path, catalog: Catalog, config: ScanConfig, is_interrupted: IsInterrupted
-) -> Iterator[ScannedFile]:
-    """Classify songs as they arrive in a folder, until an interruption.
+@dataclass(frozen=True)
+class WatchRound:
+    """What one round of watching brought.
+
+    Attributes
+    ----------
+    scanned : files whose results are in the catalogue now
+    is_complete : False while most songs are gone, when nothing may be derived from the rest
+    """
+
+    scanned: Iterator[ScannedFile]
+    is_complete: bool
+
+
+def watch_listing(
+    listing: FolderListing,
+    list_again: Callable[[], FolderListing],
+    catalog: Catalog,
+    config: ScanConfig,
+    is_interrupted: IsInterrupted,
+) -> Iterator[WatchRound]:
+    """Classify songs as they arrive, until an interruption.
 
     Raises
     ------
     PocketGenreError
-        if the folder can't be watched, or the catalogue can't be written.
+        if a folder can't be watched, or the catalogue can't be written.
     """
     from pocketgenre.library.watch import watch_for_changes  # takes 0.1 s, needed here only
 
     # Otherwise every change would cause another attempt at unreadable files.
     tried: set[SongFile] = set()
-    for being_written in watch_for_changes(folder, is_interrupted):
-        _, diff = find_changes(folder, catalog, config.request())
-        apply_changes(diff, catalog)
+    is_complete = True
+    folders = [*roots_of(listing), *listing.linked]
+    for being_written in watch_for_changes(folders, is_interrupted, report=_report):
+        if being_written is None:
+            yield WatchRound(iter(()), is_complete)
+            continue
+        try:
+            diff = diff_library(list_again(), catalog.entries(), config.request())
+        except PocketGenreError as error:  # the folder went between two checks
+            print_status(str(error))
+            continue
+        if diff.has_lost_most and is_complete:
+            print_status(
+                f"{_loss(diff)}; nothing is removed because of that. If they are gone for good,"
+                " stop and scan with --allow-vanished."
+            )
+        is_complete = not diff.has_lost_most
+        apply_changes(diff if is_complete else replace(diff, vanished=()), catalog)
         files = [f for f in diff.to_classify if f.path not in being_written and f not in tried]
         tried.update(files)
-        yield from scan_files(files, catalog, config, is_interrupted)
+        yield WatchRound(scan_files(files, catalog, config, is_interrupted), is_complete)
 
 
-def no_music(folder: Path) -> PocketGenreError:
-    """Create the error for a folder without songs."""
+def no_music(listing: FolderListing) -> PocketGenreError:
+    """Create the error for folders without songs."""
     suffixes = ", ".join(sorted(SONG_SUFFIXES))
+    names = ", ".join(display_address(root) for root in roots_of(listing))
+    notes = "".join(f" {line}" for line in describe_listing(listing))
     return PocketGenreError(
-        f"There is no music in {display_address(folder)}; looked for files with the suffixes"
-        f" {suffixes}."
+        f"There is no music in {names}; looked for files with the suffixes {suffixes}.{notes}"
     )
 
 
-def _summarise(diff: LibraryDiff) -> Iterator[str]:
+def describe_listing(listing: FolderListing) -> Iterator[str]:
+    """Describe links, other files and files that were left out, one sentence each."""
+    for message in listing.messages:
+        yield f"{printable(message)}."
+    for path in listing.broken_links:
+        yield f"{printable(path)} is a link that points to nothing."
+    if total := sum(listing.other_files.values()):
+        by_count = sorted(listing.other_files.items(), key=lambda item: (-item[1], item[0]))
+        names = [
+            f"{printable(suffix) or 'no suffix'} {count:,}"
+            for suffix, count in by_count[:_SHOWN_SUFFIXES]
+        ]
+        more = ", ..." if len(by_count) > _SHOWN_SUFFIXES else ""
+        verb = "is no song" if total == 1 else "are no songs"
+        yield f"{count_of(total, 'other file')} {verb}: {', '.join(names)}{more}."
+    if listing.excluded:
+        verb = "was" if listing.excluded == 1 else "were"
+        yield (
+            f"{count_of(listing.excluded, 'file or folder', 'files and folders')} {verb} left out"
+            " (--exclude, .nomedia, recycle bins)."
+        )
+
+
+def _report(sentence: str) -> None:
+    print_status(printable(sentence))
+
+
+def _loss(diff: LibraryDiff) -> str:
+    verb = "is" if len(diff.vanished) == 1 else "are"
+    return f"{len(diff.vanished):,} of {count_of(diff.known, 'song')} {verb} gone"
+
+
+def _confirm_loss(listing: FolderListing, diff: LibraryDiff) -> None:
+    """Ask whether most songs are really gone.
+
+    Raises
+    ------
+    PocketGenreError
+        if they are not, or nobody can answer.
+    """
+    names = ", ".join(display_address(root) for root in roots_of(listing))
+    sentence = f"{_loss(diff)} from {printable(names)}"
+    is_asked = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    if is_asked and typer.confirm(f"{sentence}. Go on without them?", err=True):
+        return
+    raise PocketGenreError(
+        f"{sentence} (is a drive not mounted?); if that is right, add --allow-vanished."
+    )
+
+
+def _describe_diff(diff: LibraryDiff) -> Iterator[str]:
     if diff.unchanged and diff.to_classify:
         yield f"{count_of(len(diff.unchanged), 'song')} unchanged since the last scan."
     if diff.moved:
-        yield f"{count_of(len(diff.moved), 'song')} moved; the catalogue has their predictions."
+        its = "its prediction" if len(diff.moved) == 1 else "their predictions"
+        yield f"{count_of(len(diff.moved), 'song')} moved; the catalogue has {its}."
     if diff.vanished:
-        yield f"{count_of(len(diff.vanished), 'song')} vanished; the catalogue keeps their entries."
+        its = "its entry" if len(diff.vanished) == 1 else "their entries"
+        yield f"{count_of(len(diff.vanished), 'song')} vanished; the catalogue keeps {its}."

@@ -9,9 +9,18 @@ from typing import Annotated
 import typer
 
 from pocketgenre.cli.console import Debug, run
-from pocketgenre.cli.options import CatalogFile, Folder, Vote, VoteOption, absolute, catalog_file
+from pocketgenre.cli.options import (
+    CatalogFile,
+    Folder,
+    Quiet,
+    Version,
+    Vote,
+    VoteOption,
+    absolute,
+    catalog_file,
+)
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.queries import Statistics, compute_statistics
+from pocketgenre.library.queries import Statistics, check_folder, compute_statistics
 from pocketgenre.text import count_of, printable
 
 
@@ -29,6 +38,8 @@ def show_statistics(
         StatisticsFormat, typer.Option(help="Output format.")
     ] = StatisticsFormat.table,
     catalog: CatalogFile = None,
+    quiet: Quiet = False,
+    version: Version = False,
     debug: Debug = False,
 ) -> None:
     """Count the songs of the catalogue by genre, failures and vanished files.
@@ -37,7 +48,8 @@ def show_statistics(
 
     - `show-statistics --folder ~/Music/new`
     """
-    with Catalog(catalog_file(catalog)) as opened:
+    with Catalog(catalog_file(catalog), access="read") as opened:
+        check_folder(opened, absolute(folder))
         statistics = compute_statistics(opened, vote.rule, absolute(folder))
     if format is StatisticsFormat.json:
         json.dump(asdict(statistics), sys.stdout, indent=2, ensure_ascii=False)

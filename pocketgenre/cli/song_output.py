@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -22,6 +23,17 @@ from pocketgenre.text import count_of, encode_escaped, printable
 
 _MAX_TABLE_ROWS = 500
 """Longer tables are printed as plain lines, since their layout would take rich too long."""
+
+_COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("Genre", "left"),
+    ("Confidence", "right"),
+    ("Votes", "right"),
+    ("Margin", "right"),
+)
+"""Columns after the song's name; the last ones are left out on narrow terminals."""
+
+_MIN_NAME_WIDTH = 20
+"""Width that is kept for the songs' names."""
 
 _SLOW_SONGS = 5000
 """Number of songs that take more than a second to write."""
@@ -73,7 +85,7 @@ def write_songs(
         print_status(f"Wrote {printable(display_address(out))}.")
     else:
         write_content(_content(with_bar, songs, labels, format, out), out)
-    for line in summary(songs):
+    for line in summary(songs, has_lines=format is Format.table):
         if format is Format.table and not out:
             print(line)
         else:
@@ -95,7 +107,7 @@ def _content(
         return to_csv(with_bar, labels)
     if len(songs) > _MAX_TABLE_ROWS:
         return "".join(f"{song_line(song)}\n" for song in songs).encode()
-    return _render(_song_table(songs), to_file=out is not None)
+    return _render(songs, to_file=out is not None)
 
 
 def with_progress(songs: Sequence[LibrarySong], description: str) -> Iterator[LibrarySong]:
@@ -118,8 +130,14 @@ def write_content(content: bytes, out: Path | None) -> None:
         sys.stdout.buffer.flush()
 
 
-def summary(songs: Sequence[LibrarySong]) -> list[str]:
-    """Count songs by genre, and uncertain, partial and failed ones and those without music."""
+def summary(songs: Sequence[LibrarySong], *, has_lines: bool) -> list[str]:
+    """Count songs by genre, and uncertain, partial and failed ones and those without music.
+
+    Parameters
+    ----------
+    songs : songs
+    has_lines : True if each song has a line, False if it has fields
+    """
     genres = Counter(song.prediction.genre for song in songs if song.prediction)
     failed = len(songs) - genres.total()
     uncertain, not_music = genres.pop(UNCERTAIN, 0), genres.pop(NOT_MUSIC, 0)
@@ -135,7 +153,8 @@ def summary(songs: Sequence[LibrarySong]) -> list[str]:
     if partial:
         lines.append(f"{count_of(partial, 'song')} classified without the end (partial).")
     if failed:
-        lines.append(f"{failed:,} could not be labelled; the line of each gives the reason.")
+        place = "the line of each" if has_lines else "the field `error`"
+        lines.append(f"{failed:,} could not be labelled; {place} gives the reason.")
     return lines
 
 
@@ -153,37 +172,52 @@ def _votes(prediction: SongPrediction) -> str:
     return f"{prediction.votes[prediction.winner]} of {sum(prediction.votes.values())}"
 
 
-def _song_table(songs: Sequence[LibrarySong]) -> Table:
-    table = Table(
-        Column("Song", overflow="fold"),
-        Column("Genre", no_wrap=True),
-        Column("Votes", justify="right", no_wrap=True),
-        Column("Confidence", justify="right", no_wrap=True),
-        Column("Margin", justify="right", no_wrap=True),
-    )
-    for song in songs:
+def _song_table(songs: Sequence[LibrarySong], width: int) -> Table:
+    """Lay out songs with as many columns as leave room for their names."""
+    rows = [_cells(song) for song in songs]
+    count = len(_COLUMNS)
+    while count > 1 and _width_of(rows, count) > width:
+        count -= 1
+    table = Table(Column("Song", overflow="fold", ratio=1))
+    for header, justify in _COLUMNS[:count]:
+        table.add_column(header, justify=justify, no_wrap=True)
+    for song, cells in zip(songs, rows, strict=True):
         name = Text(printable(song.name.as_posix()))
-        if prediction := song.prediction:
-            if prediction.is_partial:
-                name.append(_PARTIAL, style="yellow")
-            table.add_row(
-                name,
-                Text(printable(prediction.genre)),
-                _votes(prediction),
-                f"{prediction.confidence:.0%}",
-                f"{prediction.margin:+.2f}",
-            )
-        else:
+        if song.prediction is None:
             name.append(f"\n{printable(song.error or '')}", style="red")
-            table.add_row(name, "-", "-", "-", "-")
+        elif song.prediction.is_partial:
+            name.append(_PARTIAL, style="yellow")
+        table.add_row(name, *map(Text, cells[:count]))
     return table
 
 
-def _render(table: Table, *, to_file: bool) -> bytes:
+def _cells(song: LibrarySong) -> tuple[str, ...]:
+    """Return the cells of :data:`_COLUMNS`."""
+    prediction = song.prediction
+    if prediction is None:
+        return ("-",) * len(_COLUMNS)
+    return (
+        printable(prediction.genre),
+        f"{prediction.confidence:.0%}",
+        _votes(prediction),
+        f"{prediction.margin:+.2f}",
+    )
+
+
+def _width_of(rows: Sequence[tuple[str, ...]], count: int) -> int:
+    """Return the width of a table in which names have the width that they need at least."""
+    widths = [
+        max(len(name), *(len(row[column]) for row in rows)) if rows else len(name)
+        for column, (name, _) in enumerate(_COLUMNS[:count])
+    ]
+    return _MIN_NAME_WIDTH + sum(widths) + 3 * (count + 1) + 1  # with lines and padding
+
+
+def _render(songs: Sequence[LibrarySong], *, to_file: bool) -> bytes:
     if to_file:
         console = Console(width=100, color_system=None, highlight=False, force_terminal=False)
     else:
         console = Console(highlight=False)
     with console.capture() as capture:
-        console.print(table)
+        console.print(_song_table(songs, console.width))
     return encode_escaped(capture.get())

@@ -1,15 +1,22 @@
 """Run ``undo-tags``: restore the genres that scan-library --write-tags replaced."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pocketgenre.cli.console import Debug, interrupt_flag, print_status, progress, run
-from pocketgenre.cli.options import CatalogFile, DryRun, catalog_file
+from pocketgenre.cli.options import CatalogFile, DryRun, Quiet, Version, catalog_file
+from pocketgenre.cli.tag_output import KeepTimesOption, SettleOption
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.schema import NO_CATALOG
-from pocketgenre.library.tags.tagging import Outcome, count_undoable, undo_changes
+from pocketgenre.library.tags.tagging import (
+    SETTLE_SECONDS,
+    Outcome,
+    TagConfig,
+    count_undoable,
+    undo_changes,
+)
 from pocketgenre.library.tags.undo_log import UndoLog, default_undo_file, read_undo_file
 from pocketgenre.text import count_of, printable
 
@@ -23,15 +30,20 @@ def undo_tags(
         ),
     ] = None,
     catalog: CatalogFile = None,
+    settle: SettleOption = SETTLE_SECONDS,
+    keep_times: KeepTimesOption = False,
     dry_run: DryRun = False,
+    quiet: Quiet = False,
+    version: Version = False,
     debug: Debug = False,
 ) -> None:
     """Restore the genre that each song had before `scan-library --write-tags`.
 
-    Each file gets the bytes of its previous genre tag, or no genre if it had none; the rest of the
-    file and its time stay unchanged. A song whose genre another program has changed is kept. A
-    change is undone once. The catalogue is updated, so that the next scan does not decode these
-    songs again. The exit status is 0 if every song has its previous genre.
+    Each file gets its previous genre, or no genre if it had none; the rest of the file stays
+    unchanged. A song whose genre another program has changed is kept. Songs that were moved are
+    found if they were scanned since. A change is undone once. The catalogue is updated, so that
+    the next scan does not decode these songs again. The exit status is 0 if every song has its
+    previous genre.
 
     For example:
 
@@ -48,10 +60,16 @@ def undo_tags(
     if not count_undoable(entries):
         print_status("There is nothing to restore: all changes have been undone.")
         return
+    file_of_catalog, config = (
+        catalog_file(catalog),
+        TagConfig(settle_seconds=settle, keep_times=keep_times),
+    )
     if dry_run:
-        outcomes, interrupted = list(undo_changes(entries, None)), False
+        with _open_catalog(file_of_catalog, "copy") as opened:
+            outcomes = list(undo_changes(entries, None, config, opened.current_path))
+        interrupted = False
     else:
-        outcomes, interrupted = _undo(path, catalog_file(catalog))
+        outcomes, interrupted = _undo(path, file_of_catalog, config)
     for outcome in outcomes:
         _print(outcome, "restore" if dry_run else "restored")
     changed = sum(outcome.action == "changed" for outcome in outcomes)
@@ -64,11 +82,15 @@ def undo_tags(
         raise typer.Exit(1)
 
 
-def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
+def _open_catalog(file: Path, access: Literal["write", "copy"]) -> Catalog:
+    return Catalog(file if file.is_file() else NO_CATALOG, create=True, access=access)
+
+
+def _undo(path: Path, catalog: Path, config: TagConfig) -> tuple[list[Outcome], bool]:
     """Undo with a progress bar; return the outcomes, and True if interrupted."""
     outcomes = []
     with (
-        Catalog(catalog if catalog.is_file() else NO_CATALOG, create=True) as opened,
+        _open_catalog(catalog, "write") as opened,
         UndoLog(path) as log,
         interrupt_flag() as is_interrupted,
         progress() as bar,
@@ -76,7 +98,7 @@ def _undo(path: Path, catalog: Path) -> tuple[list[Outcome], bool]:
         entries = list(read_undo_file(path))  # again, now that the file is locked
         total = count_undoable(entries)
         task = bar.add_task(f"Restoring the genre of {count_of(total, 'song')}", total=total)
-        for outcome in undo_changes(entries, log):
+        for outcome in undo_changes(entries, log, config, opened.current_path):
             outcomes.append(outcome)
             if outcome.stat_before:
                 opened.update_stat(outcome.path, outcome.stat_before)

@@ -4,8 +4,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,16 @@ from pocketgenre.inference import InferenceResult
 from pocketgenre.library.discovery import SongFile, stat_file
 from pocketgenre.library.file_hash import hash_file
 from pocketgenre.library.library_song import LibrarySong, State
-from pocketgenre.library.schema import LOCK_TIMEOUT, connect, explained_errors, transaction
+from pocketgenre.library.schema import (
+    LOCK_TIMEOUT,
+    NO_CATALOG,
+    connect,
+    connect_copy,
+    connect_read_only,
+    explained_errors,
+    transaction,
+)
+from pocketgenre.library.tags.metadata import NO_METADATA, Metadata
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import (
     DEFAULT_LABELS,
@@ -68,6 +78,8 @@ class Catalog:
     ----------
     file : SQLite file
     create : create the file if it is missing
+    access : ``write``; ``read``, also on a read-only drive; or ``copy``, which reads the file into
+        memory and never stores a change
     lock_timeout : time to wait for another program that is writing [s]
 
     Raises
@@ -77,10 +89,21 @@ class Catalog:
     """
 
     def __init__(
-        self, file: Path, *, create: bool = False, lock_timeout: float = LOCK_TIMEOUT
+        self,
+        file: Path,
+        *,
+        create: bool = False,
+        access: Literal["write", "read", "copy"] = "write",
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self.file = file
-        self._connection = connect(file, create=create, lock_timeout=lock_timeout)
+        if access == "read":
+            self._connection = connect_read_only(file, lock_timeout=lock_timeout)
+        elif access == "copy" and not (create and not file.exists()):
+            self._connection = connect_copy(file)
+        else:
+            target = NO_CATALOG if access == "copy" else file
+            self._connection = connect(target, create=create, lock_timeout=lock_timeout)
 
     def close(self) -> None:
         """Close the file."""
@@ -104,21 +127,25 @@ class Catalog:
         return [CatalogEntry(os.fsdecode(row[0]), *row[1:]) for row in rows]
 
     def songs(
-        self, folder: Path | None = None, label_config: LabelConfig = DEFAULT_LABELS
+        self,
+        folder: Path | None = None,
+        label_config: LabelConfig = DEFAULT_LABELS,
+        names_from: Path | None = None,
     ) -> Iterator[LibrarySong]:
         """Read the songs below a folder, or all songs, in the order of their paths.
 
         Parameters
         ----------
-        folder : folder; the songs' names are relative to it
+        folder : folder
         label_config : vote rule and thresholds
+        names_from : folder to which the songs' names are relative; by default ``folder``
 
         Raises
         ------
         CatalogError
             if the catalogue is damaged.
         """
-        return self._songs(*path_range(folder), folder, label_config)
+        return self._songs(*path_range(folder), names_from or folder, label_config)
 
     def song(
         self,
@@ -140,14 +167,14 @@ class Catalog:
             " CASE WHEN requested_segments AND segments >= requested_segments THEN 0.0"
             " ELSE seconds_per_segment END,"
             " labels, models.confidence, error, is_vanished, analyzed_seconds, duration_seconds,"
-            " is_partial, probabilities"
+            " is_partial, is_retagged, title, artist, album, album_artist, year, probabilities"
             " FROM songs JOIN models ON models.id = songs.model"
             " LEFT JOIN segment_probabilities ON segment_probabilities.song = songs.id"
             " WHERE path >= ? AND path < ? ORDER BY path",
             (start, end),
         ):
             path, size, modified_ns, model, seconds, *of_model, error, is_vanished = row[:9]
-            analyzed, duration, is_partial, packed = row[9:]
+            analyzed, duration, is_partial, is_retagged, *metadata, packed = row[9:]
             try:
                 key = (of_model[0], of_model[1])
                 if key not in models:
@@ -172,10 +199,17 @@ class Catalog:
                 model=model,
                 prediction=prediction,
                 failure=error,
+                is_retagged=bool(is_retagged),
+                metadata=Metadata(*metadata) if any(metadata) else NO_METADATA,
             )
 
     def record(
-        self, file: SongFile, card: ModelCard, requested_segments: int, result: InferenceResult
+        self,
+        file: SongFile,
+        card: ModelCard,
+        requested_segments: int,
+        result: InferenceResult,
+        metadata: Metadata | None = None,
     ) -> None:
         """Store the result for a file, replacing an earlier one.
 
@@ -185,13 +219,16 @@ class Catalog:
         card : model card of the model
         requested_segments : number of segments requested, 0 for all
         result : result of the inference
+        metadata : fields of the file's tags; None if they have not been read
         """
         row = _row(file, card, requested_segments, result)
+        row |= asdict(metadata or NO_METADATA) | {"has_metadata": metadata is not None}
         with self._transaction() as execute:
             row["model"] = _model_id(execute, card)
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             updates = ", ".join(f"{name} = excluded.{name}" for name in row if name != "path")
+            execute("DELETE FROM moves WHERE old_path = ?", (row["path"],))
             song = execute(
                 f"INSERT INTO songs ({names}) VALUES ({marks})"  # noqa: S608  # our own names
                 f" ON CONFLICT (path) DO UPDATE SET {updates} RETURNING id",
@@ -217,6 +254,30 @@ class Catalog:
                     " WHERE path = ?",
                     (os.fsencode(new.path), new.size, new.modified_ns, os.fsencode(old)),
                 )
+                paths = {"old": os.fsencode(old), "new": os.fsencode(new.path)}
+                execute("DELETE FROM moves WHERE old_path = :new", paths)
+                execute("UPDATE moves SET path = :new WHERE path = :old", paths)
+                execute("INSERT OR REPLACE INTO moves VALUES (:old, :new)", paths)
+
+    def files_without_metadata(self) -> set[str]:
+        """Return the files whose tags have not been read, by an older version of the program."""
+        rows = self.select("SELECT path FROM songs WHERE NOT has_metadata AND NOT is_vanished")
+        return {os.fsdecode(path) for (path,) in rows}
+
+    def add_metadata(self, metadata: Iterable[tuple[str, Metadata]]) -> None:
+        """Store the fields of files' tags."""
+        names = ", ".join(f"{field.name} = :{field.name}" for field in fields(Metadata))
+        with self._transaction() as execute:
+            for path, read in metadata:
+                execute(
+                    f"UPDATE songs SET {names}, has_metadata = 1 WHERE path = :path",  # noqa: S608
+                    asdict(read) | {"path": os.fsencode(path)},
+                )
+
+    def current_path(self, path: Path) -> Path:
+        """Return the path to which a file was moved, or ``path`` if no move is known."""
+        rows = self.select("SELECT path FROM moves WHERE old_path = ?", (os.fsencode(path),))
+        return Path(os.fsdecode(rows[0][0])) if rows else path
 
     def mark_vanished(self, paths: Iterable[str], *, vanished: bool) -> None:
         """Mark files as vanished, or as present again."""
@@ -240,7 +301,7 @@ class Catalog:
         file = stat_file(str(path))
         with self._transaction() as execute:
             execute(
-                "UPDATE songs SET size = ?, modified_ns = ?, file_hash = ?"
+                "UPDATE songs SET size = ?, modified_ns = ?, file_hash = ?, is_retagged = 1"
                 " WHERE path = ? AND size = ? AND modified_ns = ?",
                 (file.size, file.modified_ns, digest, os.fsencode(path), *before),
             )
@@ -304,6 +365,7 @@ def _row(
         "analyzed_seconds": analysis.analyzed_seconds if analysis else None,
         "duration_seconds": analysis.duration_seconds if analysis else None,
         "is_partial": bool(analysis and analysis.is_partial),
+        "is_retagged": False,
     }
     # From the stored values, so that a label predicted from the catalogue is the same.
     stored = _unpack(_pack(analysis.probabilities), len(card.labels)) if analysis else None

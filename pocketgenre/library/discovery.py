@@ -1,8 +1,11 @@
-"""Find the songs below a folder."""
+"""Find the songs below folders."""
 
+import fnmatch
 import os
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocketgenre.constants import SONG_SUFFIXES
@@ -10,6 +13,12 @@ from pocketgenre.errors import PocketGenreError
 
 _SUFFIXES = tuple(SONG_SUFFIXES)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+_IGNORE_MARKS = {".nomedia", ".ndignore"}
+"""Files by which Android and Navidrome mark a folder that holds no music."""
+
+_IGNORED_FOLDERS = {"#recycle", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+"""Names of folders of deleted files, and of data of the system, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +38,59 @@ class SongFile:
 
 
 @dataclass(frozen=True)
-class FolderListing:
-    """The songs below a folder.
+class FileFilter:
+    """Selection of the files below a folder.
+
+    Hidden files and folders (thumbnails, trash, the ``._`` files of macOS), folders of deleted
+    files, and folders that are marked by ``.nomedia`` or ``.ndignore`` are always left out.
 
     Attributes
     ----------
-    folder : absolute path without links
+    follow_links : follow links to folders, each folder once
+    exclude : patterns such as ``Audiobooks`` or ``*/Live/*``, compared with names and with paths
+        relative to the folder
+    """
+
+    follow_links: bool = True
+    exclude: tuple[str, ...] = ()
+
+
+ALL_FILES = FileFilter()
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """The songs below a folder, or below several.
+
+    Attributes
+    ----------
+    folder : absolute path without links, to which names are relative
     files : songs in the order of their paths
     unlistable : paths of folders below it that can't be listed
+    roots : absolute paths of the listed folders and files; only ``folder`` if empty
+    linked : paths of links to folders that were followed
+    messages : about links to folders: those that lead out of the folder, and those that are not
+        followed, with the reason
+    broken_links : paths of links that point to nothing
+    other_files : number of visible files that are no songs, by suffix
+    excluded : number of files and folders that are left out by a pattern or a mark
     """
 
     folder: Path
     files: tuple[SongFile, ...]
     unlistable: tuple[str, ...]
+    roots: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    broken_links: tuple[str, ...] = ()
+    other_files: Mapping[str, int] = field(default_factory=dict)
+    excluded: int = 0
 
 
-def list_songs(folder: Path) -> FolderListing:
-    """Find the songs below a folder by their suffixes.
+def list_songs(folder: Path, file_filter: FileFilter = ALL_FILES) -> FolderListing:
+    """Find the songs below a folder by their suffixes; or return a single song.
 
-    Hidden files and folders (thumbnails, trash, the ``._`` files of macOS) are skipped. Links to
-    folders are not followed, which excludes loops. A link to a file counts as a file.
+    Links to folders are followed, each folder once. A link to a file counts as a file.
 
     Raises
     ------
@@ -59,31 +101,169 @@ def list_songs(folder: Path) -> FolderListing:
         raise PocketGenreError(
             f"{display_address(folder)} is an address; add --cluster to read songs from it."
         )
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist"
-        raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
     # A library with two names must not be in the catalogue twice.
     root = os.path.realpath(folder)
-    files: list[SongFile] = []
-    unlistable: list[str] = []
-    waiting = [root]
-    while waiting:
-        current = waiting.pop()
+    if folder.is_file() and is_song_name(folder.name):
+        path = os.path.join(os.path.realpath(folder.parent), folder.name)  # noqa: PTH118
+        return FolderListing(Path(path).parent, (stat_file(path),), (), (path,))
+    if not folder.is_dir():
+        problem = "is neither a folder nor a song" if folder.exists() else "does not exist"
+        raise PocketGenreError(f"{folder} {problem}; name the folder that holds your music.")
+    walk = _Walk(root, file_filter)
+    try:
+        walk.visit(root)
+    except OSError as error:
+        raise PocketGenreError(f"{folder} cannot be read: {error.strerror}.") from error
+    walk.visit_links()
+    return walk.listing()
+
+
+def list_all_songs(
+    folders: Sequence[Path], list_one: Callable[[Path], FolderListing] = list_songs
+) -> FolderListing:
+    """Find the songs below several folders, each song once.
+
+    Parameters
+    ----------
+    folders : folders or songs, at least one
+    list_one : function that lists one of them
+    """
+    listings = [list_one(folder) for folder in folders]
+    if len(listings) == 1:
+        return listings[0]
+    files = {file.path: file for listing in listings for file in listing.files}
+    others: Counter[str] = Counter()
+    for listing in listings:
+        others.update(listing.other_files)
+
+    def merged(name: str) -> tuple[str, ...]:
+        return tuple(sorted({value for one in listings for value in getattr(one, name)}))
+
+    return FolderListing(
+        Path(os.path.commonpath([listing.folder for listing in listings])),
+        tuple(sorted(files.values(), key=lambda file: file.path)),
+        merged("unlistable"),
+        tuple(root for listing in listings for root in roots_of(listing)),
+        merged("linked"),
+        merged("messages"),
+        merged("broken_links"),
+        others,
+        sum(listing.excluded for listing in listings),
+    )
+
+
+def roots_of(listing: FolderListing) -> tuple[str, ...]:
+    """Return the paths of the listed folders and files."""
+    return listing.roots or (str(listing.folder),)
+
+
+class _Walk:
+    """Search of a folder for songs."""
+
+    def __init__(self, root: str, file_filter: FileFilter) -> None:
+        self._root = root
+        self._filter = file_filter
+        patterns = [fnmatch.translate(pattern.strip("/")) for pattern in file_filter.exclude]
+        self._exclude = re.compile("|".join(patterns)) if patterns else None
+        self._files: list[SongFile] = []
+        self._unlistable: list[str] = []
+        self._messages: list[str] = []
+        self._broken: list[str] = []
+        self._others: Counter[str] = Counter()
+        self._excluded = 0
+        self._visited: dict[tuple[int, int], str] = {}
+        self._waiting_links: list[str] = []
+        self._linked: list[str] = []
+
+    def visit(self, top: str) -> None:
+        """Visit a folder and its subfolders, and remember links to folders."""
+        waiting = [top]
+        while waiting:
+            current = waiting.pop()
+            try:
+                status = os.stat(current)  # noqa: PTH116
+                key = status.st_dev, status.st_ino
+                if key in self._visited:  # a folder that is mounted in two places
+                    self._messages.append(f"{current} is the same folder as {self._visited[key]}")
+                    continue
+                self._visited[key] = current
+                with os.scandir(current) as entries:
+                    waiting += self._visit_entries(list(entries))
+            except OSError:
+                if current == self._root:
+                    raise
+                self._unlistable.append(current)
+
+    def visit_links(self) -> None:
+        """Visit the targets of links to folders that have not been visited."""
+        while self._waiting_links:
+            links, self._waiting_links = sorted(self._waiting_links), []
+            for link in links:
+                self._visit_link(link)
+
+    def listing(self) -> FolderListing:
+        """Return what was found."""
+        self._files.sort(key=lambda file: file.path)
+        return FolderListing(
+            Path(self._root),
+            tuple(self._files),
+            tuple(sorted(self._unlistable)),
+            linked=tuple(self._linked),
+            messages=tuple(self._messages),
+            broken_links=tuple(self._broken),
+            other_files=self._others,
+            excluded=self._excluded,
+        )
+
+    def _visit_link(self, link: str) -> None:
+        target = os.path.realpath(link)
+        if not self._filter.follow_links:
+            self._messages.append(f"{link} is a link to a folder and is not followed (--no-follow)")
+            return
         try:
-            with os.scandir(current) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if _is_folder(entry):
-                        waiting.append(entry.path)
-                    elif is_song_name(entry.name):
-                        files.append(stat_file(entry.path))
-        except OSError as error:
-            if current == root:
-                raise PocketGenreError(f"{folder} cannot be read: {error.strerror}.") from error
-            unlistable.append(current)
-    files.sort(key=lambda file: file.path)
-    return FolderListing(Path(root), tuple(files), tuple(sorted(unlistable)))
+            status = os.stat(link)  # noqa: PTH116
+        except OSError:
+            self._unlistable.append(link)
+            return
+        visited = self._visited.get((status.st_dev, status.st_ino))
+        if (link + os.sep).startswith(target.rstrip(os.sep) + os.sep):
+            self._messages.append(f"{link} is a loop: it leads to {target}")
+        elif visited:
+            self._messages.append(f"{link} is a link to {visited}, which is scanned already")
+        else:
+            if not target.startswith(self._root.rstrip(os.sep) + os.sep):
+                self._messages.append(f"{link} leads out of the folder and is scanned: {target}")
+            self._linked.append(link)
+            self.visit(link)
+
+    def _visit_entries(self, entries: list[os.DirEntry[str]]) -> Iterator[str]:
+        if any(entry.name in _IGNORE_MARKS for entry in entries):
+            self._excluded += 1
+            return
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if self._exclude and self._is_excluded(entry):
+                self._excluded += 1
+            elif _is_folder(entry):
+                if entry.name.lower() in _IGNORED_FOLDERS:
+                    self._excluded += 1
+                elif entry.is_symlink():
+                    self._waiting_links.append(entry.path)
+                else:
+                    yield entry.path
+            elif entry.name.lower().endswith(_SUFFIXES):
+                self._files.append(stat_file(entry.path))
+            elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
+                self._broken.append(entry.path)
+            else:
+                self._others[os.path.splitext(entry.name)[1].lower()] += 1  # noqa: PTH122
+
+    def _is_excluded(self, entry: os.DirEntry[str]) -> bool:
+        if self._exclude is None:
+            return False
+        relative = entry.path.removeprefix(self._root).lstrip(os.sep).replace(os.sep, "/")
+        return any(self._exclude.match(name) is not None for name in (entry.name, relative))
 
 
 def is_address(path: Path | str) -> bool:
@@ -127,7 +307,8 @@ def stat_file(path: str) -> SongFile:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Check whether an entry is a folder or a link to one."""
     try:
-        return entry.is_dir(follow_symlinks=False)
+        return entry.is_dir()
     except OSError:
         return False

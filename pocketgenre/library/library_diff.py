@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketgenre.library.catalog import CatalogEntry
-from pocketgenre.library.discovery import FolderListing, SongFile, is_address
+from pocketgenre.library.discovery import FolderListing, SongFile, is_address, roots_of
 from pocketgenre.library.file_hash import hash_file
 
 
@@ -38,6 +38,7 @@ class LibraryDiff:
     moved : (old path, new file) of files with the same content; they need no inference
     to_classify : files that are new, changed, or not yet classified by this model
     vanished : paths of files that are gone
+    known : number of files that were there at the last scan of these folders
     """
 
     unchanged: tuple[SongFile, ...]
@@ -45,6 +46,12 @@ class LibraryDiff:
     moved: tuple[tuple[str, SongFile], ...]
     to_classify: tuple[SongFile, ...]
     vanished: tuple[str, ...]
+    known: int
+
+    @property
+    def has_lost_most(self) -> bool:
+        """True if more than half of the songs are gone, as when a drive is not mounted."""
+        return len(self.vanished) > self.known / 2
 
 
 def diff_library(
@@ -71,13 +78,15 @@ def diff_library(
     found = {file.path for file in listing.files}
     moved = _find_moved(new, by_path, found, request)
     moved_to = {file.path for _, file in moved}
-    vanished = _find_vanished(listing, by_path, found) - {old for old, _ in moved}
+    present = _find_present(listing, by_path)
+    vanished = _find_vanished(listing, present, found) - {old for old, _ in moved}
     return LibraryDiff(
         tuple(unchanged),
         tuple(returned),
         tuple(moved),
         tuple(file for file in new if file.path not in moved_to),
         tuple(sorted(vanished)),
+        len(present),
     )
 
 
@@ -125,15 +134,26 @@ def _find_moved(
     return moved
 
 
-def _find_vanished(
-    listing: FolderListing, by_path: dict[str, CatalogEntry], found: set[str]
-) -> set[str]:
-    is_inside = _is_below([str(listing.folder)])
-    is_unlisted = _is_below(listing.unlistable)
-    return {
+def _find_present(listing: FolderListing, by_path: dict[str, CatalogEntry]) -> list[str]:
+    """Return the files that were in the listed folders at the last scan."""
+    roots = roots_of(listing)
+    is_inside = _is_below(roots)
+    return [
         path
         for path, entry in by_path.items()
-        if not entry.is_vanished and path not in found and is_inside(path) and not is_unlisted(path)
+        if not entry.is_vanished and (is_inside(path) or path in roots)
+    ]
+
+
+def _find_vanished(listing: FolderListing, present: list[str], found: set[str]) -> set[str]:
+    is_unlisted = _is_below([*listing.unlistable, *listing.broken_links])
+    # A file that is there was left out of the listing on purpose.
+    return {
+        path
+        for path in present
+        if path not in found
+        and not is_unlisted(path)
+        and (is_address(path) or not os.path.lexists(path))
     }
 
 

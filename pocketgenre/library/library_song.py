@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pocketgenre.constants import UNCERTAIN
+from pocketgenre.library.tags.metadata import NO_METADATA, Metadata
 from pocketgenre.prediction import SongPrediction
 
 State = Literal["labelled", "failed", "vanished"]
@@ -27,6 +28,8 @@ class LibrarySong:
     prediction : predicted genre; None if the song could not be classified. A vanished song keeps
         its last prediction
     failure : reason why there is no prediction, a sentence without a full stop; None otherwise
+    metadata : fields of the file's tags
+    is_retagged : True if the last change of the file was that of its genre, by this program
     """
 
     path: Path
@@ -37,6 +40,8 @@ class LibrarySong:
     model: str
     prediction: SongPrediction | None
     failure: str | None
+    is_retagged: bool = False
+    metadata: Metadata = NO_METADATA
 
     @property
     def error(self) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketgenre.atomic_write import is_write_protected, write_atomic
+from pocketgenre.atomic_write import can_write_into, is_write_protected, write_atomic
 from pocketgenre.constants import NOT_MUSIC, PLAYLIST_HASH_PREFIX, UNCERTAIN
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.library_song import LibrarySong
@@ -88,7 +88,7 @@ def check_playlist_folder(folder: Path, genres: Iterable[str]) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise PocketGenreError(f"{folder} is not a folder; name one for the playlists.")
-    if folder.is_dir() and not os.access(folder, os.W_OK):
+    if not can_write_into(folder):
         raise PocketGenreError(f"{folder} cannot be written to; name another for the playlists.")
     _check_foreign(folder, file_names([*genres, UNCERTAIN]).values())
 

@@ -1,16 +1,22 @@
 """Query the catalogue without reading segment probabilities."""
 
+import difflib
 import gc
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pocketgenre.constants import UNCERTAIN
+from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog, path_range
 from pocketgenre.library.library_song import State
+from pocketgenre.library.tags.genre_tag import genre_name
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, VoteRule
+from pocketgenre.text import printable
 
 _CONDITIONS: dict[State, str] = {
     "labelled": "NOT is_vanished AND error IS NULL",
@@ -114,6 +120,56 @@ def select_songs(catalog: Catalog, selection: Selection) -> list[Row]:
     )
     with _no_garbage_collection():
         return list(map(Row._make, catalog.select(statement, values)))
+
+
+def find_genres(catalog: Catalog, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of genres, which may be spelled as tags spell them: ``Hip-Hop``.
+
+    Raises
+    ------
+    PocketGenreError
+        if no model in the catalogue has the genre; names the most similar one.
+    """
+    labels = dict.fromkeys((UNCERTAIN,))
+    for (text,) in catalog.select("SELECT labels FROM models"):
+        labels |= dict.fromkeys(json.loads(text))
+    by_name = {_letters(name): label for label in labels for name in (label, genre_name(label))}
+    return tuple(_find(name, by_name, labels) for name in names)
+
+
+def _find(name: str, by_name: dict[str, str], labels: Iterable[str]) -> str:
+    if label := by_name.get(_letters(name)):
+        return label
+    similar = difflib.get_close_matches(_letters(name), by_name, 1, 0.0)
+    raise PocketGenreError(
+        f"There is no genre {printable(name)}; did you mean"
+        f" {by_name[similar[0]]}? Genres: {', '.join(sorted(labels))}."
+    )
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def check_folder(catalog: Catalog, folder: Path | None) -> None:
+    """Check that a folder exists or that the catalogue has songs below it.
+
+    Raises
+    ------
+    PocketGenreError
+        if not; names the most similar folder.
+    """
+    if folder is None or folder.exists():
+        return
+    if catalog.select(
+        "SELECT 1 FROM songs WHERE path >= ? AND path < ? LIMIT 1", path_range(folder)
+    ):
+        return
+    rows = catalog.select("SELECT path FROM songs")
+    known = {str(parent) for (path,) in rows for parent in Path(os.fsdecode(path)).parents}
+    similar = difflib.get_close_matches(str(folder), sorted(known), 1, 0.0)
+    hint = f"did you mean {printable(similar[0])}?" if similar else "the catalogue is empty."
+    raise PocketGenreError(f"There is no folder {printable(str(folder))}; {hint}")
 
 
 @contextmanager

@@ -19,9 +19,16 @@ from pocketgenre.inference import (
 from pocketgenre.jobs.executors import Executor, LocalExecutor
 from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.discovery import FolderListing, SongFile, list_songs
-from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
+from pocketgenre.library.discovery import (
+    FolderListing,
+    SongFile,
+    is_address,
+    is_song_name,
+    roots_of,
+)
+from pocketgenre.library.library_diff import LibraryDiff, ScanRequest
 from pocketgenre.library.library_song import LibrarySong
+from pocketgenre.library.tags.metadata import read_metadata
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 
@@ -58,30 +65,6 @@ class ScannedFile:
     error: str | None
 
 
-def find_changes(
-    folder: Path,
-    catalog: Catalog,
-    request: ScanRequest,
-    list_folder: Callable[[Path], FolderListing] = list_songs,
-) -> tuple[FolderListing, LibraryDiff]:
-    """List a folder and compare it with the catalogue; nothing is changed.
-
-    Parameters
-    ----------
-    folder : folder with songs
-    catalog : catalogue
-    request : results that a scan has to obtain
-    list_folder : function that lists the songs, for example of an executor
-
-    Raises
-    ------
-    PocketGenreError
-        if the folder can't be listed, or the catalogue can't be read.
-    """
-    listing = list_folder(folder)
-    return listing, diff_library(listing, catalog.entries(), request)
-
-
 def apply_changes(diff: LibraryDiff, catalog: Catalog) -> None:
     """Update the catalogue for files that have moved, vanished or returned."""
     if diff.moved:
@@ -90,6 +73,14 @@ def apply_changes(diff: LibraryDiff, catalog: Catalog) -> None:
         catalog.mark_vanished(diff.vanished, vanished=True)
     if diff.returned:
         catalog.mark_vanished((file.path for file in diff.returned), vanished=False)
+
+
+def read_missing_metadata(files: Iterable[SongFile], catalog: Catalog) -> None:
+    """Read the tags of files that an older version of the program has scanned."""
+    missing = catalog.files_without_metadata()
+    paths = [file.path for file in files if file.path in missing] if missing else []
+    if paths:
+        catalog.add_metadata((path, read_metadata(path)) for path in paths)
 
 
 def scan_files(
@@ -119,7 +110,8 @@ def scan_files(
                     None, None, result.reason, is_transient=result.is_transient
                 )
             file = by_path[job.path]
-            catalog.record(file, config.card, config.segments, result)
+            metadata = None if is_address(file.path) else read_metadata(file.path)
+            catalog.record(file, config.card, config.segments, result, metadata)
             yield ScannedFile(file, result.error)
 
 
@@ -128,10 +120,9 @@ def catalog_songs(
     catalog: Catalog,
     model: str,
     label_config: LabelConfig = DEFAULT_LABELS,
+    min_seconds: float = 0.0,
 ) -> list[LibrarySong]:
     """Read the songs of a listing from the catalogue, in the order of their paths.
-
-    Folders that can't be listed are included with their error.
 
     Parameters
     ----------
@@ -139,15 +130,36 @@ def catalog_songs(
     catalog : catalogue
     model : SHA-256 of the model; songs classified by another one are left out
     label_config : vote rule and thresholds
+    min_seconds : length below which songs are left out, such as ringtones [s]
     """
     present = {file.path for file in listing.files}
-    songs = [
-        song
-        for song in catalog.songs(listing.folder, label_config)
-        if song.model == model and song.state != "vanished" and str(song.path) in present
-    ]
-    songs += [_unlistable(Path(path), listing.folder, model) for path in listing.unlistable]
-    return sorted(songs, key=lambda song: song.path) if listing.unlistable else songs
+    songs = {
+        song.path: song
+        for root in roots_of(listing)
+        for song in _songs_below(root, listing, catalog, label_config)
+        if song.model == model
+        and song.state != "vanished"
+        and str(song.path) in present
+        and not _is_shorter(song, min_seconds)
+    }
+    for path in map(Path, listing.unlistable):
+        songs[path] = _unlistable(path, listing.folder, model)
+    is_sorted = len(roots_of(listing)) == 1 and not listing.unlistable
+    return list(songs.values()) if is_sorted else sorted(songs.values(), key=lambda s: s.path)
+
+
+def _songs_below(
+    root: str, listing: FolderListing, catalog: Catalog, label_config: LabelConfig
+) -> Iterable[LibrarySong]:
+    if is_song_name(Path(root).name) and not Path(root).is_dir():
+        song = catalog.song(root, listing.folder, label_config)
+        return [song] if song else []
+    return catalog.songs(Path(root), label_config, listing.folder)
+
+
+def _is_shorter(song: LibrarySong, seconds: float) -> bool:
+    length = song.prediction.duration_seconds if song.prediction else None
+    return length is not None and length < seconds
 
 
 def _unlistable(path: Path, folder: Path, model: str) -> LibrarySong:

@@ -1,9 +1,10 @@
 """Define the tables of the catalogue, open its file, and explain SQLite's errors."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import CatalogError
 from pocketgenre.prediction import VOTE_RULES
 
-VERSION = 3
+VERSION = 4
 _APPLICATION_ID = 0x706F6367  # "pocg": distinguishes catalogues from other SQLite files
 LOCK_TIMEOUT = 20.0
 """Time to wait for another program that is writing [s]; one write takes milliseconds."""
@@ -23,6 +24,17 @@ _LABEL_COLUMNS = "".join(
     f", {rule}_genre TEXT, {rule}_confidence REAL, {rule}_probability REAL, {rule}_margin REAL"
     for rule in VOTE_RULES
 )
+
+# Text fields of the tags. "has_metadata" is 0 for songs of older versions, until the next scan.
+_METADATA_COLUMNS = (
+    "title TEXT",
+    "artist TEXT",
+    "album TEXT",
+    "album_artist TEXT",
+    "year INTEGER",
+    "has_metadata INTEGER NOT NULL DEFAULT 0",
+)
+_METADATA = "".join(f",\n    {column}" for column in _METADATA_COLUMNS)
 
 # Paths are bytes: names need not be UTF-8, and the songs below a folder are one range of an index.
 # Probabilities have a table of their own, so that lists don't read them.
@@ -49,8 +61,13 @@ CREATE TABLE songs (
     is_vanished INTEGER NOT NULL{_LABEL_COLUMNS},
     analyzed_seconds REAL,
     duration_seconds REAL,
-    is_partial INTEGER NOT NULL DEFAULT 0
+    is_partial INTEGER NOT NULL DEFAULT 0,
+    is_retagged INTEGER NOT NULL DEFAULT 0{_METADATA}
 );
+CREATE TABLE moves (
+    old_path BLOB PRIMARY KEY,
+    path BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE segment_probabilities (
     song INTEGER PRIMARY KEY REFERENCES songs(id) ON DELETE CASCADE,
     probabilities BLOB NOT NULL
@@ -74,6 +91,11 @@ ALTER TABLE songs ADD COLUMN analyzed_seconds REAL;
 ALTER TABLE songs ADD COLUMN duration_seconds REAL;
 ALTER TABLE songs ADD COLUMN is_partial INTEGER NOT NULL DEFAULT 0;
 """,
+    3: """
+ALTER TABLE songs ADD COLUMN is_retagged INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE moves (old_path BLOB PRIMARY KEY, path BLOB NOT NULL) WITHOUT ROWID;
+"""
+    + "".join(f"ALTER TABLE songs ADD COLUMN {column};\n" for column in _METADATA_COLUMNS),
 }
 """Statements by the version that they start from."""
 
@@ -102,25 +124,103 @@ def connect(file: Path, *, create: bool, lock_timeout: float = LOCK_TIMEOUT) -> 
     CatalogError
         if it is missing, or the file is not a catalogue.
     """
-    if file.suffix.lower() in SONG_SUFFIXES:
-        raise CatalogError(f"{file} has the suffix of a song; name another file for the catalogue.")
-    if file.exists() and not file.is_file():
-        raise CatalogError(f"{file} is not a file; name another one for the catalogue.")
-    if not file.exists():
-        if not create:
-            raise CatalogError(f"There is no catalogue at {file}; scan-library creates one.")
-        if file != default_catalog() and not file.parent.is_dir():
-            raise CatalogError(f"{file.parent} is not a folder; create it, or name another one.")
+    check_catalog_file(file, create=create)
     with explained_errors(file):
         if create:
             file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file, timeout=lock_timeout, isolation_level=None)
-        try:
+        with _closed_on_error(connection):
             _prepare(connection, file, lock_timeout)
-        except BaseException:
-            connection.close()
-            raise
     return connection
+
+
+def connect_read_only(file: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> sqlite3.Connection:
+    """Open a catalogue for reading, also in a folder that can't be written to.
+
+    A catalogue of an older version is converted in memory, and its file stays unchanged.
+
+    Raises
+    ------
+    CatalogError
+        as :func:`connect`.
+    """
+    check_catalog_file(file)
+    with explained_errors(file):
+        connection = sqlite3.connect(
+            f"{file.absolute().as_uri()}?{_read_mode(file)}",
+            timeout=lock_timeout,
+            isolation_level=None,
+            uri=True,
+        )
+        with _closed_on_error(connection):
+            connection.execute("PRAGMA trusted_schema = OFF")
+            if _check_version(connection, file) == VERSION:
+                connection.execute("PRAGMA query_only = ON")
+                return connection
+            return _copy(connection, file)
+
+
+def connect_copy(file: Path) -> sqlite3.Connection:
+    """Read a catalogue into memory; changes are never stored.
+
+    Raises
+    ------
+    CatalogError
+        as :func:`connect`.
+    """
+    connection = connect_read_only(file)
+    with explained_errors(file):
+        return _copy(connection, file)
+
+
+def _copy(connection: sqlite3.Connection, file: Path) -> sqlite3.Connection:
+    """Copy a catalogue into memory, convert it if it is old, and close the connection."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(connection), _closed_on_error(copy):
+        connection.backup(copy)
+        _prepare(copy, file, LOCK_TIMEOUT)
+    return copy
+
+
+def check_catalog_file(file: Path, *, create: bool = False) -> None:
+    """Check that a path can be that of a catalogue.
+
+    Raises
+    ------
+    CatalogError
+        if it is missing, or is not a file.
+    """
+    if file.suffix.lower() in SONG_SUFFIXES:
+        raise CatalogError(f"{file} has the suffix of a song; name another file for the catalogue.")
+    if file.exists() and not file.is_file():
+        raise CatalogError(f"{file} is not a file; name another one for the catalogue.")
+    if file.exists():
+        return
+    if not create:
+        raise CatalogError(f"There is no catalogue at {file}; scan-library creates one.")
+    if file != default_catalog() and not file.parent.is_dir():
+        raise CatalogError(f"{file.parent} is not a folder; create it, or name another one.")
+
+
+def _read_mode(file: Path) -> str:
+    """Return the parameter with which SQLite reads a catalogue.
+
+    SQLite keeps a file next to a catalogue that it reads. Where that file can't be created, nobody
+    else can be writing, unless that file exists.
+    """
+    if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
+        return "mode=rw"
+    is_in_use = any(Path(f"{file}{ending}").exists() for ending in ("-wal", "-shm"))
+    return "mode=ro" if is_in_use else "immutable=1"
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _prepare(connection: sqlite3.Connection, file: Path, lock_timeout: float) -> None:

@@ -156,7 +156,7 @@ def test_printable_escapes_control_characters() -> None:
     ("arguments", "sentence"),
     [
         (["/no/such/folder"], "/no/such/folder does not exist"),
-        ([__file__], "is not a folder"),
+        ([__file__], "is neither a folder nor a song"),
         ([Path(__file__).parent], "There is no music in"),
         (["{library}", "--model", __file__], "is not a TFLite model"),
         (["{library}", "--model", "/no/model.tflite"], "There is no model at /no/model.tflite"),

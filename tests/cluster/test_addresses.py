@@ -19,10 +19,10 @@ from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import display_address, is_address, list_songs, local_path
 from pocketgenre.library.library_song import genres_of
-from pocketgenre.library.scan import apply_changes, find_changes, scan_files
+from pocketgenre.library.scan import apply_changes, scan_files
 from pocketgenre.library.serialize import song_fields
 from tests.conftest import Command
-from tests.library.conftest import names_of
+from tests.library.conftest import find_changes, names_of
 from tests.library.fake_models import scan_config
 from tests.library.songs import failed_song, song
 

@@ -1,17 +1,18 @@
 """Libraries of fake songs, and catalogues of them."""
 
-from collections.abc import Iterable, Iterator
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.library_diff import LibraryDiff
+from pocketgenre.library.discovery import FolderListing, list_songs
+from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
 from pocketgenre.library.scan import (
     ScanConfig,
     ScannedFile,
     apply_changes,
-    find_changes,
     scan_files,
 )
 from tests.library.fake_models import scan_config
@@ -44,6 +45,17 @@ def write_files(folder: Path, *names: str) -> None:
         path.write_text(f"{name}\n" * 100)
 
 
+def find_changes(
+    folder: Path,
+    catalog: Catalog,
+    request: ScanRequest,
+    list_folder: Callable[[Path], FolderListing] = list_songs,
+) -> tuple[FolderListing, LibraryDiff]:
+    """List a folder and compare it with the catalogue."""
+    listing = list_folder(folder)
+    return listing, diff_library(listing, catalog.entries(), request)
+
+
 def scan(
     folder: Path,
     catalog: Catalog,
@@ -61,3 +73,19 @@ def scan(
 def names_of(scanned: Iterable[ScannedFile]) -> list[str]:
     """Return the names of scanned files, sorted."""
     return sorted(Path(one.file.path).name for one in scanned)
+
+
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """Mount a disk in memory."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        result = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        pytest.skip("the command mount is not installed")
+    if result.returncode:
+        pytest.skip("mounting a disk is not permitted")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

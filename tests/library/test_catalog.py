@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +21,7 @@ from pocketgenre.library.discovery import SongFile
 from pocketgenre.library.file_hash import hash_file
 from pocketgenre.library.queries import Selection, compute_statistics, select_songs
 from pocketgenre.prediction import LabelConfig, SongAnalysis, VoteRule, predict_song
-from tests.library.conftest import names_of, scan, write_files
+from tests.library.conftest import mounted, names_of, scan, write_files
 from tests.library.fake_models import probabilities_of, scan_config
 
 CARD = scan_config().card
@@ -345,6 +347,45 @@ def test_version_1_catalogue_spares_a_rescan(version_1: Path, music: Path) -> No
         assert opened.select("SELECT count(*) FROM segment_probabilities") == [(5,)]
     with Catalog(version_1) as opened:
         assert len(list(opened.songs())) == 6
+
+
+def test_version_3_catalogue_is_read_unchanged(version_1: Path) -> None:
+    with closing(sqlite3.connect(version_1)) as connection, connection:
+        connection.executescript(schema._MIGRATIONS[1] + schema._MIGRATIONS[2])
+        connection.execute("PRAGMA user_version = 3")
+    before = dump(version_1)
+    with Catalog(version_1, access="read") as opened:
+        songs = list(opened.songs())
+    assert len(songs) == 6
+    assert dump(version_1) == before
+    with Catalog(version_1) as opened:
+        assert [song.path for song in opened.songs()] == [song.path for song in songs]
+        assert len(opened.files_without_metadata()) == 5
+
+
+def test_read_only_catalogue_is_read(tmp_path: Path, version_1: Path) -> None:
+    """Read a catalogue on a drive that is mounted read-only, in the current and an old version."""
+    for folder in mounted(tmp_path / "card", "size=5m"):
+        shutil.copy(version_1, folder / "old.sqlite")
+        with Catalog(version_1):
+            pass
+        shutil.copy(version_1, folder / "new.sqlite")
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        for name in ("old.sqlite", "new.sqlite"):
+            with Catalog(folder / name, access="read") as opened:
+                assert len(list(opened.songs())) == 6
+            assert sorted(p.name for p in folder.iterdir()) == ["new.sqlite", "old.sqlite"]
+
+
+def test_reading_changes_no_catalogue(catalog: Catalog) -> None:
+    catalog.record(SongFile("/music/1.mp3", 1, 1), CARD, 0, result())
+    with Catalog(catalog.file, access="read") as opened:
+        assert len(list(opened.songs())) == 1
+        with pytest.raises(CatalogError, match="cannot be written"):
+            opened.forget(["/music/1.mp3"])
+    with Catalog(catalog.file, access="copy") as opened:
+        opened.forget(["/music/1.mp3"])
+    assert len(list(catalog.songs())) == 1
 
 
 @pytest.mark.parametrize("statements", range(6))

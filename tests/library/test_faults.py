@@ -16,6 +16,7 @@ import pytest
 from pocketgenre.errors import CatalogError
 from pocketgenre.library.catalog import Catalog
 from tests.conftest import REPOSITORY, invoke, until, write_tone
+from tests.library.conftest import mounted
 
 pytestmark = pytest.mark.slow
 
@@ -165,22 +166,6 @@ def test_interrupted_scan_is_continued(songs: Path, tmp_path: Path, reference: C
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MB: 2 MB for the catalogue, 4 MB for its write-ahead log."""
     yield from mounted(tmp_path / "disk", "size=8m")
-
-
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """Mount a disk in memory."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    try:
-        result = subprocess.run(command, capture_output=True, check=False)
-    except OSError:
-        pytest.skip("the command mount is not installed")
-    if result.returncode:
-        pytest.skip("mounting a disk is not permitted")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path, remaining: int) -> Path:

@@ -11,8 +11,8 @@ from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import stat_file
 from pocketgenre.library.file_hash import hash_file
 from pocketgenre.library.library_diff import ScanRequest, diff_library
-from pocketgenre.library.scan import apply_changes, find_changes
-from tests.library.conftest import names_of, scan, write_files
+from pocketgenre.library.scan import apply_changes
+from tests.library.conftest import find_changes, names_of, scan, write_files
 from tests.library.fake_models import scan_config
 
 

@@ -17,11 +17,11 @@ from pocketgenre.jobs.executors import LocalExecutor
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import list_songs
 from pocketgenre.library.library_diff import ScanRequest
-from pocketgenre.library.scan import ScanConfig, find_changes, scan_files
+from pocketgenre.library.scan import ScanConfig, scan_files
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, PRETRAINED
 from tests.conftest import tone, until, write_tone
-from tests.library.conftest import names_of, scan, write_files
+from tests.library.conftest import find_changes, names_of, scan, write_files
 from tests.library.fake_models import (
     ExitingSetup,
     FailingSetup,

@@ -14,7 +14,7 @@ import pytest
 from pocketgenre.audio.segments import cut_segments
 from pocketgenre.audio.silence import level, silence_threshold
 from pocketgenre.confidence import ConfidenceModel
-from pocketgenre.constants import NOT_MUSIC, SONG_SUFFIXES, UNCERTAIN
+from pocketgenre.constants import NOT_MUSIC, PAGE_SONG_SUFFIXES, UNCERTAIN
 from pocketgenre.errors import AudioError
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.library.discovery import is_song_name
@@ -193,7 +193,7 @@ def test_counts_match(rules: RuleCalls) -> None:
 
 
 def test_song_names_match(rules: RuleCalls) -> None:
-    names = [f"a{suffix}" for suffix in SONG_SUFFIXES]
+    names = [f"a{suffix}" for suffix in PAGE_SONG_SUFFIXES]
     names += [name.upper() for name in names]
     names += [".a.mp3", "mp3", "a.mp3.txt", "a.jpg", "a.m3u8", ".mp3", "a b.OGG"]
     results = rules(*(("isSongName", name) for name in names))

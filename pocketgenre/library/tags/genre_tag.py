@@ -1,5 +1,6 @@
-"""Represent the genre tag of a file by its bytes."""
+"""Represent the genre tag of a file by its bytes, and compare its text."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,13 @@ class TagError(PocketGenreError):
     """A genre can't be written. The message continues a sentence after the song's name."""
 
 
+class FileInUseError(TagError):
+    """Another program writes, or may still write, into the file; it may be tagged later."""
+
+
 @dataclass(frozen=True)
 class GenreTag:
-    """Genre tag of a file.
+    """Genre tag of a file, or another field of its tags that holds genres.
 
     Attributes
     ----------
@@ -27,20 +32,29 @@ class GenreTag:
 
 
 class GenreFormat(Protocol):
-    """Reader and writer of the genre in files of one format."""
+    """Reader and writer of one field in the tags of files of one format."""
 
     def read(self, path: Path) -> GenreTag:
-        """Read the genre tag of a file."""
+        """Read the tag of a file."""
 
-    def with_genre(self, genre: str, tag: GenreTag) -> GenreTag:
-        """Return the tag that holds ``genre``, to replace ``tag``."""
+    def with_genres(self, genres: Sequence[str], tag: GenreTag) -> GenreTag:
+        """Return the tag that holds ``genres``, to replace ``tag``."""
 
     def text(self, tag: GenreTag) -> tuple[str, ...]:
         """Return the genres of a tag as text, without blank ones."""
 
-    def write(self, path: Path, tag: GenreTag) -> None:
-        """Replace the genre tag of a file, in place."""
+    def elsewhere(self, path: Path) -> tuple[str, ...]:
+        """Return the genres in other places of the file, which players show and nobody writes."""
 
+    def write(self, path: Path, tag: GenreTag) -> None:
+        """Replace the tag of a file, in place."""
+
+
+GENRE_FIELD = "genre"
+"""Name of the field that holds the genre."""
+
+GROUPING_FIELD = "grouping"
+"""Name of the field by which players group songs; any other name is a field of the user's own."""
 
 _SPELLINGS: dict[str, str] = {"hiphop": "Hip-Hop", "rnb": "R&B"}
 
@@ -53,3 +67,13 @@ def genre_name(label: str) -> str:
 def join_genres(genres: Sequence[str]) -> str:
     """Join genres for display."""
     return ", ".join(genres) or "no genre"
+
+
+def is_same_text(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Check whether two tags hold the same genres, however their formats separate them."""
+    return _split_all(one) == _split_all(other)
+
+
+def _split_all(genres: Sequence[str]) -> list[str]:
+    parts = (part.strip() for genre in genres for part in re.split(r"[;/]", genre))
+    return [part for part in parts if part]

@@ -5,12 +5,17 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pocketgenre.atomic_write import is_write_protected
-from pocketgenre.library.tags.genre_tag import TagError
+from pocketgenre.library.tags.exchange import exchange
+from pocketgenre.library.tags.genre_tag import FileInUseError, TagError
+from pocketgenre.library.tags.read_lease import ReadLease
+from pocketgenre.text import count_of
 
 _PREFIX, _SUFFIX = ".pocketgenre-", ".part"
 
@@ -54,13 +59,60 @@ def check_replaceable(path: Path) -> os.stat_result:
     return status
 
 
+def check_settled(status: os.stat_result, seconds: float) -> None:
+    """Check that a file was not changed in the last seconds.
+
+    A program that opens the file again for each part that it writes can't be detected otherwise.
+
+    Raises
+    ------
+    FileInUseError
+        if it was.
+    """
+    # A clock that differs from that of the drive may put the change into the future.
+    if abs(time.time() - status.st_mtime) < seconds:
+        raise FileInUseError(
+            f"it was changed less than {count_of(round(seconds), 'second')} ago, so that another"
+            " program may still write into it; try again later (--settle sets the time)"
+        )
+
+
+def check_unused(path: Path) -> None:
+    """Check that no program has a file open for writing.
+
+    Raises
+    ------
+    FileInUseError
+        if one has.
+    OSError
+        if the file can't be read.
+    """
+    with open(path, "rb") as file, ReadLease(file.fileno()):
+        pass
+
+
+def new_time(before: os.stat_result) -> int:
+    """Return the modification time for a file that is changed now [ns since 1970].
+
+    It is later than the time before even if the clock is behind, for programs that compare which
+    file is newer.
+    """
+    return max(time.time_ns(), before.st_mtime_ns + 10**9)
+
+
 def replace_changed(
-    path: Path, before: os.stat_result, temporary: Path, change: Callable[[Path], None]
+    path: Path,
+    before: os.stat_result,
+    temporary: Path,
+    change: Callable[[Path], None],
+    modified_ns: int,
 ) -> None:
     """Copy a file, change the copy, and replace the file with it.
 
-    The copy has the same permissions, owner, extended attributes and times, and is synced to the
-    disk before it is renamed.
+    The copy has the same permissions, owner and extended attributes, and is synced to the disk
+    before it is renamed. No byte is lost that another program writes meanwhile: a program that
+    opens the file for writing has to wait, and if one waits, or has changed the file after all,
+    the file gets its name back.
 
     Parameters
     ----------
@@ -68,27 +120,59 @@ def replace_changed(
     before : result of :func:`check_replaceable` before the file was read
     temporary : path of the copy, in the same folder
     change : function that changes the copy in place; if it raises, the file stays unchanged
+    modified_ns : modification time that the file gets [ns since 1970]
 
     Raises
     ------
+    FileInUseError
+        if another program writes into the file, or has changed it meanwhile.
     TagError
-        if another program changed the file meanwhile, or its owner can't be kept.
+        if its owner can't be kept.
     OSError
         if the copy can't be written.
     """
     try:
-        with open(path, "rb") as source, open(temporary, "xb", opener=_private) as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-        change(temporary)
-        _copy_metadata(path, temporary, before)
-        with open(temporary, "rb") as copy:
-            os.fsync(copy.fileno())
-        if _identity(path.lstat()) != _identity(before):
-            raise TagError("it was changed by another program meanwhile; try again")
-        temporary.replace(path)
+        with open(path, "rb") as source, ReadLease(source.fileno()) as lease:
+            _copy(source, temporary, lease)
+            change(temporary)
+            _copy_metadata(path, temporary, before, modified_ns)
+            with open(temporary, "rb") as copy:
+                os.fsync(copy.fileno())
+            _check_unchanged(path.lstat(), before, lease)
+            _put_in_place(path, before, temporary, lease)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _copy(source: BinaryIO, temporary: Path, lease: ReadLease) -> None:
+    with open(temporary, "xb", opener=_private) as copy:
+        while block := source.read(1 << 20):
+            lease.check()
+            copy.write(block)
+
+
+def _check_unchanged(status: os.stat_result, before: os.stat_result, lease: ReadLease) -> None:
+    lease.check()
+    if _identity(status) != _identity(before):
+        raise FileInUseError("it was changed by another program meanwhile; try again")
+
+
+def _put_in_place(path: Path, before: os.stat_result, temporary: Path, lease: ReadLease) -> None:
+    """Give the copy the file's name; undo that if another program wrote at that moment."""
+    copy = temporary.stat().st_ino
+    if not exchange(temporary, path):
+        temporary.replace(path)
+        sync_folder(path.parent)
+        return
     sync_folder(path.parent)
+    try:
+        _check_unchanged(temporary.lstat(), before, lease)
+    except FileInUseError:
+        exchange(temporary, path)
+        if temporary.lstat().st_ino != copy:  # replaced once more meanwhile: the last one counts
+            exchange(temporary, path)
+        sync_folder(path.parent)
+        raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -107,7 +191,7 @@ def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def _copy_metadata(path: Path, copy: Path, before: os.stat_result) -> None:
+def _copy_metadata(path: Path, copy: Path, before: os.stat_result, modified_ns: int) -> None:
     made = copy.stat()
     if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid) and hasattr(os, "chown"):
         try:
@@ -115,7 +199,7 @@ def _copy_metadata(path: Path, copy: Path, before: os.stat_result) -> None:
         except OSError as error:
             raise TagError("it belongs to another user or group") from error
     shutil.copystat(path, copy)
-    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))  # the times before it was read
+    os.utime(copy, ns=(before.st_atime_ns, modified_ns))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

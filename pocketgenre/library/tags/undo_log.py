@@ -15,8 +15,9 @@ from typing import Any, Self
 
 import platformdirs
 
+from pocketgenre.atomic_write import can_write_into
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.library.tags.genre_tag import GenreTag
+from pocketgenre.library.tags.genre_tag import GENRE_FIELD, GenreTag
 from pocketgenre.library.tags.replace_file import remove_leftover, sync_folder
 
 _VERSION = 1
@@ -43,19 +44,24 @@ class Change:
     path : absolute path
     temporary : path of the copy next to it
     before, after : genre tags
+    field : field of the tags, see :data:`pocketgenre.library.tags.genre_tag.GENRE_FIELD`
+    modified_ns : modification time of the file after the change [ns since 1970]; None if unknown
     """
 
     path: Path
     temporary: Path
     before: GenreTag
     after: GenreTag
+    field: str = GENRE_FIELD
+    modified_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class Undone:
-    """Record that all earlier changes of a song have been undone."""
+    """Record that all earlier changes of one field of a song have been undone."""
 
     path: Path
+    field: str = GENRE_FIELD
 
 
 class UndoLog:
@@ -138,8 +144,21 @@ def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def check_writable(file: Path) -> None:
+    """Check before a scan that previous genres can be stored in a file.
+
+    Raises
+    ------
+    PocketGenreError
+        if it can't be written to, or exists and is not an undo file.
+    """
+    check_undo_file(file)
+    if not can_write_into(file.parent) or (file.exists() and not os.access(file, os.W_OK)):
+        raise PocketGenreError(f"{file} cannot be written to; name another with --undo-file.")
+
+
 def check_undo_file(file: Path) -> None:
-    """Check before a scan that a path can be used as undo file.
+    """Check that a path can be that of an undo file.
 
     Raises
     ------
@@ -189,12 +208,15 @@ def _last_temporary(file: Path) -> list[Path]:
 
 
 def _to_dict(entry: Change | Undone) -> dict[str, Any]:
-    head = {"pocketgenre": _VERSION, "path": str(entry.path)}
+    head: dict[str, Any] = {"pocketgenre": _VERSION, "path": str(entry.path)}
+    if entry.field != GENRE_FIELD:
+        head["field"] = entry.field
     if isinstance(entry, Undone):
         return {**head, "do": "undone"}
     return {
         **head,
         "do": "change",
+        "modified_ns": entry.modified_ns,
         "temporary": entry.temporary.name,
         "kind": entry.before.kind,
         "before": [value.hex() for value in entry.before.values],
@@ -210,8 +232,9 @@ def _parse(line: bytes) -> Change | Undone | None:
         path = Path(fields["path"])
         if not path.is_absolute() or b"\0" in os.fsencode(path):
             return None
+        field = str(fields.get("field", GENRE_FIELD))
         if fields["do"] == "undone":
-            return Undone(path)
+            return Undone(path, field)
         kind = fields["kind"]
         if fields["do"] != "change" or not re.fullmatch(r"id3v1|id3v2\.[34]|mp4|vorbis", kind):
             return None
@@ -219,6 +242,9 @@ def _parse(line: bytes) -> Change | Undone | None:
             GenreTag(kind, tuple(bytes.fromhex(value) for value in fields[when]))
             for when in ("before", "after")
         )
-        return Change(path, path.with_name(fields["temporary"]), before, after)
+        modified = fields.get("modified_ns")
+        modified_ns = modified if isinstance(modified, int) else None
+        temporary = path.with_name(fields["temporary"])
+        return Change(path, temporary, before, after, field, modified_ns)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

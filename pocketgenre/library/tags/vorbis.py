@@ -1,5 +1,6 @@
 """Read and write the genre in Vorbis comments: Ogg Vorbis, Opus, FLAC, FLAC in Ogg."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,45 +9,56 @@ from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 
-from pocketgenre.library.tags.genre_tag import GenreTag, TagError
-
-_KEY = "genre"  # case-insensitive in this format
+from pocketgenre.library.tags.genre_tag import GENRE_FIELD, GenreTag, TagError
+from pocketgenre.library.tags.id3 import read_id3_genres
 
 
 class VorbisComment:
-    """Genre in comments named GENRE, one value each.
+    """Genres in comments of one name, one value each.
 
     Parameters
     ----------
     container : mutagen's class of the container
+    field : name of the comments; upper and lower case are the same in this format
     """
 
     def __init__(
-        self, container: type[FLAC] | type[OggFLAC] | type[OggOpus] | type[OggVorbis]
+        self,
+        container: type[FLAC] | type[OggFLAC] | type[OggOpus] | type[OggVorbis],
+        field: str = GENRE_FIELD,
     ) -> None:
         self._container = container
+        self._field = field
 
     def read(self, path: Path) -> GenreTag:  # noqa: D102
         comments = self._load(path).tags or []
         return GenreTag(
-            "vorbis", tuple(f"{k}={v}".encode() for k, v in comments if k.lower() == _KEY)
+            "vorbis", tuple(f"{k}={v}".encode() for k, v in comments if self._is_field(k))
         )
 
-    def with_genre(self, genre: str, tag: GenreTag) -> GenreTag:  # noqa: D102
-        return GenreTag(tag.kind, (f"GENRE={genre}".encode(),))
+    def with_genres(self, genres: Sequence[str], tag: GenreTag) -> GenreTag:  # noqa: D102
+        return GenreTag(tag.kind, tuple(f"{self._field.upper()}={g}".encode() for g in genres))
 
     def text(self, tag: GenreTag) -> tuple[str, ...]:  # noqa: D102
         values = [value.decode().partition("=")[2].strip() for value in tag.values]
         return tuple(value for value in values if value)
 
+    def elsewhere(self, path: Path) -> tuple[str, ...]:  # noqa: D102
+        if self._container is not FLAC or self._field != GENRE_FIELD:
+            return ()
+        return read_id3_genres(path)  # some programs put ID3 tags in front of FLAC
+
     def write(self, path: Path, tag: GenreTag) -> None:  # noqa: D102
         audio = self._load(path)
         if audio.tags is None:
             audio.add_tags()
-        others = [comment for comment in audio.tags if comment[0].lower() != _KEY]
+        others = [comment for comment in audio.tags if not self._is_field(comment[0])]
         genres = [tuple(value.decode().split("=", 1)) for value in tag.values]
         audio.tags[:] = others + genres
         audio.save(str(path))
+
+    def _is_field(self, key: str) -> bool:
+        return key.lower() == self._field.lower()
 
     def _load(self, path: Path) -> Any:
         audio = self._container(str(path))
