@@ -83,7 +83,7 @@ def _changes(songs: Sequence[LibrarySong], diff: LibraryDiff) -> Iterator[str]:
 
 
 def _label(song: LibrarySong) -> str:
-    return song.prediction.genre if song.prediction else song.error or ""
+    return song.genre or song.error or ""
 
 
 def _files(outputs: Outputs) -> Iterator[str]:
@@ -97,7 +97,8 @@ def _playlists(
 ) -> Iterator[str]:
     if not outputs.playlists:
         return
-    playlists = make_playlists(songs, outputs.playlists)
+    genres = outputs.playlist_names(genres)
+    playlists = make_playlists(songs, outputs.playlists, outputs.playlist_prefix)
     for name in sorted(playlists.files):
         yield f"write     {printable(str(outputs.playlists / name))}"
     for path in playlists.left_out:
@@ -110,7 +111,7 @@ def _tags(songs: Sequence[LibrarySong], outputs: Outputs) -> Iterator[str]:
     if not outputs.tags:
         return
     with_bar = with_progress(songs, "Reading the songs' tags")
-    for outcome in tag_songs(with_bar, None, outputs.tags.config):
+    for outcome in tag_songs(with_bar, None, outputs.tags.config, outputs.names.in_tags):
         name = printable(str(outcome.path))
         if outcome.action == "changed":
             change = f"{printable(outcome.before)} -> {printable(outcome.after)}"

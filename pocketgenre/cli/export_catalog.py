@@ -9,6 +9,7 @@ from pocketgenre.cli.console import Debug, run
 from pocketgenre.cli.options import (
     CatalogFile,
     Folder,
+    GenreMap,
     MinConfidence,
     MinMargin,
     Quiet,
@@ -22,8 +23,9 @@ from pocketgenre.cli.options import (
 from pocketgenre.cli.output_checks import check_format, format_of, output_path, protected_files
 from pocketgenre.cli.song_output import Format, write_songs
 from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_song import genres_of
-from pocketgenre.library.queries import check_folder
+from pocketgenre.library.queries import check_folder, known_labels
 
 
 def export_catalog(
@@ -31,6 +33,7 @@ def export_catalog(
     vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
+    genre_map: GenreMap = None,
     format: Annotated[
         Format | None,
         typer.Option(help="Output format; by default that of the ending of --out, or JSON."),
@@ -62,7 +65,9 @@ def export_catalog(
     with Catalog(catalog_file(catalog), access="read") as opened:
         check_folder(opened, folder)
         config = label_config(vote, min_confidence, min_margin)
-        songs = [song for song in opened.songs(folder, config) if song.state != "vanished"]
+        names = read_genre_names(genre_map, known_labels(opened)) if genre_map else {}
+        found = (song for song in opened.songs(folder, config) if song.state != "vanished")
+        songs = GenreNames(names).rename(found)
     write_songs(songs, genres_of(songs), chosen_format, out)
 
 

@@ -16,6 +16,7 @@ from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.cli.options import (
     CatalogFile,
     Folder,
+    GenreMap,
     MinConfidence,
     MinMargin,
     Quiet,
@@ -29,8 +30,9 @@ from pocketgenre.cli.options import (
 from pocketgenre.cli.output_checks import check_output, format_of, output_path, protected_files
 from pocketgenre.cli.song_output import write_content
 from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.genre_names import find_labels, read_genre_names
 from pocketgenre.library.library_song import State
-from pocketgenre.library.queries import Row, Selection, check_folder, find_genres, select_songs
+from pocketgenre.library.queries import Row, Selection, check_folder, known_labels, select_songs
 from pocketgenre.text import count_of, encode_escaped, printable
 
 
@@ -58,6 +60,7 @@ def list_songs(
     vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
+    genre_map: GenreMap = None,
     format: Annotated[
         ListFormat | None,
         typer.Option(
@@ -106,8 +109,12 @@ def list_songs(
     selection = Selection(state, tuple(genre or ()), absolute(folder), config)
     with Catalog(catalog_file(catalog), access="read") as opened:
         check_folder(opened, selection.folder)
-        selection = replace(selection, genres=find_genres(opened, selection.genres))
-        rows = select_songs(opened, selection)
+        labels = known_labels(opened)
+        names = read_genre_names(genre_map, labels) if genre_map else {}
+        genres = [label for name in genre or () for label in find_labels(name, labels, names)]
+        rows = select_songs(opened, replace(selection, genres=tuple(genres)))
+        if names:
+            rows = [row._replace(genre=names.get(row.genre or "") or row.genre) for row in rows]
     content = _paths(rows, b"\0") if null else _WRITERS[chosen_format](rows)
     write_content(content, out)
     print_status(f"{count_of(len(rows), 'song')}.")

@@ -61,6 +61,16 @@ MinMargin = Annotated[
         rich_help_panel="Labels",
     ),
 ]
+GenreMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--genre-map",
+        help='File with genre names of your own: lines such as hiphop = "Rap", or disco = false for'
+        " no tag and no playlist.",
+        metavar="FILE",
+        rich_help_panel="Labels",
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

@@ -1,7 +1,7 @@
 """Write the outputs of a scan: results, playlists, report and tags."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from pocketgenre.cli.song_output import Format, with_progress, write_songs
 from pocketgenre.cli.tag_output import TagOutput, write_tags
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import display_address
+from pocketgenre.library.genre_names import GenreNames
 from pocketgenre.library.html_report import make_report
 from pocketgenre.library.library_song import LibrarySong, genres_of
 from pocketgenre.library.playlists import (
@@ -59,6 +60,16 @@ PlaylistsOption = Annotated[
         rich_help_panel=_RESULTS,
     ),
 ]
+PlaylistPrefixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--playlist-prefix",
+        help="Text before each path in playlists, which is then relative to FOLDER, such as"
+        " /storage/emulated/0/Music. By default paths are relative to DIR.",
+        metavar="TEXT",
+        rich_help_panel=_RESULTS,
+    ),
+]
 ReportOption = Annotated[
     Path | None,
     typer.Option(
@@ -79,6 +90,12 @@ class Outputs:
     playlists: Path | None = None
     report: Path | None = None
     tags: TagOutput | None = None
+    playlist_prefix: str | None = None
+    names: GenreNames = field(default_factory=GenreNames)
+
+    def playlist_names(self, genres: Sequence[str]) -> list[str]:
+        """Return the names that playlists of genres can have, now and without own names."""
+        return list(dict.fromkeys([*map(self.names.name, genres), *genres]))
 
 
 def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedFiles) -> None:
@@ -103,7 +120,7 @@ def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedF
     if outputs.report and outputs.out and outputs.report.resolve() == outputs.out.resolve():
         raise PocketGenreError("--out and --report name the same file; name two.")
     if outputs.playlists:
-        check_playlist_folder(outputs.playlists, genres)
+        check_playlist_folder(outputs.playlists, outputs.playlist_names(genres))
     if outputs.tags:
         check_writable(outputs.tags.log_file)
 
@@ -132,14 +149,14 @@ def write_outputs(
     if write_list:
         write_songs(songs, genres, outputs.format, outputs.out)
     if outputs.playlists:
-        _write_playlists(songs, outputs.playlists, genres)
+        _write_playlists(songs, outputs.playlists, outputs, genres)
     if outputs.report:
         title = folder.resolve().name or str(folder)
         with_bar = with_progress(songs, f"Rendering {count_of(len(songs), 'song')}")
-        write_atomic(outputs.report, make_report(with_bar, genres, title))
+        write_atomic(outputs.report, make_report(with_bar, genres, title, outputs.names.name))
         print_status(f"Wrote {printable(str(outputs.report))}.")
     if outputs.tags:
-        return write_tags(songs, outputs.tags, is_interrupted, on_tagged)
+        return write_tags(songs, outputs.tags, outputs.names, is_interrupted, on_tagged)
     return []
 
 
@@ -157,9 +174,11 @@ def write_interrupted(songs: Sequence[LibrarySong], outputs: Outputs) -> None:
     write_songs(songs, genres_of(songs), outputs.format, outputs.out)
 
 
-def _write_playlists(songs: Sequence[LibrarySong], folder: Path, genres: Sequence[str]) -> None:
-    playlists = make_playlists(songs, folder)
-    removed = write_playlists(playlists, folder, genres)
+def _write_playlists(
+    songs: Sequence[LibrarySong], folder: Path, outputs: Outputs, genres: Sequence[str]
+) -> None:
+    playlists = make_playlists(songs, folder, outputs.playlist_prefix)
+    removed = write_playlists(playlists, folder, outputs.playlist_names(genres))
     count = count_of(len(playlists.files), "playlist")
     print_status(f"Wrote {count} to {printable(str(folder))}.")
     for path in removed:

@@ -16,6 +16,7 @@ from pocketgenre.cli.options import (
     Cluster,
     DryRun,
     Exclude,
+    GenreMap,
     MinConfidence,
     MinMargin,
     MinSeconds,
@@ -32,6 +33,7 @@ from pocketgenre.cli.outputs import (
     FormatOption,
     OutOption,
     Outputs,
+    PlaylistPrefixOption,
     PlaylistsOption,
     ReportOption,
     check_outputs,
@@ -46,6 +48,7 @@ from pocketgenre.cli.tag_output import (
     ReplaceOption,
     SettleOption,
     TagFieldOption,
+    TagGenresOption,
     TagOutput,
     UndoFileOption,
     WriteTagsOption,
@@ -68,6 +71,7 @@ from pocketgenre.library.discovery import (
     local_path,
     roots_of,
 )
+from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.scan import ScanConfig, catalog_songs
 from pocketgenre.library.tags.genre_tag import GENRE_FIELD
@@ -145,13 +149,16 @@ def scan_library(
     vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
+    genre_map: GenreMap = None,
     format: FormatOption = None,
     out: OutOption = None,
     playlists: PlaylistsOption = None,
+    playlist_prefix: PlaylistPrefixOption = None,
     report: ReportOption = None,
     write_tags: WriteTagsOption = False,
     overwrite: OverwriteOption = False,
     replace: ReplaceOption = None,
+    tag_genres: TagGenresOption = 1,
     tag_field: TagFieldOption = GENRE_FIELD,
     settle: SettleOption = SETTLE_SECONDS,
     keep_times: KeepTimesOption = False,
@@ -191,11 +198,13 @@ def scan_library(
     tags = TagOutput(undo_file, tag_config) if write_tags else None
     out = output_path(out)
     chosen_format = format or format_of(out, Format, Format.table)
-    outputs = Outputs(chosen_format, out, playlists, report, tags)
     if watch and not out and chosen_format is not Format.table:
         raise PocketGenreError(f"--watch with --format {chosen_format.value} needs --out FILE.")
     model_file = find_model(model)
     content, card = read_model(model_file)
+    own_names = read_genre_names(genre_map, card.labels) if genre_map else {}
+    names = GenreNames(own_names, tag_genres)
+    outputs = Outputs(chosen_format, out, playlists, report, tags, playlist_prefix, names)
     check_outputs(outputs, card.labels, protected_files(catalog_file(catalog), model_file))
     folders = [local_path(folder) for folder in folders]
     if cluster and workers is not None:
@@ -243,7 +252,13 @@ class _Scan:
     def songs(self, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
         """Read the listed songs from the catalogue."""
         model = self.config.card.sha256
-        return catalog_songs(listing, catalog, model, self.labels, self.min_seconds)
+        songs = catalog_songs(listing, catalog, model, self.labels, self.min_seconds)
+        return self.outputs.names.rename(songs)
+
+    def song(self, path: Path | str, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
+        """Read one song from the catalogue; an empty list if it is missing."""
+        song = catalog.song(str(path), listing.folder, self.labels)
+        return self.outputs.names.rename([song] if song else [])
 
 
 def _preview(scan: _Scan, file: Path) -> int:
@@ -312,8 +327,7 @@ def _watch(
     for a_round in watch_listing(listing, scan.list_files, catalog, scan.config, is_interrupted):
         new = set()
         for scanned in a_round.scanned:
-            song = catalog.song(scanned.file.path, listing.folder, scan.labels)
-            if song:
+            for song in scan.song(scanned.file.path, listing, catalog):
                 new.add(song.path)
                 if not others.out:
                     print(song_line(song), flush=True)
@@ -333,11 +347,13 @@ def _tag(
     is_interrupted: IsInterrupted,
 ) -> set[Path]:
     """Tag songs; return those that have to wait for other programs."""
-    read = (catalog.song(str(path), listing.folder, scan.labels) for path in sorted(paths))
-    songs = [song for song in read if song and song.has_genre]
+    read = (song for path in sorted(paths) for song in scan.song(path, listing, catalog))
+    songs = [song for song in read if song.has_genre]
     if not songs or scan.outputs.tags is None:
         return set()
-    outcomes = write_tags(songs, scan.outputs.tags, is_interrupted, catalog.update_stat)
+    outcomes = write_tags(
+        songs, scan.outputs.tags, scan.outputs.names, is_interrupted, catalog.update_stat
+    )
     return in_use(outcomes)
 
 

@@ -138,9 +138,12 @@ def summary(songs: Sequence[LibrarySong], *, has_lines: bool) -> list[str]:
     songs : songs
     has_lines : True if each song has a line, False if it has fields
     """
-    genres = Counter(song.prediction.genre for song in songs if song.prediction)
-    failed = len(songs) - genres.total()
-    uncertain, not_music = genres.pop(UNCERTAIN, 0), genres.pop(NOT_MUSIC, 0)
+    labels = Counter(song.prediction.genre for song in songs if song.prediction)
+    failed = len(songs) - labels.total()
+    uncertain, not_music = labels.pop(UNCERTAIN, 0), labels.pop(NOT_MUSIC, 0)
+    genres = Counter(
+        song.genre or "" for song in songs if song.prediction and song.prediction.genre in labels
+    )
     counts = ", ".join(f"{printable(genre)} {count}" for genre, count in genres.most_common())
     total = f"{genres.total():,} of {count_of(len(songs), 'song')} labelled"
     lines = [f"{total}: {counts}." if counts else f"{total}."]
@@ -163,7 +166,7 @@ def song_line(song: LibrarySong) -> str:
     name = printable(song.name.as_posix())
     if not song.prediction:
         return f"{'-':<12}{'':>5}{'':>12}  {name}: {printable(song.error or '')}"
-    genre = printable(song.prediction.genre)
+    genre = printable(song.genre or "")
     line = f"{genre:<12}{song.prediction.confidence:>5.0%}{_votes(song.prediction):>12}  {name}"
     return f"{line}{_PARTIAL}" if song.prediction.is_partial else line
 
@@ -197,7 +200,7 @@ def _cells(song: LibrarySong) -> tuple[str, ...]:
     if prediction is None:
         return ("-",) * len(_COLUMNS)
     return (
-        printable(prediction.genre),
+        printable(song.genre or ""),
         f"{prediction.confidence:.0%}",
         _votes(prediction),
         f"{prediction.margin:+.2f}",

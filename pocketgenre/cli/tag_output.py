@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pocketgenre.cli.console import print_status, progress
+from pocketgenre.library.genre_names import GenreNames
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.tags.genre_tag import GENRE_FIELD
 from pocketgenre.library.tags.tagging import Outcome, TagConfig, tag_songs
@@ -38,6 +39,17 @@ ReplaceOption = Annotated[
         "--replace",
         help="Replace this existing genre only, such as Unknown or Other; may be repeated.",
         metavar="GENRE",
+        rich_help_panel=_PANEL,
+    ),
+]
+TagGenresOption = Annotated[
+    int,
+    typer.Option(
+        "--tag-genres",
+        help="Write up to N genres: further ones have a probability of at least 0.2.",
+        min=1,
+        max=3,
+        metavar="N",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -115,6 +127,7 @@ class TagOutput:
 def write_tags(
     songs: Sequence[LibrarySong],
     output: TagOutput,
+    names: GenreNames,
     is_interrupted: Callable[[], bool] = lambda: False,
     on_tagged: Callable[[Path, tuple[int, int]], None] = lambda *_: None,
 ) -> list[Outcome]:
@@ -124,6 +137,7 @@ def write_tags(
     ----------
     songs : songs
     output : tags to write
+    names : names of genres
     is_interrupted : polled between two songs
     on_tagged : called with each tagged song, and its previous size and time
     """
@@ -131,7 +145,7 @@ def write_tags(
     total = sum(song.has_genre for song in songs)
     with UndoLog(output.log_file) as log, progress() as bar:
         task = bar.add_task(f"Writing the genre of {count_of(total, 'song')}", total=total)
-        for outcome in tag_songs(songs, log, output.config):
+        for outcome in tag_songs(songs, log, output.config, names.in_tags):
             outcomes.append(outcome)
             bar.update(task, advance=1)
             if outcome.stat_before:

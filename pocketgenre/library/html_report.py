@@ -10,7 +10,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -27,7 +27,12 @@ _ENCODING = np.frombuffer(
 """Characters that encode a probability in steps of 1/63."""
 
 
-def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str) -> bytes:
+def make_report(
+    songs: Iterable[LibrarySong],
+    labels: Sequence[str],
+    title: str,
+    name_of: Callable[[str], str] = str,
+) -> bytes:
     """Render the page: songs by genre with confidence and timeline, and failures with reasons.
 
     Uncertain songs come first; songs without music have a group of their own.
@@ -37,13 +42,15 @@ def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str)
     songs : songs in the order of the list
     labels : every genre of the songs' models
     title : title, for example the name of the folder
+    name_of : function that returns the name of a genre; genres of one name are one group
     """
-    columns = {label: column for column, label in enumerate(labels)}
+    names = tuple(dict.fromkeys(map(name_of, labels)))
+    columns = {label: names.index(name_of(label)) for label in labels}
     data = {
         "title": printable(title),
-        "genres": [printable(label) for label in labels],
+        "genres": list(map(printable, names)),
         "not_music": columns.get(NOT_MUSIC, -1),
-        "songs": [_row(song, columns) for song in songs],
+        "songs": [_row(song, columns, len(names)) for song in songs],
     }
     page = resources.files("pocketgenre.library").joinpath("html_report.html").read_text("utf-8")
     filled = {
@@ -60,7 +67,7 @@ def make_report(songs: Iterable[LibrarySong], labels: Sequence[str], title: str)
     return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], page).encode("utf-8")
 
 
-def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
+def _row(song: LibrarySong, columns: dict[str, int], genres: int) -> list[Any]:
     """Return the values of a song, which the page's script reads in this order.
 
     Returns
@@ -74,13 +81,14 @@ def _row(song: LibrarySong, columns: dict[str, int]) -> list[Any]:
     error = printable(song.error) if song.error else None
     prediction = song.prediction
     if prediction is None:
-        return [name, len(columns) + 1, 0, [], 0, "", error or "it could not be classified"]
-    group = len(columns) if prediction.genre == UNCERTAIN else columns[prediction.genre]
+        return [name, genres + 1, 0, [], 0, "", error or "it could not be classified"]
+    group = genres if prediction.genre == UNCERTAIN else columns[prediction.genre]
     top = [[columns[genre], round(p, 2)] for genre, p in prediction.top]
     table, seconds = prediction.segment_probabilities, prediction.seconds_per_segment
     bounds = window_bounds(len(table), seconds, MAX_WINDOWS)
-    means = np.zeros((len(bounds) - 1, len(columns)), np.float32)
-    means[:, [columns[genre] for genre in prediction.labels]] = window_means(table, bounds)
+    means = np.zeros((len(bounds) - 1, genres), np.float32)
+    for genre, column in zip(prediction.labels, window_means(table, bounds).T, strict=True):
+        means[:, columns[genre]] += column
     steps = np.rint(63 * means.clip(0, 1)).astype(np.uint8)
     encoded = _ENCODING[steps].tobytes().decode("ascii")
     length = round(len(table) * seconds)

@@ -29,6 +29,8 @@ class LibrarySong:
         its last prediction
     failure : reason why there is no prediction, a sentence without a full stop; None otherwise
     metadata : fields of the file's tags
+    own_genre : name that the user gave to the genre, empty for a genre without tags and playlists;
+        None for the label's usual name
     is_retagged : True if the last change of the file was that of its genre, by this program
     """
 
@@ -40,6 +42,7 @@ class LibrarySong:
     model: str
     prediction: SongPrediction | None
     failure: str | None
+    own_genre: str | None = None
     is_retagged: bool = False
     metadata: Metadata = NO_METADATA
 
@@ -47,6 +50,11 @@ class LibrarySong:
     def error(self) -> str | None:
         """Reason why there is no prediction or the file can't be played; None otherwise."""
         return "the file is gone" if self.state == "vanished" else self.failure
+
+    @property
+    def genre(self) -> str | None:
+        """Name of the predicted genre; None if there is no prediction."""
+        return self.own_genre or (self.prediction.genre if self.prediction else None)
 
     @property
     def has_genre(self) -> bool:

@@ -34,13 +34,17 @@ class Playlists:
     left_out: Sequence[Path]
 
 
-def make_playlists(songs: Iterable[LibrarySong], folder: Path) -> Playlists:
+def make_playlists(
+    songs: Iterable[LibrarySong], folder: Path, prefix: str | None = None
+) -> Playlists:
     """Create a playlist for each genre that has songs, and one for uncertain songs.
 
     Parameters
     ----------
     songs : songs; those without a prediction, vanished ones and those that are no music are skipped
     folder : folder of the playlists, to which paths are relative
+    prefix : text before the songs' names, which are then relative to the scanned folder, for
+        players that need absolute paths
     """
     entries: dict[str, list[str]] = {}
     left_out: list[Path] = []
@@ -49,14 +53,17 @@ def make_playlists(songs: Iterable[LibrarySong], folder: Path) -> Playlists:
     for song in songs:
         if song.prediction is None or song.state != "labelled":
             continue
-        if song.prediction.genre == NOT_MUSIC:
+        if song.prediction.genre == NOT_MUSIC or song.own_genre == "":
             continue
         path = song.path
         if path.parent not in parents:
             parents[path.parent] = os.path.realpath(path.parent)
-        entry = _relative(os.path.join(parents[path.parent], path.name), base)  # noqa: PTH118
+        if prefix is None:
+            entry = _relative(os.path.join(parents[path.parent], path.name), base)  # noqa: PTH118
+        else:
+            entry = f"{prefix.rstrip('/')}/{song.name.as_posix().lstrip('/')}"
         if _fits_in_one_line(entry):
-            lines = entries.setdefault(song.prediction.genre, [])
+            lines = entries.setdefault(song.genre or "", [])
             lines.append(f"#EXTINF:{_seconds(song)},{printable(path.stem)}\n{entry}\n")
         else:
             left_out.append(song.name)

@@ -4,7 +4,7 @@ import difflib
 import gc
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from pocketgenre.constants import UNCERTAIN
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog, path_range
 from pocketgenre.library.library_song import State
-from pocketgenre.library.tags.genre_tag import genre_name
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, VoteRule
 from pocketgenre.text import printable
 
@@ -122,33 +121,12 @@ def select_songs(catalog: Catalog, selection: Selection) -> list[Row]:
         return list(map(Row._make, catalog.select(statement, values)))
 
 
-def find_genres(catalog: Catalog, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels of genres, which may be spelled as tags spell them: ``Hip-Hop``.
-
-    Raises
-    ------
-    PocketGenreError
-        if no model in the catalogue has the genre; names the most similar one.
-    """
-    labels = dict.fromkeys((UNCERTAIN,))
-    for (text,) in catalog.select("SELECT labels FROM models"):
-        labels |= dict.fromkeys(json.loads(text))
-    by_name = {_letters(name): label for label in labels for name in (label, genre_name(label))}
-    return tuple(_find(name, by_name, labels) for name in names)
-
-
-def _find(name: str, by_name: dict[str, str], labels: Iterable[str]) -> str:
-    if label := by_name.get(_letters(name)):
-        return label
-    similar = difflib.get_close_matches(_letters(name), by_name, 1, 0.0)
-    raise PocketGenreError(
-        f"There is no genre {printable(name)}; did you mean"
-        f" {by_name[similar[0]]}? Genres: {', '.join(sorted(labels))}."
+def known_labels(catalog: Catalog) -> list[str]:
+    """Return the labels of all models in a catalogue, and ``uncertain``."""
+    rows = catalog.select("SELECT labels FROM models")
+    return list(
+        dict.fromkeys([*(label for (text,) in rows for label in json.loads(text)), UNCERTAIN])
     )
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def check_folder(catalog: Catalog, folder: Path | None) -> None:

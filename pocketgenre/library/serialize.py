@@ -69,7 +69,7 @@ def to_csv(songs: Iterable[LibrarySong], labels: Sequence[str]) -> bytes:
 def song_fields(song: LibrarySong, *, with_timeline: bool = True) -> dict[str, Any]:
     """Return the fields of a song as JSON types."""
     if song.prediction:
-        fields = song.prediction.to_dict(with_timeline=with_timeline)
+        fields = song.prediction.to_dict(with_timeline=with_timeline) | {"genre": song.genre}
     else:
         fields = no_prediction()
         if not with_timeline:

@@ -251,7 +251,7 @@ def test_undo_prints_to_stdout_despite_progress_bar(music: Path) -> None:
 
 def test_interrupted_undo_continues_with_the_rest(music: Path) -> None:
     for number in range(150):
-        shutil.copy(music / "Bells.m4a", music / f"{number}.m4a")
+        shutil.copy2(music / "Bells.m4a", music / f"{number}.m4a")
     undo_file = music.parent / "undo.jsonl"
     songs = [song(path) for path in sorted(music.glob("*.m4a"))]
     with UndoLog(undo_file) as log:

@@ -15,7 +15,10 @@ from typing import Self
 
 import pytest
 
+from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.schema import default_catalog
 from tests.conftest import REPOSITORY, invoke, until, write_tone
+from tests.library.conftest import mounted
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +112,78 @@ def test_watch_waits_for_a_growing_file(music: Path, library: Path) -> None:
         # A scan of the incomplete file would print a line with fewer segments.
         assert "of 2" in watch.wait_for_output("growing.wav")
         assert time.monotonic() - written > 1.0
+
+
+def test_watch_survives_a_rename(music: Path, library: Path) -> None:
+    with WatchProcess(music) as watch:
+        watch.wait_for_message("Watching")
+        away = music.rename(music.with_name("away"))
+        watch.wait_for_message("is gone (renamed or unmounted?); waiting until it is back")
+        shutil.copy(library / "Bells.m4a", away)
+        away.rename(music)
+        watch.wait_for_message("is back; watching it again")
+        watch.wait_for_output("Bells.m4a")
+        shutil.copy(library / "Slow pad.wav", music)
+        watch.wait_for_output("Slow pad.wav")
+    with Catalog(default_catalog()) as catalog:
+        assert {song.state for song in catalog.songs()} == {"labelled"}
+
+
+def test_watch_survives_an_unmount(tmp_path: Path, library: Path) -> None:
+    point = tmp_path / "point"
+    out = tmp_path / "lists"
+    for card in mounted(tmp_path / "card", "size=30m"):
+        shutil.copytree(library, card, dirs_exist_ok=True)
+        point.mkdir()
+        subprocess.run(["mount", "--bind", card, point], check=True)
+        with WatchProcess(point, "--playlists", str(out)) as watch:
+            watch.wait_for_message("Watching")
+            before = {path.name: path.read_bytes() for path in out.iterdir()}
+            subprocess.run(["umount", point], check=True)
+            watch.wait_for_message("is another folder now (mounted or unmounted?)")
+            watch.wait_for_message("5 of 5 songs are gone; nothing is removed because of that")
+            subprocess.run(["mount", "--bind", card, point], check=True)
+            watch.wait_for_message("is another folder now")
+            assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+            shutil.copy(library / "Bells.m4a", point / "new.m4a")
+            watch.wait_for_output("new.m4a")
+        subprocess.run(["umount", point], check=True)
+    with Catalog(default_catalog()) as catalog:
+        assert {song.state for song in catalog.songs()} == {"labelled"}
+
+
+def test_watch_tags_a_file_when_it_is_closed(music: Path, library: Path, tmp_path: Path) -> None:
+    content = (library / "Broken beat.mp3").read_bytes()
+    options = ["--write-tags", "--settle", "1", "--undo-file", str(tmp_path / "undo.jsonl")]
+    with WatchProcess(music, *options) as watch:
+        watch.wait_for_message("Watching")
+        target = music / "song.mp3"
+        with open(target, "wb") as file:
+            file.write(content[: len(content) // 2])
+            file.flush()
+            watch.wait_for_message("another program has it open for writing")
+            file.write(content[len(content) // 2 :])
+        until(lambda: target.read_bytes().startswith(b"ID3"))
+    assert target.read_bytes().endswith(content)
+
+
+def test_losing_most_songs_is_asked_about(music: Path, tmp_path: Path) -> None:
+    out = tmp_path / "genres.json"
+    for name in ("second.wav", "third.wav"):
+        write_tone(music / name)
+    assert invoke(SCAN, music, "--out", out).returncode == 0
+    before = out.read_text()
+    for name in ("second.wav", "third.wav"):
+        (music / name).unlink()
+    result = invoke(SCAN, music, "--out", out)
+    assert result.returncode == 1
+    assert "2 of 3 songs are gone" in result.stderr
+    assert "if that is right, add --allow-vanished" in result.stderr
+    assert out.read_text() == before
+    result = invoke(SCAN, music, "--out", out, "--allow-vanished")
+    assert result.returncode == 0
+    assert "2 songs vanished; the catalogue keeps their entries" in result.stderr
+    assert len(json.loads(out.read_text())) == 1
 
 
 def test_watch_rewrites_the_results_file(music: Path, library: Path, tmp_path: Path) -> None:
