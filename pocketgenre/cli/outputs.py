@@ -17,6 +17,7 @@ from pocketgenre.cli.output_checks import (
     protected_files,
 )
 from pocketgenre.cli.song_output import Format, with_progress, write_songs
+from pocketgenre.cli.song_table import COLUMN_NAMES
 from pocketgenre.cli.tag_output import TagOutput, write_tags
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.discovery import display_address
@@ -48,6 +49,16 @@ OutOption = Annotated[
         "--out",
         help="Write to this file instead of standard output (-).",
         metavar="FILE",
+        rich_help_panel=_RESULTS,
+    ),
+]
+ColumnsOption = Annotated[
+    str,
+    typer.Option(
+        "--columns",
+        help="Columns of the table, such as title,artist,genre; by default those that fit. Columns:"
+        f" {', '.join(COLUMN_NAMES)}.",
+        metavar="NAMES",
         rich_help_panel=_RESULTS,
     ),
 ]
@@ -91,11 +102,29 @@ class Outputs:
     report: Path | None = None
     tags: TagOutput | None = None
     playlist_prefix: str | None = None
+    columns: tuple[str, ...] = ()
     names: GenreNames = field(default_factory=GenreNames)
 
     def playlist_names(self, genres: Sequence[str]) -> list[str]:
         """Return the names that playlists of genres can have, now and without own names."""
         return list(dict.fromkeys([*map(self.names.name, genres), *genres]))
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Read the value of ``--columns``.
+
+    Raises
+    ------
+    typer.BadParameter
+        if there is no column of a name.
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in COLUMN_NAMES:
+            raise typer.BadParameter(
+                f"there is no column {printable(name)}; choose from {', '.join(COLUMN_NAMES)}."
+            )
+    return tuple(names)
 
 
 def check_outputs(outputs: Outputs, genres: Sequence[str], protected: ProtectedFiles) -> None:
@@ -147,7 +176,7 @@ def write_outputs(
     """
     genres = genres_of(songs)
     if write_list:
-        write_songs(songs, genres, outputs.format, outputs.out)
+        write_songs(songs, genres, outputs.format, outputs.out, outputs.columns)
     if outputs.playlists:
         _write_playlists(songs, outputs.playlists, outputs, genres)
     if outputs.report:
@@ -171,7 +200,7 @@ def write_interrupted(songs: Sequence[LibrarySong], outputs: Outputs) -> None:
         print_status(f"Interrupted; {name} is unchanged, and the same command continues.")
         return
     print_status("Interrupted; these are the results so far, and the same command continues.")
-    write_songs(songs, genres_of(songs), outputs.format, outputs.out)
+    write_songs(songs, genres_of(songs), outputs.format, outputs.out, outputs.columns)
 
 
 def _write_playlists(

@@ -30,6 +30,7 @@ from pocketgenre.cli.options import (
 )
 from pocketgenre.cli.output_checks import format_of, output_path, protected_files
 from pocketgenre.cli.outputs import (
+    ColumnsOption,
     FormatOption,
     OutOption,
     Outputs,
@@ -37,6 +38,7 @@ from pocketgenre.cli.outputs import (
     PlaylistsOption,
     ReportOption,
     check_outputs,
+    column_names,
     write_interrupted,
     write_outputs,
 )
@@ -152,6 +154,7 @@ def scan_library(
     genre_map: GenreMap = None,
     format: FormatOption = None,
     out: OutOption = None,
+    columns: ColumnsOption = "",
     playlists: PlaylistsOption = None,
     playlist_prefix: PlaylistPrefixOption = None,
     report: ReportOption = None,
@@ -204,7 +207,8 @@ def scan_library(
     content, card = read_model(model_file)
     own_names = read_genre_names(genre_map, card.labels) if genre_map else {}
     names = GenreNames(own_names, tag_genres)
-    outputs = Outputs(chosen_format, out, playlists, report, tags, playlist_prefix, names)
+    shown = column_names(columns)
+    outputs = Outputs(chosen_format, out, playlists, report, tags, playlist_prefix, shown, names)
     check_outputs(outputs, card.labels, protected_files(catalog_file(catalog), model_file))
     folders = [local_path(folder) for folder in folders]
     if cluster and workers is not None:

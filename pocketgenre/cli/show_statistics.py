@@ -1,6 +1,7 @@
 """Run ``show-statistics``: show statistics of the catalogue."""
 
 import json
+import shutil
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -22,6 +23,10 @@ from pocketgenre.cli.options import (
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.queries import Statistics, check_folder, compute_statistics
 from pocketgenre.text import count_of, printable
+
+
+_NUMBERS_WIDTH = 42
+_MIN_BAR_WIDTH, _MAX_BAR_WIDTH = 8, 40
 
 
 class StatisticsFormat(StrEnum):
@@ -61,10 +66,15 @@ def show_statistics(
 
 def _lines(statistics: Statistics) -> list[str]:
     songs = sum(genre.songs for genre in statistics.genres)
+    most = max((genre.songs for genre in statistics.genres), default=0)
+    # Bars have the width that the terminal leaves, down to none on a phone.
+    bar_width = min(_MAX_BAR_WIDTH, shutil.get_terminal_size().columns - _NUMBERS_WIDTH - 2)
     lines = [f"{'Genre':<14}{'Songs':>8}{'Share':>8}{'Confidence':>12}"]
     for genre in statistics.genres:
         share, name = genre.songs / songs, printable(genre.genre)
-        lines.append(f"{name:<14}{genre.songs:>8}{share:>8.1%}{genre.confidence:>12.0%}")
+        bar = _bar(genre.songs / most, bar_width)
+        line = f"{name:<14}{genre.songs:>8}{share:>8.1%}{genre.confidence:>12.0%}  {bar}"
+        lines.append(line.rstrip())
     hours = statistics.seconds / 3600
     lines += [
         "",
@@ -79,6 +89,14 @@ def _lines(statistics: Statistics) -> list[str]:
             f"  {count_of(count, 'song')} by {model[:12]}…" for model, count in statistics.models
         ]
     return lines
+
+
+def _bar(share: float, width: int) -> str:
+    """Draw a bar in steps of an eighth of a character."""
+    if width < _MIN_BAR_WIDTH:
+        return ""
+    whole, eighths = divmod(max(1, round(share * width * 8)), 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
 
 
 def main() -> None:

@@ -5,41 +5,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
-
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import print_status, progress
+from pocketgenre.cli.song_table import PARTIAL, render_table, votes
 from pocketgenre.constants import NOT_MUSIC, UNCERTAIN
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
 from pocketgenre.plugins import load_plugin
-from pocketgenre.prediction import SongPrediction
-from pocketgenre.text import count_of, encode_escaped, printable
+from pocketgenre.text import count_of, printable
 
 _MAX_TABLE_ROWS = 500
 """Longer tables are printed as plain lines, since their layout would take rich too long."""
 
-_COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
-    ("Genre", "left"),
-    ("Confidence", "right"),
-    ("Votes", "right"),
-    ("Margin", "right"),
-)
-"""Columns after the song's name; the last ones are left out on narrow terminals."""
-
-_MIN_NAME_WIDTH = 20
-"""Width that is kept for the songs' names."""
-
 _SLOW_SONGS = 5000
 """Number of songs that take more than a second to write."""
-
-_PARTIAL = " (partial)"
-"""Mark of a song that was not classified to its end."""
 
 _ENTRY_POINTS = "pocketgenre.writers"
 """Entry points that take songs, genres and a file to write."""
@@ -68,7 +49,11 @@ def parquet_writer() -> Callable[[Iterable[LibrarySong], Sequence[str], Path], N
 
 
 def write_songs(
-    songs: Sequence[LibrarySong], labels: Sequence[str], format: Format, out: Path | None
+    songs: Sequence[LibrarySong],
+    labels: Sequence[str],
+    format: Format,
+    out: Path | None,
+    columns: Sequence[str] = (),
 ) -> None:
     """Write songs to a file or to standard output, and a summary.
 
@@ -78,13 +63,14 @@ def write_songs(
     labels : every genre of the songs' models
     format : output format
     out : file; None for standard output
+    columns : columns of the table; the usual ones by default
     """
     with_bar = with_progress(songs, f"Writing {count_of(len(songs), 'song')}")
     if format is Format.parquet and out:
         parquet_writer()(with_bar, labels, out)
         print_status(f"Wrote {printable(display_address(out))}.")
     else:
-        write_content(_content(with_bar, songs, labels, format, out), out)
+        write_content(_content(with_bar, songs, labels, format, out, columns), out)
     for line in summary(songs, has_lines=format is Format.table):
         if format is Format.table and not out:
             print(line)
@@ -98,6 +84,7 @@ def _content(
     labels: Sequence[str],
     format: Format,
     out: Path | None,
+    columns: Sequence[str],
 ) -> bytes:
     if format is Format.json:
         return to_json(with_bar)
@@ -107,7 +94,7 @@ def _content(
         return to_csv(with_bar, labels)
     if len(songs) > _MAX_TABLE_ROWS:
         return "".join(f"{song_line(song)}\n" for song in songs).encode()
-    return _render(songs, to_file=out is not None)
+    return render_table(songs, columns, to_file=out is not None)
 
 
 def with_progress(songs: Sequence[LibrarySong], description: str) -> Iterator[LibrarySong]:
@@ -167,60 +154,5 @@ def song_line(song: LibrarySong) -> str:
     if not song.prediction:
         return f"{'-':<12}{'':>5}{'':>12}  {name}: {printable(song.error or '')}"
     genre = printable(song.genre or "")
-    line = f"{genre:<12}{song.prediction.confidence:>5.0%}{_votes(song.prediction):>12}  {name}"
-    return f"{line}{_PARTIAL}" if song.prediction.is_partial else line
-
-
-def _votes(prediction: SongPrediction) -> str:
-    return f"{prediction.votes[prediction.winner]} of {sum(prediction.votes.values())}"
-
-
-def _song_table(songs: Sequence[LibrarySong], width: int) -> Table:
-    """Lay out songs with as many columns as leave room for their names."""
-    rows = [_cells(song) for song in songs]
-    count = len(_COLUMNS)
-    while count > 1 and _width_of(rows, count) > width:
-        count -= 1
-    table = Table(Column("Song", overflow="fold", ratio=1))
-    for header, justify in _COLUMNS[:count]:
-        table.add_column(header, justify=justify, no_wrap=True)
-    for song, cells in zip(songs, rows, strict=True):
-        name = Text(printable(song.name.as_posix()))
-        if song.prediction is None:
-            name.append(f"\n{printable(song.error or '')}", style="red")
-        elif song.prediction.is_partial:
-            name.append(_PARTIAL, style="yellow")
-        table.add_row(name, *map(Text, cells[:count]))
-    return table
-
-
-def _cells(song: LibrarySong) -> tuple[str, ...]:
-    """Return the cells of :data:`_COLUMNS`."""
-    prediction = song.prediction
-    if prediction is None:
-        return ("-",) * len(_COLUMNS)
-    return (
-        printable(song.genre or ""),
-        f"{prediction.confidence:.0%}",
-        _votes(prediction),
-        f"{prediction.margin:+.2f}",
-    )
-
-
-def _width_of(rows: Sequence[tuple[str, ...]], count: int) -> int:
-    """Return the width of a table in which names have the width that they need at least."""
-    widths = [
-        max(len(name), *(len(row[column]) for row in rows)) if rows else len(name)
-        for column, (name, _) in enumerate(_COLUMNS[:count])
-    ]
-    return _MIN_NAME_WIDTH + sum(widths) + 3 * (count + 1) + 1  # with lines and padding
-
-
-def _render(songs: Sequence[LibrarySong], *, to_file: bool) -> bytes:
-    if to_file:
-        console = Console(width=100, color_system=None, highlight=False, force_terminal=False)
-    else:
-        console = Console(highlight=False)
-    with console.capture() as capture:
-        console.print(_song_table(songs, console.width))
-    return encode_escaped(capture.get())
+    line = f"{genre:<12}{song.prediction.confidence:>5.0%}{votes(song.prediction):>12}  {name}"
+    return f"{line}{PARTIAL}" if song.prediction.is_partial else line

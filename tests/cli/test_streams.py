@@ -1,10 +1,12 @@
 """Write to standard output, also if it is closed, a pipe, or a narrow terminal."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import mutagen
 import pytest
 
 from tests.conftest import REPOSITORY, invoke
@@ -90,6 +92,25 @@ def test_narrow_table_keeps_names(
     assert [word for word in table[0].split() if word.isalpha()] == headers
     assert all(len(line) <= columns for line in table)
     assert any("Four on the floor" in line for line in table)
+
+
+def test_table_shows_title_and_artist(
+    scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    music = shutil.copytree(scanned, tmp_path / "music")
+    audio = mutagen.File(music / "Bells.m4a")
+    audio["\xa9nam"], audio["\xa9ART"] = ["Jóga"], ["Björk"]
+    audio.save()
+    options = (music, "--model", "standard")
+    monkeypatch.setenv("COLUMNS", "120")
+    table = invoke(SCAN, *options).stdout
+    assert [word for word in table.splitlines()[1].split() if word.isalpha()] == [
+        *("Song", "Title", "Artist", "Genre", "Confidence", "Votes", "Margin")
+    ]
+    assert "Björk" in table
+    table = invoke(SCAN, *options, "--columns", "title,genre").stdout
+    assert [word for word in table.splitlines()[1].split() if word.isalpha()] == ["Title", "Genre"]
+    assert "there is no column bpm" in invoke(SCAN, *options, "--columns", "bpm").stderr
 
 
 def test_quiet_prints_data_only(scanned: Path) -> None:

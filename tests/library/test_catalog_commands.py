@@ -101,6 +101,18 @@ def test_statistics_count_songs(scanned: Path) -> None:
     assert (data["failed"], data["vanished"]) == (1, 1)
 
 
+def test_statistics_have_bars_where_they_fit(
+    scanned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "45")
+    assert "█" not in invoke(CLI + "show_statistics").stdout
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = invoke(CLI + "show_statistics").stdout.splitlines()
+    songs = [(int(line.split()[1]), line.count("█")) for line in lines if "█" in line]
+    assert songs[0][1] == 40
+    assert all(abs(bar - 40 * count / songs[0][0]) <= 1 for count, bar in songs)
+
+
 def test_export_equals_output_of_scan(scanned: Path) -> None:
     scan = invoke(SCAN, scanned, "--format", "json").stdout
     assert invoke(CLI + "export_catalog", "--folder", scanned).stdout == scan
