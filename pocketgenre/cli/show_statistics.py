@@ -24,7 +24,6 @@ from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.queries import Statistics, check_folder, compute_statistics
 from pocketgenre.text import count_of, printable
 
-
 _NUMBERS_WIDTH = 42
 _MIN_BAR_WIDTH, _MAX_BAR_WIDTH = 8, 40
 
