@@ -61,6 +61,23 @@ MinMargin = Annotated[
         rich_help_panel="Labels",
     ),
 ]
+
+
+class GroupOption(StrEnum):
+    """Values of ``--by``."""
+
+    album = "album"
+    artist = "artist"
+
+
+GroupBy = Annotated[
+    GroupOption | None,
+    typer.Option(
+        "--by",
+        help="Give all songs of an album or artist one genre, and name the odd ones out.",
+        rich_help_panel="Labels",
+    ),
+]
 GenreMap = Annotated[
     Path | None,
     typer.Option(

@@ -17,6 +17,8 @@ from pocketgenre.cli.options import (
     DryRun,
     Exclude,
     GenreMap,
+    GroupBy,
+    GroupOption,
     MinConfidence,
     MinMargin,
     MinSeconds,
@@ -76,6 +78,7 @@ from pocketgenre.library.discovery import (
 from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.scan import ScanConfig, catalog_songs
+from pocketgenre.library.song_groups import group_songs
 from pocketgenre.library.tags.genre_tag import GENRE_FIELD
 from pocketgenre.library.tags.tagging import SETTLE_SECONDS, TagConfig
 from pocketgenre.models.model_card import read_model
@@ -151,6 +154,7 @@ def scan_library(
     vote: Vote = VoteOption.majority,
     min_confidence: MinConfidence = None,
     min_margin: MinMargin = -1.0,
+    by: GroupBy = None,
     genre_map: GenreMap = None,
     format: FormatOption = None,
     out: OutOption = None,
@@ -217,6 +221,8 @@ def scan_library(
         raise PocketGenreError(
             "--watch, --write-tags, --playlists and several folders need folders, not an address."
         )
+    if watch and by:
+        raise PocketGenreError("--by needs all songs of an album at once; omit it with --watch.")
     if watch and any(folder.is_file() for folder in folders):
         raise PocketGenreError("--watch needs a folder, not a song.")
 
@@ -228,6 +234,7 @@ def scan_library(
             list_files=partial(list_all_songs, folders, list_one),
             labels=label_config(vote, min_confidence, min_margin),
             min_seconds=min_seconds,
+            by=by,
             retry_failed=retry_failed,
             allow_vanished=allow_vanished,
             outputs=outputs,
@@ -249,6 +256,7 @@ class _Scan:
     list_files: Callable[[], FolderListing]
     labels: LabelConfig
     min_seconds: float
+    by: GroupOption | None
     retry_failed: bool
     allow_vanished: bool
     outputs: Outputs
@@ -257,6 +265,11 @@ class _Scan:
         """Read the listed songs from the catalogue."""
         model = self.config.card.sha256
         songs = catalog_songs(listing, catalog, model, self.labels, self.min_seconds)
+        if self.by:
+            songs, odd = group_songs(songs, self.by.value)
+            for one in odd:
+                name, own = printable(one.song.name.as_posix()), one.song.genre
+                print_status(f"{name} alone is {own}; its {self.by.value} is {one.group_genre}.")
         return self.outputs.names.rename(songs)
 
     def song(self, path: Path | str, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
