@@ -148,8 +148,10 @@ def write_trained_run(folder: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def own_catalog(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Give each test its own data folder, so that none uses the user's catalogue."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+    """Give each test its own data folder, so that none uses the user's catalogue or settings."""
+    folder = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
 
 
 @pytest.fixture

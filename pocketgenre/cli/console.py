@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from pocketgenre.cli.config_file import read_defaults
 from pocketgenre.errors import PocketGenreError
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -44,7 +45,10 @@ def run(command: Callable[..., Any]) -> NoReturn:
     )
     app.command()(command)
     try:
-        app()
+        parser = typer.main.get_command(app)
+        name = command.__name__.replace("_", "-")
+        parser.context_settings["default_map"] = read_defaults(parser, name, sys.argv[1:])
+        parser()
     except (PocketGenreError, OSError, ModuleNotFoundError) as error:
         if "--debug" in sys.argv:
             raise

@@ -2,9 +2,9 @@
 
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 from watchdog.events import (
     FileClosedNoWriteEvent,
@@ -120,9 +120,9 @@ class _WatchedFolder:
     def stop(self) -> None:
         """Stop to watch the folder."""
         if self._observer is not None:
-            with suppress(OSError, RuntimeError):  # its folder may be gone
-                self._observer.stop()
-                self._observer.join()
+            # In a thread that nobody waits for: watchdog waits for an event of the folder, which
+            # never comes if the folder was renamed.
+            threading.Thread(target=self._observer.stop, daemon=True).start()
             self._observer = None
 
     def check(self) -> str | None:

@@ -1,0 +1,93 @@
+"""Read defaults of options from configuration files, which use the options' names.
+
+The user's file has a table for each command. A file in a music folder has options of scan-library
+that write nothing, since a folder may come from somebody else.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from pocketgenre.errors import PocketGenreError
+from pocketgenre.text import printable
+
+_FOLDER_FILE = "pocketgenre.toml"
+
+_FOLDER_OPTIONS = {
+    *("by", "columns", "exclude", "min-confidence", "min-margin", "min-seconds", "no-follow"),
+    *("segments", "vote"),
+}
+
+
+def user_config_file() -> Path:
+    """Return the path of the user's configuration file."""
+    return platformdirs.user_config_path("pocketgenre") / "config.toml"
+
+
+def read_defaults(command: Any, name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Read the defaults of a command's options; those of a music folder come last.
+
+    Parameters
+    ----------
+    command : command
+    name : name of the command, such as ``scan-library``
+    arguments : arguments of the command line, which name the music folders
+
+    Returns
+    -------
+    dict
+        values by the names of click's parameters
+
+    Raises
+    ------
+    PocketGenreError
+        if a file can't be read, or has an unknown option.
+    """
+    options = {
+        option.removeprefix("--"): parameter.name or ""
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    user_file = user_config_file()
+    table = _read(user_file).get(name, {})
+    if not isinstance(table, dict):
+        raise PocketGenreError(f"{user_file}: [{name}] must be a table of options.")
+    defaults = _parameters(table, options, user_file)
+    for folder in _folders(command, arguments):
+        file = folder / _FOLDER_FILE
+        allowed = {option: options[option] for option in _FOLDER_OPTIONS & set(options)}
+        defaults |= _parameters(_read(file), allowed, file)
+    return defaults
+
+
+def _folders(command: Any, arguments: Sequence[str]) -> list[Path]:
+    if not any(parameter.name == "folders" for parameter in command.params):
+        return []
+    context = command.make_context(None, list(arguments), resilient_parsing=True)
+    return [Path(folder) for folder in context.params.get("folders") or ()]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise PocketGenreError(f"The configuration {file} can't be read: {reason}.") from error
+
+
+def _parameters(table: dict[str, Any], options: dict[str, str], file: Path) -> dict[str, Any]:
+    for option in table:
+        if option not in options:
+            similar = difflib.get_close_matches(option, options, 1)
+            hint = f"did you mean {similar[0]}?" if similar else "remove it."
+            raise PocketGenreError(
+                f"{file}: {printable(option)} is no option that can be set there; {hint}"
+            )
+    return {options[option]: value for option, value in table.items()}
