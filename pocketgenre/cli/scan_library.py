@@ -73,7 +73,6 @@ from pocketgenre.library.discovery import (
     list_all_songs,
     list_songs,
     local_path,
-    roots_of,
 )
 from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_song import LibrarySong
@@ -337,8 +336,6 @@ def _watch(
 
     Songs that another program may still write into wait for their tags.
     """
-    for root in roots_of(listing):
-        print_status(f"Watching {printable(root)}; press Ctrl-C to stop.")
     others = replace(scan.outputs, tags=None)
     has_files = bool(others.out or others.playlists or others.report)
     for a_round in watch_listing(listing, scan.list_files, catalog, scan.config, is_interrupted):

@@ -58,7 +58,7 @@ def watch_for_changes(
     watched = [_WatchedFolder(folder, events) for folder in folders]
     try:
         for folder in watched:
-            folder.start()
+            report(folder.start() or f"Watching {folder.path}; press Ctrl-C to stop.")
         # The first round finds what has changed between the scan and the watch.
         last_event = dict.fromkeys(folders, time.monotonic())
         last_round = time.monotonic()
@@ -98,13 +98,13 @@ class _WatchedFolder:
         """True if the folder is being watched."""
         return self._observer is not None
 
-    def start(self) -> None:
-        """Start to watch the folder.
+    def start(self) -> str | None:
+        """Start to watch the folder; return a sentence if it is gone.
 
         Raises
         ------
         PocketGenreError
-            if it can't be watched.
+            if it is there and can't be watched.
         """
         self._identity = _identity(self.path)
         observer = Observer()
@@ -112,10 +112,14 @@ class _WatchedFolder:
             observer.schedule(_Handler(self._events), self.path, recursive=True)
             observer.start()
         except OSError as error:
+            if _identity(self.path) is None:
+                self._identity = None
+                return f"{self.path} is gone (renamed or unmounted?); waiting until it is back."
             raise PocketGenreError(
                 f"{self.path} cannot be watched ({error.strerror or error}); scan it again instead."
             ) from error
         self._observer = observer
+        return None
 
     def stop(self) -> None:
         """Stop to watch the folder."""
@@ -128,18 +132,12 @@ class _WatchedFolder:
     def check(self) -> str | None:
         """Watch another folder that has the path now; return a sentence after a change."""
         identity = _identity(self.path)
-        if identity == self._identity and (identity is None or self.is_there):
+        if identity == self._identity:
             return None
         was_there = self.is_there
         self.stop()
-        self._identity = identity
-        if identity is None:
-            return f"{self.path} is gone (renamed or unmounted?); waiting until it is back."
-        try:
-            self.start()
-        except PocketGenreError:  # it went again; the next check tells
-            self._identity = None
-            return None
+        if gone := self.start():
+            return gone if was_there else None
         if was_there:
             return f"{self.path} is another folder now (mounted or unmounted?); watching that."
         return f"{self.path} is back; watching it again."
