@@ -136,7 +136,7 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
-        help="Leave out files and folders, such as Audiobooks or '*/Live/*'; may be repeated."
+        help="Leave out files and folders, such as `Audiobooks` or `*/Live/*`; may be repeated."
         " Hidden ones, recycle bins and folders with .nomedia always are.",
         metavar="PATTERN",
         rich_help_panel=_FILES,

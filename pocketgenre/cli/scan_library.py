@@ -93,7 +93,7 @@ def scan_library(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FOLDER...",
+            metavar="FOLDER",
             help="Folders with music, searched with their subfolders, or single songs. With"
             " --cluster also an address such as s3://bucket/music.",
         ),
@@ -183,7 +183,8 @@ def scan_library(
 
     The results are stored in a catalogue: the next scan classifies only new and changed songs, and
     an interrupted scan continues where it stopped. Songs below --min-confidence or --min-margin
-    are `uncertain`. The exit status is 0 if at least one song was labelled.
+    are `uncertain`. The exit status is 0 if at least one song was labelled, and not all of those to
+    tag were refused.
 
     For example:
 
