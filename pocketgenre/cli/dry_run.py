@@ -24,6 +24,7 @@ def preview_scan(
     *,
     retry_failed: bool,
     allow_vanished: bool,
+    as_json: bool,
 ) -> LibraryDiff:
     """Scan into a copy of the catalogue, and return what has changed.
 
@@ -40,6 +41,7 @@ def preview_scan(
         is_interrupted,
         retry_failed=retry_failed,
         allow_vanished=allow_vanished,
+        as_json=as_json,
     )
     return diff
 

@@ -126,6 +126,21 @@ Quiet = Annotated[
     typer.Option("--quiet", "-q", help="Print data and errors only.", callback=_silence),
 ]
 
+
+class ProgressOption(StrEnum):
+    """Values of ``--progress``."""
+
+    bar = "bar"
+    json = "json"
+
+
+ProgressFormat = Annotated[
+    ProgressOption,
+    typer.Option(
+        "--progress", help="json: one object per classified song on standard error, for programs."
+    ),
+]
+
 _FILES = "Files"
 
 NoFollow = Annotated[

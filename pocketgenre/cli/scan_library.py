@@ -23,6 +23,8 @@ from pocketgenre.cli.options import (
     MinMargin,
     MinSeconds,
     NoFollow,
+    ProgressFormat,
+    ProgressOption,
     Quiet,
     Version,
     Vote,
@@ -171,6 +173,7 @@ def scan_library(
     undo_file: UndoFileOption = None,
     catalog: CatalogFile = None,
     dry_run: DryRun = False,
+    progress: ProgressFormat = ProgressOption.bar,
     quiet: Quiet = False,
     version: Version = False,
     debug: Debug = False,
@@ -237,6 +240,7 @@ def scan_library(
             by=by,
             retry_failed=retry_failed,
             allow_vanished=allow_vanished,
+            as_json=progress is ProgressOption.json,
             outputs=outputs,
         )
         status = (
@@ -259,6 +263,7 @@ class _Scan:
     by: GroupOption | None
     retry_failed: bool
     allow_vanished: bool
+    as_json: bool
     outputs: Outputs
 
     def songs(self, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
@@ -292,6 +297,7 @@ def _preview(scan: _Scan, file: Path) -> int:
             is_interrupted,
             retry_failed=scan.retry_failed,
             allow_vanished=scan.allow_vanished,
+            as_json=scan.as_json,
         )
         if is_interrupted():
             return _INTERRUPTED
@@ -310,6 +316,7 @@ def _run(scan: _Scan, file: Path, *, watch: bool) -> int:
             is_interrupted,
             retry_failed=scan.retry_failed,
             allow_vanished=scan.allow_vanished,
+            as_json=scan.as_json,
         )
         songs = scan.songs(listing, catalog)
         if is_interrupted():

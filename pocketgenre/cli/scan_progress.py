@@ -1,5 +1,6 @@
 """Run a scan with a progress bar and messages."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -35,8 +36,19 @@ def scan_listing(
     *,
     retry_failed: bool = False,
     allow_vanished: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Update the catalogue for listed songs, until the end or an interruption.
+
+    Parameters
+    ----------
+    listing : songs
+    catalog : catalogue
+    config : configuration of the scan
+    is_interrupted : polled between two songs
+    retry_failed : try unchanged files again that failed before
+    allow_vanished : go on although more than half of the songs are gone
+    as_json : print progress as JSON lines instead of a bar
 
     Raises
     ------
@@ -55,15 +67,24 @@ def scan_listing(
         print_status(line)
     if not diff.to_classify:
         return
+    scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
+    if as_json:
+        _print_json(scanned, len(diff.to_classify))
+        return
     # The number of bytes predicts the remaining time better than the number of songs.
     total = sum(max(1, file.size) for file in diff.to_classify)
     with progress(TextColumn("{task.fields[songs]}")) as bar:
         count = len(diff.to_classify)
         task = bar.add_task(f"Classifying {count_of(count, 'song')}", total=total, songs="")
-        scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
         for done, song in enumerate(scanned, 1):
             advance = max(1, song.file.size)
             bar.update(task, advance=advance, songs=f"{done:,} of {count:,}")
+
+
+def _print_json(scanned: Iterator[ScannedFile], total: int) -> None:
+    for done, song in enumerate(scanned, 1):
+        fields = {"done": done, "total": total, "path": song.file.path, "error": song.error}
+        print(json.dumps(fields), file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ def _row(song: LibrarySong, columns: dict[str, int], genres: int) -> list[Any]:
     -------
     list
         name, group, confidence, top labels, seconds, probabilities by window, error; then for a
-        song with a prediction its winner, and 0 or the decoded and the whole duration of a song
-        that was not classified to its end
+        song with a prediction its winner, 0 or the decoded and the whole duration of a song that
+        was not classified to its end, and its year if the tags have one
     """
     name = printable(song.name.as_posix())
     error = printable(song.error) if song.error else None
@@ -99,7 +99,8 @@ def _row(song: LibrarySong, columns: dict[str, int], genres: int) -> list[Any]:
         else 0
     )
     values = [round(prediction.confidence, 3), top, length, encoded, error, winner, partial]
-    return [name, group, *values]
+    year = [song.metadata.year] if song.metadata.year else []
+    return [name, group, *values, *year]
 
 
 def _rounded(seconds: float | None) -> int | None:

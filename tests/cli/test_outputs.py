@@ -121,6 +121,31 @@ def test_dry_run_previews_all_outputs(music: Path) -> None:
     assert written == {str(path) for path in (out, report, *lists.iterdir())}
 
 
+def test_undo_finds_songs_that_a_scan_found_moved(music: Path) -> None:
+    assert invoke(SCAN, music, "--write-tags").returncode == 0
+    (music / "moved").mkdir()
+    for number, name in enumerate(("Bells.m4a", "Broken beat.mp3")):
+        (music / name).rename(music / "moved" / f"{number}{Path(name).suffix}")
+    assert "2 songs moved" in invoke(SCAN, music).stderr
+    (music / "moved").rename(music / "again")
+    assert "2 songs moved" in invoke(SCAN, music).stderr
+    result = invoke(UNDO)
+    assert result.returncode == 0, result.stdout
+    assert f"restored  {music}/again/0.m4a" in result.stdout
+    assert {genre(path) for path in music.rglob("*.m4a")} == {None}
+    assert "There is nothing to restore" in invoke(UNDO).stderr
+
+
+def test_status_is_1_if_every_tag_is_refused(music: Path) -> None:
+    for path in music.iterdir():
+        path.chmod(0o444)
+    result = invoke(SCAN, music, "--write-tags")
+    assert result.returncode == 1
+    assert "5 songs could not be tagged and stayed unchanged" in result.stderr
+    (music / "Bells.m4a").chmod(0o644)
+    assert invoke(SCAN, music, "--write-tags").returncode == 0
+
+
 def test_uncertain_songs_have_a_playlist_and_no_tag(music: Path) -> None:
     before = state(music)
     lists = music.parent / "lists"

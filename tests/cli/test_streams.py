@@ -119,6 +119,14 @@ def test_quiet_prints_data_only(scanned: Path) -> None:
     assert result.stderr == ""
 
 
+def test_progress_is_json_for_programs(library: Path) -> None:
+    result = invoke(SCAN, library, "--model", "standard", "--progress", "json", "--out", "-")
+    lines = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    assert [line["done"] for line in lines] == [1, 2, 3, 4, 5]
+    assert {line["total"] for line in lines} == {5}
+    assert {line["path"] for line in lines} == {str(path) for path in library.iterdir()}
+
+
 @pytest.mark.parametrize("command", ["scan_library", "list_songs", "undo_tags", "forget_songs"])
 def test_version_is_printed(command: str) -> None:
     from pocketgenre import __version__

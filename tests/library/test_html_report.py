@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pocketgenre.confidence import ConfidenceModel, SongEvidence
 from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.library.html_report import make_report
 from pocketgenre.library.library_song import LibrarySong, genres_of
+from pocketgenre.library.tags.metadata import Metadata
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig, SongAnalysis, predict_song
 from pocketgenre.text import printable
 from tests.library.songs import NAMES, failed_song, song
@@ -219,3 +221,25 @@ def test_browser_shows_and_finds_songs(tmp_path: Path) -> None:
     found = dom_in_browser(file, tmp_path / "profile", "joga%20bjork")
     assert "1 song found" in found
     assert found.count("<details>") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_browser_shows_overview_by_genre_folder_and_decade(tmp_path: Path) -> None:
+    songs = [
+        replace(song("/music/a/1.mp3", ["rock"]), metadata=Metadata(year=1984)),
+        replace(song("/music/a/2.mp3", ["jazz"]), metadata=Metadata(year=1959)),
+        replace(song("/music/b/3.mp3", ["rock"]), metadata=Metadata(year=1989)),
+        song("/music/b/4.mp3", ["rock", "jazz"], label_config=THRESHOLD),
+    ]
+    file = tmp_path / "report.html"
+    file.write_bytes(page_of(*songs))
+    overview = dom_in_browser(file, tmp_path / "profile").partition('id="overview"')[2]
+    overview = overview.partition("</section>")[0]
+    charts = [re.sub("<[^>]*>", " ", chart).split() for chart in overview.split("<h2>")[1:]]
+    assert charts == [
+        ["By", "genre", "rock", "2", "jazz", "1", "uncertain", "1"],
+        ["By", "folder", "a", "2", "b", "2"],
+        ["By", "decade", "1950s", "1", "1980s", "2"],
+    ]
+    assert overview.count('class="unsure"') == 2
