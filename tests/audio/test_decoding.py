@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pocketgenre.audio.decoding import AudioSource, DamagedAudioError, stream_mono
 from pocketgenre.demo.synthetic import write_aac, write_audio
 from pocketgenre.errors import AudioError
+from pocketgenre.library.discovery import is_song_name
 from tests.conftest import tone, write_tone
 from tests.library.broken import write_silent_video
 
@@ -56,6 +57,42 @@ def test_every_format_keeps_pitch_and_length(tmp_path: Path, suffix: str) -> Non
     assert samples.ndim == 1
     assert loudest_hz(samples) == pytest.approx(440.0, abs=2.0)
     assert len(samples) / 22_050 == pytest.approx(3.0, abs=0.1)
+
+
+FFMPEG = {
+    "3gp": ("3gp", "aac"),
+    "ac3": ("ac3", "ac3"),
+    "caf": ("caf", "pcm_s16le"),
+    "eac3": ("eac3", "eac3"),
+    "m4v": ("mp4", "aac"),
+    "mkv": ("matroska", "aac"),
+    "mov": ("mov", "aac"),
+    "mp2": ("mp2", "mp2"),
+    "tta": ("tta", "tta"),
+    "w64": ("w64", "pcm_s16le"),
+    "weba": ("webm", "libopus"),
+    "wv": ("wv", "wavpack"),
+}
+"""Container and codec of FFmpeg by suffix, of those that it can write."""
+
+
+@pytest.mark.parametrize("suffix", FFMPEG)
+def test_every_ending_is_a_song_and_decoded(tmp_path: Path, suffix: str) -> None:
+    container_format, codec = FFMPEG[suffix]
+    path = tmp_path / f"song.{suffix}"
+    samples = tone(440.0, 3.0, 48_000, 2).T
+    with av.open(str(path), "w", container_format) as container:
+        stream = container.add_stream(codec, rate=48_000)
+        resampler = av.AudioResampler(stream.format, "stereo", 48_000, stream.frame_size or 1024)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", "stereo")
+        frame.sample_rate = 48_000
+        for converted in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(converted))
+        container.mux(stream.encode(None))
+    assert is_song_name(path.name)
+    decoded = decode(path)
+    assert loudest_hz(decoded) == pytest.approx(440.0, abs=2.0)
+    assert len(decoded) / 22_050 == pytest.approx(3.0, abs=0.1)
 
 
 @pytest.mark.parametrize("suffix", LIBSNDFILE)
