@@ -261,7 +261,9 @@ class Catalog:
 
     def files_without_metadata(self) -> set[str]:
         """Return the files whose tags have not been read, by an older version of the program."""
-        rows = self.select("SELECT path FROM songs WHERE NOT has_metadata AND NOT is_vanished")
+        rows = self.select(
+            "SELECT path FROM songs WHERE NOT has_metadata AND error IS NULL AND NOT is_vanished"
+        )
         return {os.fsdecode(path) for (path,) in rows}
 
     def add_metadata(self, metadata: Iterable[tuple[str, Metadata]]) -> None:

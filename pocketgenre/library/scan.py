@@ -28,7 +28,7 @@ from pocketgenre.library.discovery import (
 )
 from pocketgenre.library.library_diff import LibraryDiff, ScanRequest
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.library.tags.metadata import read_metadata
+from pocketgenre.library.tags.metadata import NO_METADATA, read_metadata
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 
@@ -110,7 +110,9 @@ def scan_files(
                     None, None, result.reason, is_transient=result.is_transient
                 )
             file = by_path[job.path]
-            metadata = None if is_address(file.path) else read_metadata(file.path)
+            # Only of files that are certainly audio: the tags are read in this process.
+            is_readable = result.error is None and not is_address(file.path)
+            metadata = read_metadata(file.path) if is_readable else NO_METADATA
             catalog.record(file, config.card, config.segments, result, metadata)
             yield ScannedFile(file, result.error)
 

@@ -34,7 +34,9 @@ NO_METADATA = Metadata()
 
 
 def read_metadata(path: Path | str) -> Metadata:
-    """Read the tags of a song; damaged or missing tags have no fields."""
+    """Read the tags of a song; damaged or missing tags, and pipes and devices, have no fields."""
+    if not Path(path).is_file():  # opening a pipe would wait for its writer
+        return NO_METADATA
     try:
         tags = mutagen.File(str(path), easy=True)
     except Exception:  # libraries may raise anything for a damaged file

@@ -1,0 +1,63 @@
+"""Read title, artist, album and year from tags, and store them with the songs."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import mutagen
+import pytest
+from mutagen.id3 import ID3, TALB, TDRC, TIT2, TPE1, TPE2
+
+from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.scan import read_missing_metadata
+from pocketgenre.library.tags.metadata import NO_METADATA, Metadata, read_metadata
+from tests.library.conftest import find_changes, scan, write_files
+from tests.library.fake_models import scan_config
+from tests.library.songs import write_song
+
+FIELDS = Metadata("Jóga", "Björk", "Homogenic", "Various", 1997)
+
+
+def write_fields(path: Path) -> None:
+    if path.suffix == ".mp3":
+        tags = ID3()
+        for frame, text in ((TIT2, "Jóga"), (TPE1, "Björk"), (TALB, "Homogenic"),
+                            (TPE2, "Various"), (TDRC, "1997-09-22")):  # fmt: skip
+            tags.add(frame(encoding=3, text=text))
+        tags.save(path)
+        return
+    audio = mutagen.File(path, easy=True)
+    audio["title"], audio["artist"], audio["album"] = "Jóga", "Björk", "Homogenic"
+    audio["albumartist"], audio["date"] = "Various", "1997"
+    audio.save()
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".flac", ".ogg", ".opus"])
+def test_fields_are_read_from_every_format(suffix: str, tmp_path: Path) -> None:
+    path = write_song(tmp_path / f"a{suffix}")
+    assert read_metadata(path) == NO_METADATA
+    write_fields(path)
+    assert read_metadata(path) == FIELDS
+
+
+def test_files_that_are_no_songs_have_no_fields(tmp_path: Path) -> None:
+    (tmp_path / "text.mp3").write_text("not music")
+    os.mkfifo(tmp_path / "pipe.mp3")
+    for name in ("text.mp3", "pipe.mp3", "missing.mp3"):
+        assert read_metadata(tmp_path / name) == NO_METADATA
+
+
+def test_scan_stores_fields(music: Path, catalog: Catalog) -> None:
+    write_files(music, "bare.mp3")
+    path = write_song(music / "song.flac")
+    write_fields(path)
+    scan(music, catalog)
+    assert [song.metadata for song in catalog.songs()] == [NO_METADATA, FIELDS]
+    with closing(sqlite3.connect(catalog.file)) as connection, connection:
+        # As after the conversion of an older catalogue.
+        connection.execute("UPDATE songs SET has_metadata = 0, title = NULL, artist = NULL")
+    _, diff = find_changes(music, catalog, scan_config().request())
+    read_missing_metadata(diff.unchanged, catalog)
+    assert [song.metadata for song in catalog.songs()] == [NO_METADATA, FIELDS]
+    assert catalog.files_without_metadata() == set()
