@@ -215,7 +215,7 @@ def _undo(path: Path, changes: list[Change], log: UndoLog | None, config: TagCon
             before = genre_format.with_genres(text_of(before, config.field), now)
         is_changed = not _is_same(before, now)
         if is_changed:
-            if not _is_own_time(status, changes[-1]):
+            if not any(_is_own_time(status, change) for change in changes):
                 check_settled(status, config.settle_seconds)
             change = _new_change(path, now, before, status, config)
             _write_change(change, status, genre_format, log)
