@@ -11,6 +11,7 @@ import numpy as np
 from pocketgenre.audio.decoding import UnreadableError
 from pocketgenre.errors import AudioError
 from pocketgenre.library.file_hash import hash_file
+from pocketgenre.library.tags.metadata import NO_METADATA, Metadata, read_metadata
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import SongAnalysis
 
@@ -47,12 +48,14 @@ class InferenceResult:
     analysis : probabilities in half precision (float16); None after an error
     error : sentence without a full stop that continues after the file's name
     is_transient : True if another attempt may succeed
+    metadata : fields of the file's tags; empty after an error, since only audio is parsed
     """
 
     file_hash: bytes | None
     analysis: SongAnalysis | None
     error: str | None = None
     is_transient: bool = False
+    metadata: Metadata = NO_METADATA
 
 
 class InferenceSetupProtocol(Protocol):
@@ -96,7 +99,12 @@ def run_inference(analyze: AnalysisFunction, job: InferenceJob) -> InferenceResu
     try:
         analysis = analyze(path, job.segments)
         packed = analysis.probabilities.astype(np.float16)
-        return InferenceResult(hash_file(path), replace(analysis, probabilities=packed))
+        return InferenceResult(
+            hash_file(path),
+            replace(analysis, probabilities=packed),
+            # Here, with limits on time and memory, which a hostile tag may exceed.
+            metadata=read_metadata(path),
+        )
     except UnreadableError as error:
         return InferenceResult(None, None, str(error), is_transient=True)
     except OSError as error:

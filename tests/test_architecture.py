@@ -32,6 +32,7 @@ CLASSIFIER = {
     "pocketgenre.classifier",
     "pocketgenre.inference",
     "pocketgenre.library.file_hash",
+    "pocketgenre.library.tags.metadata",
     "pocketgenre.prediction",
     "pocketgenre.timeline",
 }

@@ -60,7 +60,7 @@ def scan_listing(
     if diff.has_lost_most and not allow_vanished:
         _confirm_loss(listing, diff)
     apply_changes(diff, catalog)
-    read_missing_metadata(diff.unchanged, catalog)
+    read_missing_metadata(diff.unchanged, catalog, config, is_interrupted)
     if not listing.files and not listing.unlistable:
         raise no_music(listing)
     for line in (*describe_listing(listing), *_describe_diff(diff)):

@@ -209,7 +209,6 @@ class Catalog:
         card: ModelCard,
         requested_segments: int,
         result: InferenceResult,
-        metadata: Metadata | None = None,
     ) -> None:
         """Store the result for a file, replacing an earlier one.
 
@@ -219,10 +218,9 @@ class Catalog:
         card : model card of the model
         requested_segments : number of segments requested, 0 for all
         result : result of the inference
-        metadata : fields of the file's tags; None if they have not been read
         """
         row = _row(file, card, requested_segments, result)
-        row |= asdict(metadata or NO_METADATA) | {"has_metadata": metadata is not None}
+        row |= asdict(result.metadata) | {"has_metadata": True}
         with self._transaction() as execute:
             row["model"] = _model_id(execute, card)
             names = ", ".join(row)
@@ -266,15 +264,14 @@ class Catalog:
         )
         return {os.fsdecode(path) for (path,) in rows}
 
-    def add_metadata(self, metadata: Iterable[tuple[str, Metadata]]) -> None:
-        """Store the fields of files' tags."""
+    def add_metadata(self, path: str, metadata: Metadata) -> None:
+        """Store the fields of a file's tags."""
         names = ", ".join(f"{field.name} = :{field.name}" for field in fields(Metadata))
         with self._transaction() as execute:
-            for path, read in metadata:
-                execute(
-                    f"UPDATE songs SET {names}, has_metadata = 1 WHERE path = :path",  # noqa: S608
-                    asdict(read) | {"path": os.fsencode(path)},
-                )
+            execute(
+                f"UPDATE songs SET {names}, has_metadata = 1 WHERE path = :path",  # noqa: S608
+                asdict(metadata) | {"path": os.fsencode(path)},
+            )
 
     def current_path(self, path: Path) -> Path:
         """Return the path to which a file was moved, or ``path`` if no move is known."""

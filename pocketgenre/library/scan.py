@@ -22,13 +22,12 @@ from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import (
     FolderListing,
     SongFile,
-    is_address,
     is_song_name,
     roots_of,
 )
 from pocketgenre.library.library_diff import LibraryDiff, ScanRequest
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.library.tags.metadata import NO_METADATA, read_metadata
+from pocketgenre.library.tags.metadata import NO_METADATA, Metadata, read_metadata
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 
@@ -75,12 +74,35 @@ def apply_changes(diff: LibraryDiff, catalog: Catalog) -> None:
         catalog.mark_vanished((file.path for file in diff.returned), vanished=False)
 
 
-def read_missing_metadata(files: Iterable[SongFile], catalog: Catalog) -> None:
+def read_missing_metadata(
+    files: Iterable[SongFile],
+    catalog: Catalog,
+    config: ScanConfig,
+    is_interrupted: Callable[[], bool] = lambda: False,
+) -> None:
     """Read the tags of files that an older version of the program has scanned."""
     missing = catalog.files_without_metadata()
-    paths = [file.path for file in files if file.path in missing] if missing else []
-    if paths:
-        catalog.add_metadata((path, read_metadata(path)) for path in paths)
+    waiting = [file for file in files if file.path in missing] if missing else []
+    if not waiting:
+        return
+    jobs = (
+        InferenceJob(file.path, 0, timeout_for(file.size, config.min_timeout)) for file in waiting
+    )
+    with closing(config.executor.map(jobs, _MetadataSetup(), is_interrupted)) as results:
+        for job, result in results:
+            metadata = NO_METADATA if isinstance(result, JobFailure) else result
+            catalog.add_metadata(job.path, metadata)
+
+
+class _MetadataSetup:
+    """Read tags in workers, since a hostile tag may take much time and memory."""
+
+    def __call__(self) -> Callable[[InferenceJob], Metadata]:
+        return _read_metadata
+
+
+def _read_metadata(job: InferenceJob) -> Metadata:
+    return read_metadata(job.path)
 
 
 def scan_files(
@@ -110,10 +132,7 @@ def scan_files(
                     None, None, result.reason, is_transient=result.is_transient
                 )
             file = by_path[job.path]
-            # Only of files that are certainly audio: the tags are read in this process.
-            is_readable = result.error is None and not is_address(file.path)
-            metadata = read_metadata(file.path) if is_readable else NO_METADATA
-            catalog.record(file, config.card, config.segments, result, metadata)
+            catalog.record(file, config.card, config.segments, result)
             yield ScannedFile(file, result.error)
 
 

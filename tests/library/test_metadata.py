@@ -1,7 +1,10 @@
 """Read title, artist, album and year from tags, and store them with the songs."""
 
 import os
+import resource
 import sqlite3
+import struct
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +51,21 @@ def test_files_that_are_no_songs_have_no_fields(tmp_path: Path) -> None:
         assert read_metadata(tmp_path / name) == NO_METADATA
 
 
+def test_expanding_tag_ends_no_scan(music: Path, catalog: Catalog) -> None:
+    """Read a compressed title of 0.3 MB that fills 256 MB, not in this process."""
+    packer = zlib.compressobj()
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(256)) + packer.flush()
+    data = struct.pack(">L", 2**28) + packed
+    frame = b"TIT2" + struct.pack(">LH", len(data), 0x80) + data
+    size = bytes(len(frame) >> 7 * place & 0x7F for place in reversed(range(4)))
+    (music / "bomb.mp3").write_bytes(b"ID3\3\0\0" + size + frame)
+    write_files(music, "song.mp3")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scan(music, catalog)
+    assert "song.mp3" in {song.name.name for song in catalog.songs() if song.prediction}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
 def test_scan_stores_fields(music: Path, catalog: Catalog) -> None:
     write_files(music, "bare.mp3")
     path = write_song(music / "song.flac")
@@ -57,7 +75,8 @@ def test_scan_stores_fields(music: Path, catalog: Catalog) -> None:
     with closing(sqlite3.connect(catalog.file)) as connection, connection:
         # As after the conversion of an older catalogue.
         connection.execute("UPDATE songs SET has_metadata = 0, title = NULL, artist = NULL")
-    _, diff = find_changes(music, catalog, scan_config().request())
-    read_missing_metadata(diff.unchanged, catalog)
+    config = scan_config()
+    _, diff = find_changes(music, catalog, config.request())
+    read_missing_metadata(diff.unchanged, catalog, config)
     assert [song.metadata for song in catalog.songs()] == [NO_METADATA, FIELDS]
     assert catalog.files_without_metadata() == set()
