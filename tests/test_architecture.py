@@ -19,6 +19,7 @@ CORE = {
         "plugins",
         "suppress_stderr",
         "text",
+        "toml_file",
     )
 }
 """Modules that every package may import."""

@@ -5,7 +5,6 @@ that write nothing, since a folder may come from somebody else.
 """
 
 import difflib
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import platformdirs
 
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.text import printable
+from pocketgenre.toml_file import read_toml
 
 _FOLDER_FILE = "pocketgenre.toml"
 
@@ -57,11 +57,11 @@ def read_defaults(command: Any, name: str, arguments: Sequence[str]) -> dict[str
     table = _read(user_file).get(name, {})
     if not isinstance(table, dict):
         raise PocketGenreError(f"{user_file}: [{name}] must be a table of options.")
-    defaults = _parameters(table, options, user_file)
+    defaults = _parameters(command, table, options, user_file)
     for folder in _folders(command, arguments):
         file = folder / _FOLDER_FILE
         allowed = {option: options[option] for option in _FOLDER_OPTIONS & set(options)}
-        defaults |= _parameters(_read(file), allowed, file)
+        defaults |= _parameters(command, _read(file), allowed, file)
     return defaults
 
 
@@ -73,16 +73,12 @@ def _folders(command: Any, arguments: Sequence[str]) -> list[Path]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise PocketGenreError(f"The configuration {file} can't be read: {reason}.") from error
+    return read_toml(file, "configuration") if file.exists() else {}
 
 
-def _parameters(table: dict[str, Any], options: dict[str, str], file: Path) -> dict[str, Any]:
+def _parameters(
+    command: Any, table: dict[str, Any], options: dict[str, str], file: Path
+) -> dict[str, Any]:
     for option in table:
         if option not in options:
             similar = difflib.get_close_matches(option, options, 1)
@@ -90,4 +86,8 @@ def _parameters(table: dict[str, Any], options: dict[str, str], file: Path) -> d
             raise PocketGenreError(
                 f"{file}: {printable(option)} is no option that can be set there; {hint}"
             )
-    return {options[option]: value for option, value in table.items()}
+    parameters = {options[option]: value for option, value in table.items()}
+    for parameter in command.params:
+        if parameter.multiple and isinstance(parameters.get(parameter.name), str):
+            parameters[parameter.name] = [parameters[parameter.name]]
+    return parameters

@@ -106,8 +106,8 @@ Folder = Annotated[
 ]
 
 
-def _print_version(is_wanted: bool) -> None:
-    if is_wanted:
+def _print_version(context: typer.Context, is_wanted: bool) -> None:
+    if is_wanted and not context.resilient_parsing:
         print(f"pocketgenre {__version__}")
         raise typer.Exit
 

@@ -1,7 +1,6 @@
 """Rename genres as the user wants, for tags, playlists, lists and reports."""
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.tags.genre_tag import genre_name
 from pocketgenre.prediction import SongPrediction
 from pocketgenre.text import printable
+from pocketgenre.toml_file import read_toml
 
 _MIN_PROBABILITY = 0.2  # of a further genre in tags
 
@@ -35,14 +35,17 @@ class GenreNames:
         return self.names.get(label) or label
 
     def in_tags(self, prediction: SongPrediction) -> tuple[str, ...]:
-        """Return the genres to write into a song's tags."""
+        """Return the genres to write into a song's tags; none if its own genre has no name."""
         further = [
             label
             for label, probability in prediction.top
             if probability >= _MIN_PROBABILITY and label not in (prediction.genre, NOT_MUSIC)
         ]
-        names = (self.names.get(label, genre_name(label)) for label in (prediction.genre, *further))
-        return tuple(dict.fromkeys(name for name in names if name))[: self.max_genres]
+        own, *others = (
+            self.names.get(label, genre_name(label)) for label in (prediction.genre, *further)
+        )
+        names = dict.fromkeys(name for name in (own, *others) if name)
+        return tuple(names)[: self.max_genres] if own else ()
 
     def rename(self, songs: Iterable[LibrarySong]) -> list[LibrarySong]:
         """Return songs with their names of genres."""
@@ -69,14 +72,9 @@ def read_genre_names(file: Path, labels: Iterable[str]) -> dict[str, str]:
     PocketGenreError
         if the file can't be read, or names an unknown genre.
     """
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise PocketGenreError(f"The genre map {file} can't be read: {reason}.") from error
     names = {}
     known = [*labels, UNCERTAIN]
-    for key, value in content.items():
+    for key, value in read_toml(file, "genre map").items():
         if value is not False and not (isinstance(value, str) and value.strip()):
             raise PocketGenreError(
                 f"{file}: {printable(key)} needs a name in quotes, or false for no genre, such as"

@@ -1,6 +1,7 @@
 """Set defaults of options in configuration files."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,32 @@ def test_file_in_the_folder_sets_harmless_options(music: Path) -> None:
     (music / "pocketgenre.toml").write_text('exclude = ["books"]\n')
     options = ("--model", "standard", "--workers", "0", "--format", "jsonl")
     assert len(invoke(SCAN, music, *options).stdout.splitlines()) == 1
+    (music / "pocketgenre.toml").write_text('exclude = "books"\n')
+    assert len(invoke(SCAN, music, *options).stdout.splitlines()) == 1
     (music / "pocketgenre.toml").write_text('out = "/tmp/mine"\n')
     result = invoke(SCAN, music, *options)
     assert result.returncode == 1
     assert "out is no option that can be set there" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "deep"])
+def test_hostile_file_in_the_folder_is_refused(kind: str, music: Path) -> None:
+    file = music / "pocketgenre.toml"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "endless":
+        file.symlink_to("/dev/zero")
+    else:
+        file.write_text("exclude = " + "[" * 100_000)
+    result = invoke(SCAN, music)
+    assert result.returncode == 1
+    assert f"The configuration {file} can't be read" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_version_is_printed_once() -> None:
+    result = invoke(SCAN, "--version")
+    assert (result.returncode, result.stdout.count("pocketgenre")) == (0, 1)
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
