@@ -78,14 +78,14 @@ from pocketgenre.library.discovery import (
 )
 from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.library.scan import ScanConfig, catalog_songs
+from pocketgenre.library.scan import ScanConfig, catalog_songs, is_shorter
 from pocketgenre.library.song_groups import group_songs
 from pocketgenre.library.tags.genre_tag import GENRE_FIELD
 from pocketgenre.library.tags.tagging import SETTLE_SECONDS, TagConfig
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
 from pocketgenre.prediction import LabelConfig
-from pocketgenre.text import printable
+from pocketgenre.text import count_of, printable
 
 _CLASSIFICATION = "Classification"
 _INTERRUPTED = 130
@@ -278,9 +278,11 @@ class _Scan:
         return self.outputs.names.rename(songs)
 
     def song(self, path: Path | str, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
-        """Read one song from the catalogue; an empty list if it is missing."""
+        """Read one song from the catalogue; an empty list if it is missing or too short."""
         song = catalog.song(str(path), listing.folder, self.labels)
-        return self.outputs.names.rename([song] if song else [])
+        if song is None or is_shorter(song, self.min_seconds):
+            return []
+        return self.outputs.names.rename([song])
 
 
 def _preview(scan: _Scan, file: Path) -> int:
@@ -357,8 +359,11 @@ def _watch(
             due = new | {path for path in waiting if is_settled(path, scan.outputs.tags)}
             waiting = (waiting - due) | _tag(due, scan, listing, catalog, is_interrupted)
         if new and has_files and a_round.is_complete:
-            current = scan.songs(scan.list_files(), catalog)
+            current = scan.songs(a_round.listing, catalog)
             write_outputs(current, listing.folder, others, write_list=others.out is not None)
+    if waiting:
+        its = "its tag" if len(waiting) == 1 else "their tags"
+        print_status(f"{count_of(len(waiting), 'song')} without {its}; the next scan writes {its}.")
 
 
 def _tag(

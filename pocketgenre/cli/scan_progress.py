@@ -89,14 +89,16 @@ def _print_json(scanned: Iterator[ScannedFile], total: int) -> None:
 
 @dataclass(frozen=True)
 class WatchRound:
-    """What one round of watching brought.
+    """Result of one round of watching.
 
     Attributes
     ----------
+    listing : songs at the beginning of the round
     scanned : files whose results are in the catalogue now
     is_complete : False while most songs are gone, when nothing may be derived from the rest
     """
 
+    listing: FolderListing
     scanned: Iterator[ScannedFile]
     is_complete: bool
 
@@ -123,13 +125,14 @@ def watch_listing(
     folders = [*roots_of(listing), *listing.linked]
     for being_written in watch_for_changes(folders, is_interrupted, report=_report):
         if being_written is None:
-            yield WatchRound(iter(()), is_complete)
+            yield WatchRound(listing, iter(()), is_complete)
             continue
         try:
-            diff = diff_library(list_again(), catalog.entries(), config.request())
+            listing = list_again()
         except PocketGenreError as error:  # the folder went between two checks
             print_status(str(error))
             continue
+        diff = diff_library(listing, catalog.entries(), config.request())
         if diff.has_lost_most and is_complete:
             print_status(
                 f"{_loss(diff)}; nothing is removed because of that. If they are gone for good,"
@@ -139,7 +142,7 @@ def watch_listing(
         apply_changes(diff if is_complete else replace(diff, vanished=()), catalog)
         files = [f for f in diff.to_classify if f.path not in being_written and f not in tried]
         tried.update(files)
-        yield WatchRound(scan_files(files, catalog, config, is_interrupted), is_complete)
+        yield WatchRound(listing, scan_files(files, catalog, config, is_interrupted), is_complete)
 
 
 def no_music(listing: FolderListing) -> PocketGenreError:

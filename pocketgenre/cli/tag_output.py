@@ -1,6 +1,5 @@
 """Write the genres of scanned songs into their tags."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ import typer
 from pocketgenre.cli.console import print_status, progress
 from pocketgenre.library.genre_names import GenreNames
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.library.tags.genre_tag import GENRE_FIELD
+from pocketgenre.library.tags.genre_tag import GENRE_FIELD, FileInUseError
+from pocketgenre.library.tags.replace_file import check_settled, check_unused
 from pocketgenre.library.tags.tagging import Outcome, TagConfig, tag_songs
 from pocketgenre.library.tags.undo_log import UndoLog, default_undo_file
 from pocketgenre.text import count_of, printable
@@ -164,12 +164,15 @@ def in_use(outcomes: Sequence[Outcome]) -> set[Path]:
 
 
 def is_settled(path: Path, output: TagOutput) -> bool:
-    """Check whether the last change of a song is long enough ago to tag it."""
+    """Check whether no program seems to write into a song any more."""
     try:
-        age = time.time() - path.stat().st_mtime
-    except OSError:
+        check_settled(path.lstat(), output.config.settle_seconds)
+        check_unused(path)
+    except FileInUseError:
+        return False
+    except OSError:  # the attempt to tag it gives the reason
         return True
-    return abs(age) >= output.config.settle_seconds
+    return True
 
 
 def are_all_refused(outcomes: Sequence[Outcome]) -> bool:
@@ -188,10 +191,15 @@ def _summarise(outcomes: Sequence[Outcome], output: TagOutput) -> None:
     if counts["kept"]:
         hint = "" if output.config.overwrite else "; --overwrite replaces it"
         print_status(f"{count_of(counts['kept'], 'song')} kept because of an existing genre{hint}.")
-    if counts["refused"]:
+    waiting = len(in_use(outcomes))
+    if waiting:
+        its = "its tag" if waiting == 1 else "their tags"
         print_status(
-            f"{count_of(counts['refused'], 'song')} could not be tagged and stayed unchanged."
+            f"{count_of(waiting, 'song')} may still be written by other programs; the next run, or"
+            f" --watch, writes {its}."
         )
+    if refused := counts["refused"] - waiting:
+        print_status(f"{count_of(refused, 'song')} could not be tagged and stayed unchanged.")
 
 
 def _refusal(outcome: Outcome) -> str:

@@ -161,6 +161,8 @@ class Catalog:
         self, start: bytes, end: bytes, folder: Path | None, label_config: LabelConfig
     ) -> Iterator[LibrarySong]:
         models: dict[tuple[str, str | None], _Model] = {}
+        # Text, since Path.relative_to is slow for thousands of songs.
+        prefix = os.fsdecode(path_range(folder)[0]) if folder else ""
         for row in self._stream(
             "SELECT path, size, modified_ns, sha256,"
             # Selected segments are not consecutive, so their times are unknown.
@@ -189,10 +191,10 @@ class Catalog:
             if table is not None:
                 analysis = SongAnalysis(table, analyzed, duration, bool(is_partial))
                 prediction = predict_song(analysis, labels, label_config, seconds, confidence_model)
-            full_path = Path(os.fsdecode(path))
+            text = os.fsdecode(path)
             yield LibrarySong(
-                path=full_path,
-                name=_display_name(full_path, folder),
+                path=Path(text),
+                name=Path(text.removeprefix(prefix)),
                 state=_state(bool(is_vanished), error if table is None else None),
                 size=size,
                 modified_ns=modified_ns,
@@ -333,12 +335,6 @@ def path_range(folder: Path | None) -> tuple[bytes, bytes]:
     separator = os.sep.encode()
     start = os.fsencode(folder).rstrip(separator) + separator
     return start, start[:-1] + bytes([separator[0] + 1])
-
-
-def _display_name(path: Path, folder: Path | None) -> Path:
-    if folder and path.is_relative_to(folder):
-        return path.relative_to(folder)
-    return path
 
 
 def _state(is_vanished: bool, error: str | None) -> State:

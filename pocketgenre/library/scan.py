@@ -161,7 +161,7 @@ def catalog_songs(
         if song.model == model
         and song.state != "vanished"
         and str(song.path) in present
-        and not _is_shorter(song, min_seconds)
+        and not is_shorter(song, min_seconds)
     }
     for path in map(Path, listing.unlistable):
         songs[path] = _unlistable(path, listing.folder, model)
@@ -178,7 +178,8 @@ def _songs_below(
     return catalog.songs(Path(root), label_config, listing.folder)
 
 
-def _is_shorter(song: LibrarySong, seconds: float) -> bool:
+def is_shorter(song: LibrarySong, seconds: float) -> bool:
+    """Check whether a song is known to be shorter than a number of seconds."""
     length = song.prediction.duration_seconds if song.prediction else None
     return length is not None and length < seconds
 

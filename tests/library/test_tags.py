@@ -414,6 +414,9 @@ def test_hostile_undo_file_changes_nothing_else(tmp_path: Path, undo_file: Path)
         {**entry, "path": "relative.flac"},
         {**entry, "path": "/a\0b"},
         {**entry, "before": [7]},
+        {**entry, "kind": "id3v1", "before": [], "after": []},
+        {**entry, "kind": "id3v2.3", "after": ["00"]},
+        {**entry, "after": ["ff"]},
         [], 3, "text", None,
     ]  # fmt: skip
     for line in hostile:

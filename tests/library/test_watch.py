@@ -167,6 +167,18 @@ def test_watch_tags_a_file_when_it_is_closed(music: Path, library: Path, tmp_pat
     assert target.read_bytes().endswith(content)
 
 
+def test_watch_tags_no_short_song(music: Path, library: Path, tmp_path: Path) -> None:
+    options = ["--min-seconds", "5", "--min-confidence", "0", "--write-tags", "--settle", "0"]
+    with WatchProcess(music, *options, "--undo-file", str(tmp_path / "undo.jsonl")) as watch:
+        watch.wait_for_message("Watching")
+        content = write_tone(music / "short.wav").read_bytes()
+        with Catalog(default_catalog()) as catalog:
+            until(lambda: catalog.song(str(music / "short.wav")))
+        shutil.copy(library / "Broken beat.mp3", music)
+        until(lambda: (music / "Broken beat.mp3").read_bytes().startswith(b"ID3"))
+    assert (music / "short.wav").read_bytes() == content
+
+
 def test_losing_most_songs_is_asked_about(music: Path, tmp_path: Path) -> None:
     out = tmp_path / "genres.json"
     for name in ("second.wav", "third.wav"):

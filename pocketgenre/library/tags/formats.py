@@ -54,13 +54,22 @@ def _id3_size(file: BinaryIO) -> int:
 
 
 def text_of(tag: GenreTag, field: str = GENRE_FIELD) -> tuple[str, ...]:
-    """Return the genres of a tag of any kind as text."""
+    """Return the genres of a tag of any kind as text.
+
+    Raises
+    ------
+    TagError
+        if the bytes of the tag are damaged, as an undo file's may be.
+    """
     reader: GenreFormat = Id3(field)
     if tag.kind == "mp4":
         reader = Mp4(field)
     elif tag.kind == "vorbis":
         reader = VorbisComment(FLAC, field)
-    return reader.text(tag)
+    try:
+        return reader.text(tag)
+    except (IndexError, ValueError) as error:
+        raise TagError("its previous genre is damaged in the undo file") from error
 
 
 def read_genre(path: Path, field: str = GENRE_FIELD) -> tuple[GenreFormat, GenreTag]:

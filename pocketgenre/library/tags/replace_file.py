@@ -72,8 +72,8 @@ def check_settled(status: os.stat_result, seconds: float) -> None:
     # A clock that differs from that of the drive may put the change into the future.
     if abs(time.time() - status.st_mtime) < seconds:
         raise FileInUseError(
-            f"it was changed less than {count_of(round(seconds), 'second')} ago, so that another"
-            " program may still write into it; try again later (--settle sets the time)"
+            f"it was changed less than {count_of(round(seconds), 'second')} ago, so another program"
+            " may still be writing it; try again later, or set a shorter time with --settle"
         )
 
 
