@@ -5,7 +5,6 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,13 +105,13 @@ def list_songs(
     if out:
         check_output(out, protected_files(catalog_file(catalog)))
     state: State = "failed" if failed else "vanished" if vanished else "labelled"
-    selection = Selection(state, tuple(genre or ()), absolute(folder), config)
+    below = absolute(folder)
     with Catalog(catalog_file(catalog), access="read") as opened:
-        check_folder(opened, selection.folder)
+        check_folder(opened, below)
         labels = known_labels(opened)
         names = read_genre_names(genre_map, labels) if genre_map else {}
         genres = [label for name in genre or () for label in find_labels(name, labels, names)]
-        rows = select_songs(opened, replace(selection, genres=tuple(genres)))
+        rows = select_songs(opened, Selection(state, tuple(genres), below, config))
         if names:
             rows = [row._replace(genre=names.get(row.genre or "") or row.genre) for row in rows]
     content = _paths(rows, b"\0") if null else _WRITERS[chosen_format](rows)
