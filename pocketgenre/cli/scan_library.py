@@ -273,8 +273,9 @@ class _Scan:
         if self.by:
             songs, odd = group_songs(songs, self.by.value)
             for one in odd:
-                name, own = printable(one.song.name.as_posix()), one.song.genre
-                print_status(f"{name} alone is {own}; its {self.by.value} is {one.group_genre}.")
+                name, rename = printable(one.song.name.as_posix()), self.outputs.names.name
+                own, group = (printable(rename(g)) for g in (one.song.genre or "", one.group_genre))
+                print_status(f"{name}: {own}, but its {self.by.value} is {group}.")
         return self.outputs.names.rename(songs)
 
     def song(self, path: Path | str, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
