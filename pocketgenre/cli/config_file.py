@@ -29,7 +29,7 @@ def user_config_file() -> Path:
 
 
 def read_defaults(command: Any, name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Read the defaults of a command's options; those of a music folder come last.
+    """Read the defaults of a command's options; the user's file overrides those of folders.
 
     Parameters
     ----------
@@ -57,12 +57,13 @@ def read_defaults(command: Any, name: str, arguments: Sequence[str]) -> dict[str
     table = _read(user_file).get(name, {})
     if not isinstance(table, dict):
         raise PocketGenreError(f"{user_file}: [{name}] must be a table of options.")
-    defaults = _parameters(command, table, options, user_file)
+    defaults: dict[str, Any] = {}
     for folder in _folders(command, arguments):
         file = folder / _FOLDER_FILE
         allowed = {option: options[option] for option in _FOLDER_OPTIONS & set(options)}
         defaults |= _parameters(command, _read(file), allowed, file)
-    return defaults
+    # Last, so that somebody else's folder can't undo what the user has excluded.
+    return defaults | _parameters(command, table, options, user_file)
 
 
 def _folders(command: Any, arguments: Sequence[str]) -> list[Path]:

@@ -56,6 +56,19 @@ def test_file_in_the_folder_sets_harmless_options(music: Path) -> None:
     assert "out is no option that can be set there" in result.stderr
 
 
+def test_user_file_overrides_the_folder(music: Path) -> None:
+    (music / "pocketgenre.toml").write_text("exclude = []\nmin-confidence = 0\n")
+    configure("""
+        [scan-library]
+        exclude = ["books"]
+        model = "standard"
+        workers = 0
+        format = "jsonl"
+        """)
+    result = invoke(SCAN, music)
+    assert [json.loads(line)["path"] for line in result.stdout.splitlines()] == ["a.wav"]
+
+
 @pytest.mark.parametrize("kind", ["pipe", "endless", "deep"])
 def test_hostile_file_in_the_folder_is_refused(kind: str, music: Path) -> None:
     file = music / "pocketgenre.toml"

@@ -146,6 +146,16 @@ def test_status_is_1_if_every_tag_is_refused(music: Path) -> None:
     assert invoke(SCAN, music, "--write-tags").returncode == 0
 
 
+def test_fresh_song_waits_for_the_next_run(music: Path) -> None:
+    os.utime(music / "Bells.m4a")
+    result = invoke(SCAN, music, "--write-tags")
+    assert "1 song may still be written by other programs; the next run" in result.stderr
+    assert "could not be tagged" not in result.stderr
+    assert genre(music / "Bells.m4a") is None
+    assert invoke(SCAN, music, "--write-tags", "--settle", "0").returncode == 0
+    assert genre(music / "Bells.m4a") == "Reggae"
+
+
 def test_uncertain_songs_have_a_playlist_and_no_tag(music: Path) -> None:
     before = state(music)
     lists = music.parent / "lists"
