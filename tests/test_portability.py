@@ -5,6 +5,7 @@ lack, but can't replace a test on these systems.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,10 +51,7 @@ def run(environment: dict[str, str], *arguments: object) -> subprocess.Completed
 def test_scan_tags_and_undo_need_no_unix(
     environment: dict[str, str], library: Path, tmp_path: Path
 ) -> None:
-    music = tmp_path / "music"
-    music.mkdir()
-    for song in library.iterdir():
-        (music / song.name).write_bytes(song.read_bytes())
+    music = shutil.copytree(library, tmp_path / "music")
     scan = run(environment, "-m", "pocketgenre.cli.scan_library", music, "--write-tags")
     assert scan.returncode == 0, scan.stderr
     assert "5 of 5 songs labelled" in scan.stdout

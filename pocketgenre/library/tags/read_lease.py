@@ -1,7 +1,6 @@
 """Detect programs that have a file open for writing, by a read lease of Linux."""
 
 import errno
-import os
 import signal
 from types import TracebackType
 from typing import Self
@@ -56,33 +55,31 @@ class ReadLease:
             _release(self._handle)
 
 
-if os.name == "posix" and os.uname().sysname == "Linux":
+def _acquire(handle: int) -> bool:
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # on Windows
+        return False
+    if not hasattr(fcntl, "F_SETLEASE"):  # on macOS
+        return False
+    try:
+        # A broken lease would send SIGIO, which ends a process. SIGURG is ignored by default.
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            raise FileInUseError(_REASON) from error
+        return False  # the file system has no leases, or the file has another owner
+    return True
+
+
+def _is_unbroken(handle: int) -> bool:
     import fcntl
 
-    def _acquire(handle: int) -> bool:
-        try:
-            # A broken lease would send SIGIO, which ends a process. SIGURG is ignored by default.
-            fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        except OSError as error:
-            if error.errno == errno.EAGAIN:
-                raise FileInUseError(_REASON) from error
-            return False  # the file system has no leases, or the file has another owner
-        return True
+    return fcntl.fcntl(handle, fcntl.F_GETLEASE) == fcntl.F_RDLCK
 
-    def _is_unbroken(handle: int) -> bool:
-        return fcntl.fcntl(handle, fcntl.F_GETLEASE) == fcntl.F_RDLCK
 
-    def _release(handle: int) -> None:
-        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+def _release(handle: int) -> None:
+    import fcntl
 
-else:
-
-    def _acquire(handle: int) -> bool:  # noqa: ARG001
-        return False
-
-    def _is_unbroken(handle: int) -> bool:  # noqa: ARG001
-        return True
-
-    def _release(handle: int) -> None:
-        pass
+    fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
