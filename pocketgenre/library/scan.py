@@ -22,6 +22,7 @@ from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import (
     FolderListing,
     SongFile,
+    is_address,
     is_song_name,
     roots_of,
 )
@@ -80,8 +81,11 @@ def read_missing_metadata(
     config: ScanConfig,
     is_interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Read the tags of files that an older version of the program has scanned."""
-    missing = catalog.files_without_metadata()
+    """Read the tags of files that an older version of the program has scanned.
+
+    Songs behind addresses are left out, since each would be transferred for that.
+    """
+    missing = {path for path in catalog.files_without_metadata() if not is_address(path)}
     waiting = [file for file in files if file.path in missing] if missing else []
     if not waiting:
         return
