@@ -96,5 +96,6 @@ async def _respond_to_http_exception(request: Request, error: Exception) -> Resp
         routes = [*router.routes, *request.app.routes]
         matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
         methods = {method for route in matching for method in getattr(route, "methods", ())}
+        methods = methods or {"GET"}  # of a folder of files
         headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     return Problem(code, f"{error.detail}.", headers).response(request.state.request_id)

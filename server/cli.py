@@ -189,6 +189,7 @@ def serve_classifier(
         config = uvicorn.Config(
             app,
             http=TimeoutProtocol,
+            loop="asyncio",  # uvloop, which uvicorn prefers, has no limit on the bytes of a read
             ws="none",
             lifespan="off",
             log_config=None,

@@ -144,7 +144,8 @@ class UploadSlots:
         Problem
             if too few slots are free; it has a Retry-After header.
         """
-        others = sum(self._files.values()) - self._files[body]
+        # An upload that was cut off may have ended just then; it has no slot.
+        others = sum(self._files.values()) - self._files.get(body, 0)
         if others + min(files, self._count) > self._count:
             raise self._overloaded()
         self._files[body] = files
@@ -281,7 +282,7 @@ class RequestGuard:
         if self._settings.is_local:
             _check_host(headers, _LOCAL_NAMES | {self._settings.host})
         _check_origin(headers, self._settings.origins)
-        if self._settings.token and not _is_public(scope["path"]):
+        if self._settings.token and not is_public(scope["path"]):
             _check_token(headers, self._settings.token)
         if scope["method"] in _METHODS_WITHOUT_BODY:
             await self._app(scope, body, send)
@@ -317,7 +318,7 @@ def check_size(size: int, limits: Limits) -> None:
         )
 
 
-def _is_public(path: str) -> bool:
+def is_public(path: str) -> bool:
     """Check whether a path needs no token: pages, without any data, and health checks."""
     return path in _PUBLIC_PATHS or path.removeprefix("/").partition("/")[0] in _PUBLIC_FOLDERS
 
@@ -357,5 +358,5 @@ def _check_token(headers: Headers, token: str) -> None:
     if scheme.lower() != "bearer" or not is_equal:
         detail = "Send the header Authorization: Bearer TOKEN."
         if given_token:
-            detail = "The token is not that of this server."
+            detail = "The token is wrong."
         raise Problem("token-needed", detail, {"WWW-Authenticate": "Bearer"})

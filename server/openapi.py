@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from pocketgenre.server.middleware import is_public
 from pocketgenre.server.problems import ProblemDetails, problem_responses
 from pocketgenre.server.settings import Settings
 
@@ -11,9 +12,8 @@ TAGS = [
     {"name": "songs", "description": "Predict the genre of songs."},
     {"name": "porting", "description": "Check features that were ported to another platform."},
     {"name": "models", "description": "Describe the models."},
-    {"name": "operation", "description": "Watch the server."},
+    {"name": "operation", "description": "Monitor the server."},
 ]
-PUBLIC_PATHS = ("/healthz", "/readyz")
 
 _STRING: dict[str, Any] = {"schema": {"type": "string"}, "required": True}
 _SECONDS: dict[str, Any] = {"schema": {"type": "integer", "minimum": 1}, "required": True}
@@ -24,7 +24,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "429": {"Retry-After": {"description": "Seconds until slots are free"} | _SECONDS},
     "503": {"Retry-After": {"description": "Seconds until a worker is ready"} | _SECONDS},
 }
-"""Headers of responses by status, besides X-Request-ID."""
+"""Headers of responses by status, in addition to X-Request-ID."""
 
 
 def complete_openapi(app: FastAPI, settings: Settings) -> None:
@@ -42,7 +42,7 @@ def complete_openapi(app: FastAPI, settings: Settings) -> None:
                 components["schemas"].pop(unused, None)
             for path, operations in document["paths"].items():
                 for operation in operations.values():
-                    _complete(operation, is_public=path in PUBLIC_PATHS, settings=settings)
+                    _complete(operation, is_public=is_public(path), settings=settings)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pocketgenre.parity.comparison import CoefficientDifference, FrameDifference
+
 _EXAMPLE = json.loads(Path(__file__).with_name("example.json").read_text("utf-8"))
 """Recorded prediction for a synthetic song of ``make scan``."""
 
@@ -156,23 +158,6 @@ class ModelDescription(ModelSummary):
     operations: list[Operation] = Field(description="Operations in the file, most frequent first")
     runtime: str = Field(description="TFLite runtime and version of this server")
     card: dict[str, Any] = Field(description="Model card")
-
-
-class FrameDifference(_Schema):
-    """Absolute difference in a frame."""
-
-    segment: int
-    frame: int
-    maximum: float
-    mean: float
-
-
-class CoefficientDifference(_Schema):
-    """Absolute difference in a coefficient."""
-
-    coefficient: int
-    maximum: float
-    mean: float
 
 
 class Cause(_Schema):

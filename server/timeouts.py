@@ -21,14 +21,11 @@ MAX_EVENTS = 512
 answers no one else. Clients that stream a file send chunks of thousands of bytes."""
 
 
-_MAX_HEAD_BYTES = 16_384  # h11's default
-
-
 class _LimitedConnection(h11.Connection):
     """h11's parser, which gives up where chunks are tiny."""
 
-    def __init__(self, max_incomplete: int, give_up: Callable[[], None]) -> None:
-        super().__init__(h11.SERVER, max_incomplete)
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        super().__init__(h11.SERVER)
         self._events = 0
         self._give_up = give_up
 
@@ -52,8 +49,7 @@ class TimeoutProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timeout of the first request."""
         super().connection_made(transport)
-        max_incomplete = self.config.h11_max_incomplete_event_size or _MAX_HEAD_BYTES
-        self.conn = _LimitedConnection(max_incomplete, self._refuse_tiny_chunks)
+        self.conn = _LimitedConnection(self._refuse_tiny_chunks)
         # Nagle's algorithm would delay each response by 40 ms. asyncio disables it only on sockets
         # whose protocol number is set.
         connection: socket.socket = transport.get_extra_info("socket")

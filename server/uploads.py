@@ -41,12 +41,12 @@ async def receive_uploads(
 ) -> AsyncIterator[dict[str, list[Upload]]]:
     """Receive the files of a request; delete them when the context ends.
 
-    The body is multipart/form-data, or where there is one part only, also the content of one file.
+    The body is multipart/form-data, or the content of one file if there is only one part.
 
     Parameters
     ----------
     max_files : largest number of files in the request
-    parts : names of the parts; each must occur at least once
+    parts : names of the parts; each must occur at least once. Each file of the first is a job
 
     Yields
     ------
@@ -69,7 +69,7 @@ async def receive_uploads(
             log.error("upload not stored", extra={"fields": fields})
             detail = f"The request body cannot be stored: {error.strerror}."
             raise Problem("no-space", detail) from error
-        request.state.take_slots(sum(map(len, files.values())))
+        request.state.take_slots(len(files[parts[0]]))
         yield files
     finally:
         with suppress(OSError):  # it writes what it has in memory

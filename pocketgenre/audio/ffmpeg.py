@@ -84,7 +84,9 @@ def _default_stream(container: Any) -> Any:
 
 
 def _is_default(stream: Any) -> bool:
-    return bool(int(stream.disposition) & 1)
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.default)
 
 
 def stated_seconds(container: Any, stream: Any) -> float | None:

@@ -25,7 +25,7 @@ stderr = Console(stderr=True, highlight=False)
 
 _EXTRAS = {
     "train": ("h5py", "keras", "librosa", "matplotlib", "scipy", "sklearn", "tensorflow"),
-    "server": ("anyio", "fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"),
+    "server": ("fastapi", "h11", "prometheus_client", "pydantic", "starlette", "uvicorn"),
     "cluster": ("dask", "distributed", "fsspec", "pyarrow"),
 }
 """Packages of each extra in pyproject.toml."""

@@ -60,11 +60,14 @@ class DaemonThreadExecutor(Executor):
         """End the threads when the queue is empty."""
         with self._lock:
             self._is_shut_down = True
+            dropped = list(self._items) if cancel_futures else []
             if cancel_futures:
-                while self._items:
-                    self._items.popleft()[0].cancel()
+                self._items.clear()
             threads = list(self._threads)
             self._tokens.release()
+        # Not while holding the lock: callbacks may wait for locks of threads that wait for ours.
+        for future, _, _ in dropped:
+            future.cancel()
         if wait:
             for thread in threads:
                 thread.join()
@@ -94,8 +97,8 @@ class DaemonThreadExecutor(Executor):
         except BaseException:
             with self._lock:
                 self._threads.remove(threading.current_thread())
-                self._start_thread()
                 self._tokens.release()
+                self._start_thread()
             raise
 
     def _work(self) -> None:

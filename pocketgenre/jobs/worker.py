@@ -69,7 +69,7 @@ def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _ignore_stop_signals() -> None:
-    """Leave it to the parent to stop, also where a signal reaches all processes, as of systemd."""
+    """Ignore the stop signals, which systemd sends to all processes: the parent handles them."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):  # the parent starts a worker with them blocked

@@ -57,7 +57,10 @@ def check_features(
     first: Annotated[
         int,
         typer.Option(
-            help="Number of the first segment in the features, counted from 0.", min=0, metavar="N"
+            help="Number of the first segment in the features, counted from 0.",
+            min=0,
+            max=100_000,
+            metavar="N",
         ),
     ] = 0,
     format: Annotated[

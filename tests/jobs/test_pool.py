@@ -178,6 +178,18 @@ def test_terminate_ends_running_jobs_at_once(tmp_path: Path) -> None:
     assert not worker_processes()
 
 
+@pytest.mark.timeout(120)
+def test_callback_of_dropped_job_may_use_pool(tmp_path: Path) -> None:
+    pool = WorkerPool(Setup(), 1)
+    submit(pool, "hang", timeout=600, file=tmp_path / "process")
+    queued = submit(pool, "next")
+    states: list[bool] = []
+    queued.add_done_callback(lambda _: states.append(pool.is_ready))
+    until((tmp_path / "process").exists)
+    pool.terminate()
+    assert len(states) == 1
+
+
 def test_terminate_does_not_wait_for_the_setup(tmp_path: Path) -> None:
     pool = WorkerPool(HangingSetup(tmp_path / "started"), 1)
     future = submit(pool, "next")

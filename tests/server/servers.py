@@ -126,8 +126,8 @@ def serve_in_thread(
     handler.setFormatter(LogFormatter())
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    options = {"http": TimeoutProtocol, "ws": "none", "lifespan": "off", "log_config": None}
-    server = uvicorn.Server(uvicorn.Config(app, **(options | config)))
+    options = {"http": TimeoutProtocol, "loop": "asyncio", "ws": "none", "lifespan": "off"}
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, **(options | config)))
     server_socket = socket.create_server(("127.0.0.1", 0))
     if send_buffer:
         server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)

@@ -1,5 +1,6 @@
 """Limit requests, replace crashed workers, and delete the files of disconnected clients."""
 
+import asyncio
 import os
 import re
 import select
@@ -17,10 +18,13 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from starlette.types import Message
 
 from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features.config import MFCC_CONFIG
 from pocketgenre.jobs.pool import WorkerPool
+from pocketgenre.server.middleware import LimitedBody, UploadSlots
+from pocketgenre.server.problems import Problem
 from pocketgenre.server.settings import Limits, Settings
 from pocketgenre.server.tasks import AudioUpload, Refusal, TooLongError
 from tests.conftest import tone, until, write_tone
@@ -377,6 +381,37 @@ def test_queue_counts_files(tmp_path: Path, song: Path) -> None:
         pool.release()
         assert code_of(four.result()) == code_of(two.result()) == (415, "not-audio")
         assert server.metric("pocketgenre_files_waiting") == 0
+
+
+def test_features_take_no_slot(tmp_path: Path, song: Path) -> None:
+    with serve_held(tmp_path / "log", with_limits(queue=1)) as (server, pool, clients):
+        first = clients.submit(server.post, "/v1/classify", song)
+        until(lambda: pool.futures)
+        files = {"file": song.read_bytes(), "features": b"[[0.5]]"}
+        with server.client() as client:
+            second = clients.submit(client.post, "/v1/parity", files=files)
+            until(lambda: len(pool.futures) == 2)
+            pool.release()
+            assert code_of(first.result()) == code_of(second.result()) == (415, "not-audio")
+
+
+def test_upload_cut_off_at_its_end_competes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgenre.server.middleware._STALL_SECONDS", 0.0)
+
+    async def receive_two() -> None:
+        slots = UploadSlots(1, lambda: 0.0)
+        stalled, other = (LimitedBody(no_message, Limits()) for _ in range(2))
+        slots.acquire(stalled)
+        slots.acquire(other)  # in place of the first
+        with pytest.raises(Problem, match="Too few"):
+            slots.extend(stalled, 1)
+        slots.release(other)
+        slots.extend(stalled, 1)
+
+    async def no_message() -> Message:
+        raise NotImplementedError
+
+    asyncio.run(receive_two())
 
 
 def test_more_files_than_slots_are_accepted(tmp_path: Path, song: Path) -> None:

@@ -108,11 +108,11 @@ def test_spaces_around_token_are_ignored(guarded: Server, header: str) -> None:
     assert guarded.get("/v1/models", headers={"Authorization": header}).status_code == 200
 
 
-def test_problem_tells_missing_token_from_wrong(guarded: Server) -> None:
+def test_missing_and_wrong_token_are_distinguished(guarded: Server) -> None:
     missing = guarded.get("/v1/models").json()["detail"]
     wrong = guarded.get("/v1/models", headers={"Authorization": "Bearer wrong"}).json()["detail"]
     assert missing == "Send the header Authorization: Bearer TOKEN."
-    assert wrong == "The token is not that of this server."
+    assert wrong == "The token is wrong."
 
 
 @pytest.mark.parametrize("path", ["/", "/page", "/page/page.js", "/docs", "/healthz", "/readyz"])
@@ -170,7 +170,7 @@ def test_wildcard_of_ipv6_includes_ipv4(tmp_path: Path) -> None:
             assert httpx.get(f"http://{host}:{port}/healthz", trust_env=False).status_code == 200
 
 
-def test_workers_do_not_know_the_token(tmp_path: Path) -> None:
+def test_workers_do_not_get_the_token(tmp_path: Path) -> None:
     options = ("--workers", 1, "--model", "standard")
     with serve_in_process(tmp_path / "log", *options, POCKETGENRE_TOKEN=TOKEN) as running:
         (worker,) = running.workers()

@@ -123,7 +123,9 @@ def test_document_names_the_token(pool: WorkerPool, server: Server, tmp_path: Pa
 
 
 def test_wrong_method_names_the_allowed(server: Server) -> None:
-    for path, methods in (("/v1/classify", "POST, PUT"), ("/v1/models", "GET, HEAD")):
+    read = "GET, HEAD"
+    allowed = {"/v1/classify": "POST, PUT", "/v1/models": read, "/page/page.js": read}
+    for path, methods in allowed.items():
         with server.client() as client:
             response = client.delete(path)
         assert (response.status_code, response.headers["allow"]) == (405, methods)

@@ -228,7 +228,7 @@ def test_page_requests_token(
         expect(status).to_contain_text("This server needs a token")
         page.fill("#token", f"{TOKEN}x")
         page.locator("#token").press("Tab")
-        expect(status).to_contain_text("not that of this server")
+        expect(status).to_contain_text("The token is wrong")
         page.fill("#token", TOKEN)
         page.locator("#token").press("Tab")
         expect(page.locator("#model option")).not_to_have_count(0)
@@ -241,7 +241,7 @@ def test_page_requests_token(
         page.close()
 
 
-def test_page_says_that_the_server_has_stopped(
+def test_page_reports_that_the_server_has_stopped(
     browser: Browser, pool: WorkerPool, songs: Path, tmp_path: Path
 ) -> None:
     with serve_in_thread(build_app(pool), tmp_path / "log") as stopping:
@@ -249,7 +249,7 @@ def test_page_says_that_the_server_has_stopped(
         page.goto(stopping.url)
         expect(page.locator("#model option")).not_to_have_count(0)
     upload(page, songs / "Slow pad.wav")
-    expect(page.locator(".failed .genre")).to_contain_text("The server does not answer.")
+    expect(page.locator(".failed .genre")).to_contain_text("The server does not respond.")
     page.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.staticfiles import StaticFiles
 
 from tests.conftest import until
-from tests.server.servers import Server, serve_in_thread
+from tests.server.servers import Server, serve_in_process, serve_in_thread
 
 FILE_BYTES = 4_000_000
 MAX_CONNECTIONS = 4
@@ -100,6 +100,14 @@ def test_response_is_not_delayed(tmp_path: Path) -> None:
             assert client.get("/file").content == b"\0"
             times.append(time.monotonic() - started)
     assert sorted(times[20:])[10] < 0.03  # Nagle's algorithm waits 0.04 s for an acknowledgement
+
+
+def test_uvloop_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "uvloop.py").write_text("raise RuntimeError")
+    options = ("--workers", 1, "--model", "standard")
+    path = str(tmp_path)
+    with serve_in_process(tmp_path / "log", *options, PYTHONPATH=path) as running:
+        assert running.get("/healthz").status_code == 200
 
 
 def test_tiny_chunks_are_refused(server: Server) -> None:
