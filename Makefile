@@ -30,7 +30,7 @@ train: $(DEV)/ready  ## Set up the commands for training and export
 	@echo "prepare-dataset, train-model, evaluate-model, export-tflite and the others are in $(BIN)"
 
 # The tests of the other folders start TensorFlow, servers, browsers or clusters.
-FAST_TESTS = $(addprefix tests/,audio cli features jobs library models training/not_music) $(wildcard tests/test_*.py)
+FAST_TESTS = $(addprefix tests/,audio cli features jobs library models parity training/not_music) $(wildcard tests/test_*.py)
 
 check: lint  ## Run linters, type checks and fast tests
 	$(BIN)/python -m pytest -m "not slow and not long" -n auto --dist worksteal $(FAST_TESTS)

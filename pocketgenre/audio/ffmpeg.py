@@ -84,9 +84,7 @@ def _default_stream(container: Any) -> Any:
 
 
 def _is_default(stream: Any) -> bool:
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.default)
+    return bool(int(stream.disposition) & 1)
 
 
 def stated_seconds(container: Any, stream: Any) -> float | None:
