@@ -16,7 +16,8 @@ def test_folder_without_music_scans_synthetic_songs(
 ) -> None:
     scanned: list[Path] = []
 
-    def record_scan(folder: Path, catalog: Path) -> None:
+    def record_scan(folders: list[Path], catalog: Path) -> None:
+        (folder,) = folders
         assert not catalog.is_relative_to(folder)
         scanned.extend(folder.iterdir())
 
