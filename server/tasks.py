@@ -4,12 +4,11 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,9 +18,8 @@ from pocketgenre.audio.decoding import (
     SongStream,
     open_stream,
 )
-from pocketgenre.audio.ffmpeg import open_ffmpeg
+from pocketgenre.audio.duration import sum_packets
 from pocketgenre.audio.segments import TooShortError, cut_segments
-from pocketgenre.audio.source import open_song
 from pocketgenre.classifier import GenreClassifier
 from pocketgenre.errors import AudioError
 from pocketgenre.features import compute_features
@@ -123,31 +121,13 @@ class AudioUpload:
         with open_stream(Path(self.path), rate) as stream:
             stated = stream.stated_seconds
             estimated = stream.duration_seconds
-            if (stated or 0.0) > self.max_seconds + 1:  # 1 s of padding
-                raise TooLongError(_too_long(self.max_seconds))
+            limit = self.max_seconds + 1  # 1 s of padding
             if stated is None and (estimated is None or estimated > self.max_seconds):
-                self._sum_packets()
+                stated = sum_packets(self.path, limit)
+            if (stated or 0.0) > limit:
+                raise TooLongError(_too_long(self.max_seconds))
             blocks = self._limited(stream.blocks, rate)
             yield stream, cut_segments(blocks, feature_config)
-
-    def _sum_packets(self) -> None:
-        """Compute the length from the packets, in a twentieth of the time of decoding.
-
-        Raises
-        ------
-        TooLongError
-            if the song is too long.
-        """
-        seconds = 0.0
-        with suppress(AudioError), open_song(self.path) as file:
-            container, stream = open_ffmpeg(file)
-            with container, suppress(av.FFmpegError):  # what is damaged is found by decoding
-                for packet in container.demux(stream):
-                    seconds += float((packet.duration or 0) * (packet.time_base or 0))
-                    if seconds > self.max_seconds + 1:
-                        break
-        if seconds > self.max_seconds + 1:
-            raise TooLongError(_too_long(self.max_seconds))
 
     def _limited(self, blocks: Iterable[FloatArray], rate: int) -> Iterator[FloatArray]:
         decoded = 0

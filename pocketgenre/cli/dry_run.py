@@ -4,46 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from pocketgenre.cli.console import print_status
 from pocketgenre.cli.outputs import Outputs
-from pocketgenre.cli.scan_progress import IsInterrupted, scan_listing
 from pocketgenre.cli.song_output import with_progress
-from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.discovery import FolderListing, display_address
-from pocketgenre.library.library_diff import LibraryDiff, diff_library
+from pocketgenre.library.discovery import display_address
+from pocketgenre.library.library_diff import LibraryDiff
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.playlists import make_playlists, stale_playlists
-from pocketgenre.library.scan import ScanConfig
 from pocketgenre.library.tags.tagging import tag_songs
 from pocketgenre.text import count_of, printable
-
-
-def preview_scan(
-    listing: FolderListing,
-    catalog: Catalog,
-    config: ScanConfig,
-    is_interrupted: IsInterrupted,
-    *,
-    retry_failed: bool,
-    allow_vanished: bool,
-    as_json: bool,
-) -> LibraryDiff:
-    """Scan into a copy of the catalogue, and return what has changed.
-
-    Raises
-    ------
-    PocketGenreError
-        as :func:`pocketgenre.cli.scan_progress.scan_listing`.
-    """
-    diff = diff_library(listing, catalog.entries(), config.request(retry_failed=retry_failed))
-    scan_listing(
-        listing,
-        catalog,
-        config,
-        is_interrupted,
-        retry_failed=retry_failed,
-        allow_vanished=allow_vanished,
-        as_json=as_json,
-    )
-    return diff
 
 
 def print_plan(

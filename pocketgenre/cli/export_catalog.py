@@ -65,7 +65,7 @@ def export_catalog(
     with Catalog(catalog_file(catalog), access="read") as opened:
         check_folder(opened, folder)
         config = label_config(vote, min_confidence, min_margin)
-        names = read_genre_names(genre_map, known_labels(opened)) if genre_map else {}
+        names = read_genre_names(genre_map, known_labels(opened))
         found = (song for song in opened.songs(folder, config) if song.state != "vanished")
         songs = GenreNames(names).rename(found)
     write_songs(songs, genres_of(songs), chosen_format, out)

@@ -109,7 +109,7 @@ def list_songs(
     with Catalog(catalog_file(catalog), access="read") as opened:
         check_folder(opened, below)
         labels = known_labels(opened)
-        names = read_genre_names(genre_map, labels) if genre_map else {}
+        names = read_genre_names(genre_map, labels)
         genres = [label for name in genre or () for label in find_labels(name, labels, names)]
         rows = select_songs(opened, Selection(state, tuple(genres), below, config))
         if names:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pocketgenre.cli.console import Debug, interrupt_flag, print_status, run
-from pocketgenre.cli.dry_run import preview_scan, print_plan
+from pocketgenre.cli.dry_run import print_plan
 from pocketgenre.cli.options import (
     AllowVanished,
     CatalogFile,
@@ -77,6 +77,7 @@ from pocketgenre.library.discovery import (
     local_path,
 )
 from pocketgenre.library.genre_names import GenreNames, read_genre_names
+from pocketgenre.library.library_diff import LibraryDiff
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.scan import ScanConfig, catalog_songs, is_shorter
 from pocketgenre.library.song_groups import group_songs
@@ -212,8 +213,7 @@ def scan_library(
         raise PocketGenreError(f"--watch with --format {chosen_format.value} needs --out FILE.")
     model_file = find_model(model)
     content, card = read_model(model_file)
-    own_names = read_genre_names(genre_map, card.labels) if genre_map else {}
-    names = GenreNames(own_names, tag_genres)
+    names = GenreNames(read_genre_names(genre_map, card.labels), tag_genres)
     shown = column_names(columns)
     outputs = Outputs(chosen_format, out, playlists, report, tags, playlist_prefix, shown, names)
     check_outputs(outputs, card.labels, protected_files(catalog_file(catalog), model_file))
@@ -266,6 +266,20 @@ class _Scan:
     as_json: bool
     outputs: Outputs
 
+    def update(
+        self, listing: FolderListing, catalog: Catalog, is_interrupted: IsInterrupted
+    ) -> LibraryDiff:
+        """Update the catalogue for the listed songs, and return what has changed."""
+        return scan_listing(
+            listing,
+            catalog,
+            self.config,
+            is_interrupted,
+            retry_failed=self.retry_failed,
+            allow_vanished=self.allow_vanished,
+            as_json=self.as_json,
+        )
+
     def songs(self, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
         """Read the listed songs from the catalogue."""
         model = self.config.card.sha256
@@ -293,15 +307,7 @@ def _preview(scan: _Scan, file: Path) -> int:
         interrupt_flag() as is_interrupted,
     ):
         listing = scan.list_files()
-        diff = preview_scan(
-            listing,
-            catalog,
-            scan.config,
-            is_interrupted,
-            retry_failed=scan.retry_failed,
-            allow_vanished=scan.allow_vanished,
-            as_json=scan.as_json,
-        )
+        diff = scan.update(listing, catalog, is_interrupted)
         if is_interrupted():
             return _INTERRUPTED
         print_plan(scan.songs(listing, catalog), scan.outputs, scan.config.card.labels, diff)
@@ -312,15 +318,7 @@ def _run(scan: _Scan, file: Path, *, watch: bool) -> int:
     """Scan, write the outputs, and watch; return the exit status."""
     with Catalog(file, create=True) as catalog, interrupt_flag() as is_interrupted:
         listing = scan.list_files()
-        scan_listing(
-            listing,
-            catalog,
-            scan.config,
-            is_interrupted,
-            retry_failed=scan.retry_failed,
-            allow_vanished=scan.allow_vanished,
-            as_json=scan.as_json,
-        )
+        scan.update(listing, catalog, is_interrupted)
         songs = scan.songs(listing, catalog)
         if is_interrupted():
             write_interrupted(songs, scan.outputs)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import typer
@@ -37,7 +37,7 @@ def scan_listing(
     retry_failed: bool = False,
     allow_vanished: bool = False,
     as_json: bool = False,
-) -> None:
+) -> LibraryDiff:
     """Update the catalogue for listed songs, until the end or an interruption.
 
     Parameters
@@ -49,6 +49,11 @@ def scan_listing(
     retry_failed : try unchanged files again that failed before
     allow_vanished : go on although more than half of the songs are gone
     as_json : print progress as JSON lines instead of a bar
+
+    Returns
+    -------
+    LibraryDiff
+        changes since the last scan
 
     Raises
     ------
@@ -65,25 +70,27 @@ def scan_listing(
         raise no_music(listing)
     for line in (*describe_listing(listing), *_describe_diff(diff)):
         print_status(line)
-    if not diff.to_classify:
-        return
-    scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
-    if as_json:
-        _print_json(scanned, len(diff.to_classify))
-        return
+    if diff.to_classify:
+        scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
+        show = _print_json if as_json else _show_bar
+        show(scanned, diff.to_classify)
+    return diff
+
+
+def _show_bar(scanned: Iterator[ScannedFile], files: Sequence[SongFile]) -> None:
     # The number of bytes predicts the remaining time better than the number of songs.
-    total = sum(max(1, file.size) for file in diff.to_classify)
+    total = sum(max(1, file.size) for file in files)
     with progress(TextColumn("{task.fields[songs]}")) as bar:
-        count = len(diff.to_classify)
+        count = len(files)
         task = bar.add_task(f"Classifying {count_of(count, 'song')}", total=total, songs="")
         for done, song in enumerate(scanned, 1):
             advance = max(1, song.file.size)
             bar.update(task, advance=advance, songs=f"{done:,} of {count:,}")
 
 
-def _print_json(scanned: Iterator[ScannedFile], total: int) -> None:
+def _print_json(scanned: Iterator[ScannedFile], files: Sequence[SongFile]) -> None:
     for done, song in enumerate(scanned, 1):
-        fields = {"done": done, "total": total, "path": song.file.path, "error": song.error}
+        fields = {"done": done, "total": len(files), "path": song.file.path, "error": song.error}
         print(json.dumps(fields), file=sys.stderr, flush=True)
 
 
@@ -193,7 +200,7 @@ def _confirm_loss(listing: FolderListing, diff: LibraryDiff) -> None:
     Raises
     ------
     PocketGenreError
-        if they are not, or nobody can answer.
+        if the user denies it, or there is no terminal to ask on.
     """
     names = ", ".join(display_address(root) for root in roots_of(listing))
     sentence = f"{_loss(diff)} from {printable(names)}"

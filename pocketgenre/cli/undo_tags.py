@@ -60,16 +60,13 @@ def undo_tags(
     if not count_undoable(entries):
         print_status("There is nothing to restore: all changes have been undone.")
         return
-    file_of_catalog, config = (
-        catalog_file(catalog),
-        TagConfig(settle_seconds=settle, keep_times=keep_times),
-    )
+    config = TagConfig(settle_seconds=settle, keep_times=keep_times)
     if dry_run:
-        with _open_catalog(file_of_catalog, "copy") as opened:
+        with _open_catalog(catalog_file(catalog), "copy") as opened:
             outcomes = list(undo_changes(entries, None, config, opened.current_path))
         interrupted = False
     else:
-        outcomes, interrupted = _undo(path, file_of_catalog, config)
+        outcomes, interrupted = _undo(path, catalog_file(catalog), config)
     for outcome in outcomes:
         _print(outcome, "restore" if dry_run else "restored")
     changed = sum(outcome.action == "changed" for outcome in outcomes)

@@ -206,11 +206,7 @@ class Catalog:
             )
 
     def record(
-        self,
-        file: SongFile,
-        card: ModelCard,
-        requested_segments: int,
-        result: InferenceResult,
+        self, file: SongFile, card: ModelCard, requested_segments: int, result: InferenceResult
     ) -> None:
         """Store the result for a file, replacing an earlier one.
 

@@ -243,7 +243,7 @@ class _Walk:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if self._exclude and self._is_excluded(entry):
+            if self._is_excluded(entry):
                 self._excluded += 1
             elif _is_folder(entry):
                 if entry.name.lower() in _IGNORED_FOLDERS:
@@ -252,7 +252,7 @@ class _Walk:
                     self._waiting_links.append(entry.path)
                 else:
                     yield entry.path
-            elif entry.name.lower().endswith(_SUFFIXES):
+            elif is_song_name(entry.name):
                 self._files.append(stat_file(entry.path))
             elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
                 self._broken.append(entry.path)

@@ -59,12 +59,15 @@ class GenreNames:
         ]
 
 
-def read_genre_names(file: Path, labels: Iterable[str]) -> dict[str, str]:
+DEFAULT_NAMES = GenreNames()
+
+
+def read_genre_names(file: Path | None, labels: Iterable[str]) -> dict[str, str]:
     """Read a file of names: TOML with a line such as ``hiphop = "Rap"`` or ``disco = false``.
 
     Parameters
     ----------
-    file : file
+    file : file; None for no names of your own
     labels : genres of the models
 
     Raises
@@ -72,7 +75,9 @@ def read_genre_names(file: Path, labels: Iterable[str]) -> dict[str, str]:
     PocketGenreError
         if the file can't be read, or names an unknown genre.
     """
-    names = {}
+    names: dict[str, str] = {}
+    if file is None:
+        return names
     known = [*labels, UNCERTAIN]
     for key, value in read_toml(file, "genre map").items():
         if value is not False and not (isinstance(value, str) and value.strip()):

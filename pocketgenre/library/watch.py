@@ -99,7 +99,7 @@ class _WatchedFolder:
         return self._observer is not None
 
     def start(self) -> str | None:
-        """Start to watch the folder; return a sentence if it is gone.
+        """Start watching the folder; return a sentence if it is gone.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class _WatchedFolder:
         return None
 
     def stop(self) -> None:
-        """Stop to watch the folder."""
+        """Stop watching the folder."""
         if self._observer is not None:
             # In a thread that nobody waits for: watchdog waits for an event of the folder, which
             # never comes if the folder was renamed.

@@ -25,6 +25,13 @@ class UnknownSegmentError(AudioError):
     """A song ends before the requested segment."""
 
 
+def song_segments(
+    path: str | os.PathLike[str], feature_config: FeatureConfig
+) -> Iterable[FloatArray]:
+    """Decode a song and cut it: iterable of float32 [shape=(segment_samples,)]."""
+    return cut_segments(stream_mono(path, feature_config.sample_rate), feature_config)
+
+
 def select_segments(segments: Iterable[FloatArray], first: int, count: int) -> list[FloatArray]:
     """Return consecutive segments of a song; there are fewer if the song ends.
 
@@ -96,8 +103,7 @@ class ParityAudio:
 
     def whole_song(self) -> Iterable[FloatArray]:
         """Return all segments of the song: iterable of float32 [shape=(segment_samples,)]."""
-        blocks = stream_mono(self.path, self.feature_config.sample_rate)
-        return cut_segments(blocks, self.feature_config)
+        return song_segments(self.path, self.feature_config)
 
     @cached_property
     def _with_samples_before(self) -> FloatArray:

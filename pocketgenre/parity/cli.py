@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from pocketgenre.audio.decoding import stream_mono
-from pocketgenre.audio.segments import cut_segments
 from pocketgenre.cli.console import Debug, fail, run
 from pocketgenre.errors import AudioError
 from pocketgenre.models.model_card import read_model
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
+from pocketgenre.parity.audio import song_segments
 from pocketgenre.parity.comparison import Comparison, compare_features
 from pocketgenre.parity.feature_files import FeaturesError, decode_features
 from pocketgenre.text import printable
@@ -79,7 +78,7 @@ def check_features(
     feature_config = read_model(find_model(model))[1].feature_config
     try:
         table = decode_features(features.read_bytes(), feature_config)
-        segments = cut_segments(stream_mono(audio, feature_config.sample_rate), feature_config)
+        segments = song_segments(audio, feature_config)
         comparison = compare_features(table, audio, segments, feature_config, first)
     except AudioError as error:
         if debug:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pocketgenre.library.genre_names import DEFAULT_NAMES
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.tags.formats import read_genre, text_of
 from pocketgenre.library.tags.genre_tag import (
@@ -14,7 +15,6 @@ from pocketgenre.library.tags.genre_tag import (
     GenreFormat,
     GenreTag,
     TagError,
-    genre_name,
     is_same_text,
     join_genres,
 )
@@ -42,7 +42,7 @@ _SAME_TIME_NS = 2 * 10**9  # the resolution of the times on FAT
 
 @dataclass(frozen=True)
 class TagConfig:
-    """How genres are written into tags.
+    """Options for writing genres into tags.
 
     Attributes
     ----------
@@ -63,11 +63,6 @@ class TagConfig:
 
 
 DEFAULT_TAGS = TagConfig()
-
-
-def winner_name(prediction: SongPrediction) -> tuple[str, ...]:
-    """Return the genres to write for a song: its predicted genre as tags spell it."""
-    return (genre_name(prediction.genre),)
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ def tag_songs(
     songs: Iterable[LibrarySong],
     log: UndoLog | None,
     config: TagConfig = DEFAULT_TAGS,
-    genres_of: Callable[[SongPrediction], tuple[str, ...]] = winner_name,
+    genres_of: Callable[[SongPrediction], tuple[str, ...]] = DEFAULT_NAMES.in_tags,
 ) -> Iterator[Outcome]:
     """Write each song's genre into its file.
 
@@ -276,8 +271,8 @@ def _new_change(
 def _write_change(
     change: Change, status: os.stat_result, genre_format: GenreFormat, log: UndoLog | None
 ) -> None:
+    check_unused(change.path)
     if log is None:
-        check_unused(change.path)
         return
 
     def write(copy: Path) -> None:
@@ -291,7 +286,6 @@ def _write_change(
         if not _is_same(written, change.after):
             raise TagError("its tags differ after writing")
 
-    check_unused(change.path)
     log.append(change)
     modified_ns = status.st_mtime_ns if change.modified_ns is None else change.modified_ns
     replace_changed(change.path, status, change.temporary, write, modified_ns)
