@@ -1,4 +1,4 @@
-"""Build the float32 ends of a file as TFLite graphs: features at the input, softmax at the output.
+"""Build the float32 ends of a file as TFLite graphs: the features, and the last layer.
 
 The graphs use built-in TFLite operations only, and the constants of
 :mod:`pocketgenre.features.mel` and :mod:`pocketgenre.features.mfcc`.
@@ -91,16 +91,24 @@ def input_graph(
     )
 
 
-def softmax_graph(correction: FloatArray) -> bytes:
-    """Build a TFLite file from logits to probabilities, both float32 [shape=(1, outputs)].
+def head_graph(kernel: FloatArray, bias: FloatArray) -> bytes:
+    """Build a TFLite file of a dense layer with softmax.
 
     Parameters
     ----------
-    correction : float32 [shape=(outputs,)]
-        constant added to the logits
+    kernel : float32 [shape=(inputs, outputs)]
+    bias : float32 [shape=(outputs,)]
+
+    Returns
+    -------
+    bytes
+        content of a file from float32 [shape=(1, inputs)] to float32 [shape=(1, outputs)]
     """
-    shape = (1, len(correction))
-    return _convert(lambda logits: tf.nn.softmax(logits + correction), shape, "logits")
+
+    def probabilities(inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.matmul(inputs, kernel) + bias)
+
+    return _convert(probabilities, (1, len(kernel)), "inputs")
 
 
 def mfcc_graph(samples: tf.Tensor, config: FeatureConfig) -> tf.Tensor:

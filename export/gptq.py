@@ -23,7 +23,7 @@ _LEVELS = 127  # int8 weights are symmetric
 _DAMPING = 0.01  # of the mean square of an input, as in the paper
 _MIN_EXAMPLES_PER_INPUT = 10
 """With fewer examples the statistics are noise, and rounding to the nearest step is better."""
-_MAX_EXAMPLES = 200_000
+_MAX_EXAMPLES = 50_000
 _BATCH = 16  # segments
 _ROUNDED = (layers.Conv1D, layers.Conv2D, layers.Dense)
 
@@ -142,9 +142,8 @@ class _Moments:
 
     def add(self, activations: FloatArray) -> None:
         """Add the layer's inputs for a batch of segments."""
-        examples = _kernel_inputs(self._layer, activations)
-        share = _MAX_EXAMPLES * len(activations) / self._segments
-        examples = examples[:: 1 + int(len(examples) / share)]
+        share = _MAX_EXAMPLES * len(activations) // self._segments
+        examples = _kernel_inputs(self._layer, activations, share)
         self._sum = self._sum + (examples.T @ examples).astype(np.float64)
         self._count += len(examples)
 
@@ -157,19 +156,38 @@ class _Moments:
             clone.set_weights([rounded.reshape(kernel.shape), *bias])
 
 
-def _kernel_inputs(layer: keras.Layer, activations: FloatArray) -> FloatArray:
-    """Return the vectors that the layer's kernel is multiplied by, float32 [shape=(n, inputs)]."""
+def _kernel_inputs(layer: keras.Layer, activations: FloatArray, limit: int) -> FloatArray:
+    """Return vectors that the layer's kernel is multiplied by, from evenly spaced frames.
+
+    Parameters
+    ----------
+    layer : convolution or dense layer
+    activations : float32 [shape=(segments, ..., channels)]
+    limit : approximate number of vectors, if the layer has more
+
+    Returns
+    -------
+    float32 [shape=(n, inputs)]
+    """
     if isinstance(layer, layers.Dense):
-        return activations.reshape(-1, activations.shape[-1])
+        examples = activations.reshape(-1, activations.shape[-1])
+        return examples[:: max(1, len(examples) // limit)]
     sizes, strides, rates = layer.kernel_size, layer.strides, layer.dilation_rate
     if isinstance(layer, layers.Conv1D):
         activations = activations[:, :, np.newaxis]
         sizes, strides, rates = ((*size, 1) for size in (sizes, strides, rates))
+    # Frames are skipped before the patches are copied, since all patches would take gigabytes.
+    positions = len(activations) * activations.shape[1] * activations.shape[2] // np.prod(strides)
+    step = int(np.clip(positions // limit, 1, activations.shape[1]))
     patches = tf.image.extract_patches(
-        activations, [1, *sizes, 1], [1, *strides, 1], [1, *rates, 1], layer.padding.upper()
+        activations,
+        [1, *sizes, 1],
+        [1, strides[0] * step, strides[1], 1],
+        [1, *rates, 1],
+        layer.padding.upper(),
     )
-    examples: FloatArray = patches.numpy().reshape(-1, patches.shape[-1])
-    return examples
+    patch_vectors: FloatArray = patches.numpy().reshape(-1, patches.shape[-1])
+    return patch_vectors
 
 
 def _batches(segments: FloatArray) -> Iterator[FloatArray]:

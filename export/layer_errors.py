@@ -13,7 +13,7 @@ from pocketgenre.export.convert import (
     NetworkParts,
     create_converter,
     representative_dataset,
-    without_softmax,
+    split_head,
 )
 from pocketgenre.export.gptq import round_weights
 from pocketgenre.export.variants import Variant
@@ -54,7 +54,8 @@ def layer_errors(
         return []
     parts = NetworkParts.from_model(model)
     standardized = parts.standardize(representative)
-    core = round_weights(without_softmax(parts.core), standardized)
+    body, _, _ = split_head(parts.core)
+    core = round_weights(body, standardized)
     with tempfile.TemporaryDirectory() as folder, suppress_stderr():
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=create_converter(core, standardized, variant, Path(folder)),

@@ -1,9 +1,7 @@
-"""Train the classifier on musicnn, whose pruned towers compute musicnn's features."""
+"""Train the classifier on musicnn, whose pruned network computes musicnn's features."""
 
 import json
 import subprocess
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import keras
@@ -18,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
-from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
+from pocketgenre.training.models.musicnn.published_weights import Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
 from tests.conftest import REPOSITORY, Command, tone, write_audio
 from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed
@@ -32,32 +30,30 @@ INACTIVE = 3
 """Channel of the first convolution that is always 0."""
 
 
-def write_checkpoints(package: Path, seed: int = 1) -> Path:
-    """Write checkpoints like musicnn's, but narrower and with random weights."""
-    for number, name in enumerate(TOWERS):
-        rng = np.random.default_rng(seed + number)
-        arrays = {f"{layer}/kernel": _fan_in(rng, shape) for layer, shape in FRONT.items()}
-        arrays["conv2d/kernel"][..., INACTIVE] = 0.0
-        for layer, inputs in (("conv2d_5", CHANNELS), ("conv2d_6", MIDDLE), ("conv2d_7", MIDDLE)):
-            arrays[f"{layer}/kernel"] = _fan_in(rng, (7, inputs, 1, MIDDLE))
-        pooled = CHANNELS + 3 * MIDDLE
-        arrays["dense/kernel"] = _fan_in(rng, (2 * pooled, 200))
-        for layer in [key.removesuffix("/kernel") for key in list(arrays)]:
-            outputs = arrays[f"{layer}/kernel"].shape[-1]
-            arrays[f"{layer}/bias"] = rng.uniform(
-                0.3, 0.6, outputs
-            )  # keeps ReLU from making more channels inactive
-        arrays["conv2d/bias"][INACTIVE] = -1.0
-        widths = [1, *(shape[-1] for shape in FRONT.values()), *[MIDDLE] * 3, 2 * pooled]
-        for norm, width in enumerate(widths):
-            layer = "batch_normalization" + (f"_{norm}" if norm else "")
-            arrays[f"{layer}/gamma"] = rng.uniform(0.5, 1.5, width)
-            arrays[f"{layer}/beta"] = rng.normal(scale=0.1, size=width)
-            arrays[f"{layer}/moving_mean"] = rng.normal(scale=0.1, size=width)
-            arrays[f"{layer}/moving_variance"] = rng.uniform(0.5, 1.5, width)
-        arrays["batch_normalization_1/beta"][INACTIVE] = 0.0
-        arrays["batch_normalization_1/moving_mean"][INACTIVE] = 0.0
-        _save(package / "musicnn" / name, arrays)
+def write_checkpoint(package: Path, seed: int = 1) -> Path:
+    """Write a checkpoint like musicnn's, but narrower and with random weights."""
+    rng = np.random.default_rng(seed)
+    arrays = {f"{layer}/kernel": _fan_in(rng, shape) for layer, shape in FRONT.items()}
+    arrays["conv2d/kernel"][..., INACTIVE] = 0.0
+    for layer, inputs in (("conv2d_5", CHANNELS), ("conv2d_6", MIDDLE), ("conv2d_7", MIDDLE)):
+        arrays[f"{layer}/kernel"] = _fan_in(rng, (7, inputs, 1, MIDDLE))
+    pooled = CHANNELS + 3 * MIDDLE
+    arrays["dense/kernel"] = _fan_in(rng, (2 * pooled, 200))
+    for layer in [key.removesuffix("/kernel") for key in list(arrays)]:
+        outputs = arrays[f"{layer}/kernel"].shape[-1]
+        # Positive biases keep ReLU from making more channels inactive.
+        arrays[f"{layer}/bias"] = rng.uniform(0.3, 0.6, outputs)
+    arrays["conv2d/bias"][INACTIVE] = -1.0
+    widths = [1, *(shape[-1] for shape in FRONT.values()), *[MIDDLE] * 3, 2 * pooled]
+    for norm, width in enumerate(widths):
+        layer = "batch_normalization" + (f"_{norm}" if norm else "")
+        arrays[f"{layer}/gamma"] = rng.uniform(0.5, 1.5, width)
+        arrays[f"{layer}/beta"] = rng.normal(scale=0.1, size=width)
+        arrays[f"{layer}/moving_mean"] = rng.normal(scale=0.1, size=width)
+        arrays[f"{layer}/moving_variance"] = rng.uniform(0.5, 1.5, width)
+    arrays["batch_normalization_1/beta"][INACTIVE] = 0.0
+    arrays["batch_normalization_1/moving_mean"][INACTIVE] = 0.0
+    _save(package / "musicnn" / "MSD_musicnn", arrays)
     return package
 
 
@@ -75,9 +71,10 @@ def _save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
         v1.train.Saver().save(session, f"{folder}/", write_meta_graph=False)
 
 
-def as_published(package: Path, name: str, log_mel: np.ndarray) -> np.ndarray:
-    """Compute musicnn's 200 features with the graph of its paper."""
-    get = tf.compat.v1.train.NewCheckpointReader(f"{package / 'musicnn' / name}/").get_tensor
+def as_published(package: Path, log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute musicnn's 200 features and the means of its channels with the graph of its paper."""
+    folder = package / "musicnn" / "MSD_musicnn"
+    get = tf.compat.v1.train.NewCheckpointReader(f"{folder}/").get_tensor
 
     def norm(x: tf.Tensor, number: int) -> tf.Tensor:
         layer = "batch_normalization" + (f"_{number}" if number else "")
@@ -105,12 +102,13 @@ def as_published(package: Path, name: str, log_mel: np.ndarray) -> np.ndarray:
     y = tf.concat(stack, axis=2)
     pooled = tf.stack([tf.reduce_max(y, axis=1), tf.reduce_mean(y, axis=1)], axis=2)
     flat = norm(tf.reshape(pooled, (len(log_mel), -1)), 9)
-    return tf.nn.relu(flat @ get("dense/kernel") + get("dense/bias")).numpy()
+    features = tf.nn.relu(flat @ get("dense/kernel") + get("dense/bias"))
+    return features.numpy(), pooled[:, :, 1].numpy()
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoints(tmp_path_factory.mktemp("package"))
+    return write_checkpoint(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="module")
@@ -126,19 +124,15 @@ MEAN, DEVIATION = 2.0, 1.5
 
 
 @pytest.fixture(scope="module")
-def tower(package: Path, patches: np.ndarray) -> Callable[[str], keras.Model]:
-    """Return a function that builds each tower once."""
-    return cache(
-        lambda name: build_tower(Checkpoint.load(package, name), patches, MEAN, DEVIATION, name)
-    )
+def tower(package: Path, patches: np.ndarray) -> keras.Model:
+    return build_tower(Checkpoint.load(package), patches, MEAN, DEVIATION, "musicnn")
 
 
-@pytest.mark.parametrize("name", TOWERS)
 def test_tower_computes_musicnn_features(
-    package: Path, tower: Callable, patches: np.ndarray, name: str
+    package: Path, tower: keras.Model, patches: np.ndarray
 ) -> None:
-    ours = tower(name).predict((patches - MEAN) / DEVIATION, verbose=0)
-    theirs = as_published(package, name, patches)
+    ours = tower.predict((patches - MEAN) / DEVIATION, verbose=0)[:, :200]
+    theirs, _ = as_published(package, patches)
     assert ours.shape == theirs.shape == (24, 200)
     # Each feature is divided by its range on the patches.
     ranges = np.linalg.norm(theirs, axis=0) / np.maximum(np.linalg.norm(ours, axis=0), 1e-9)
@@ -146,16 +140,28 @@ def test_tower_computes_musicnn_features(
     assert ours.max() < 1.1
 
 
-def test_inactive_channels_are_removed(tower: Callable) -> None:
-    layers = tower(TOWERS[0]).layers
-    dilated = [layer for layer in layers if getattr(layer, "dilation_rate", 1) == (1, 8)]
+def test_tower_appends_means_of_channels(
+    package: Path, tower: keras.Model, patches: np.ndarray
+) -> None:
+    ours = tower.predict((patches - MEAN) / DEVIATION, verbose=0)[:, 200:]
+    _, means = as_published(package, patches)
+    theirs = np.delete(means, INACTIVE, axis=1) - np.delete(means, INACTIVE, axis=1).mean(axis=0)
+    assert ours.shape == theirs.shape
+    # Each mean is centred and divided by its largest deviation on the patches.
+    np.testing.assert_allclose(ours.mean(axis=0), 0.0, atol=1e-3)
+    scales = np.abs(theirs).max(axis=0)
+    np.testing.assert_allclose(ours * scales, theirs, atol=1e-3 * scales.max())
+    assert np.abs(ours).max() < 1.01
+
+
+def test_inactive_channels_are_removed(tower: keras.Model) -> None:
+    dilated = [layer for layer in tower.layers if getattr(layer, "dilation_rate", 1) == (1, 8)]
     assert [layer.filters for layer in dilated] == [FRONT["conv2d"][-1] - 1, FRONT["conv2d_1"][-1]]
 
 
-def test_front_end_channels_have_similar_ranges(tower: Callable, patches: np.ndarray) -> None:
-    first = tower(TOWERS[0])
-    joined = next(layer for layer in first.layers if isinstance(layer, keras.layers.Concatenate))
-    front_end = keras.Model(first.input, joined.output)
+def test_front_end_channels_have_similar_ranges(tower: keras.Model, patches: np.ndarray) -> None:
+    joined = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Concatenate))
+    front_end = keras.Model(tower.input, joined.output)
     activations = front_end.predict((patches - MEAN) / DEVIATION, verbose=0)
     ranges = np.quantile(activations, 0.999, axis=(0, 1))
     assert np.all((ranges > 0.9) & (ranges < 1.1))
@@ -163,7 +169,7 @@ def test_front_end_channels_have_similar_ranges(tower: Callable, patches: np.nda
 
 def test_missing_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no weights of musicnn"):
-        Checkpoint.load(tmp_path, TOWERS[0])
+        Checkpoint.load(tmp_path)
 
 
 def test_make_discards_incomplete_download(tmp_path: Path) -> None:

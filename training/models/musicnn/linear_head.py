@@ -1,4 +1,4 @@
-"""Train a linear genre classifier on the features of both musicnn networks.
+"""Train a linear genre classifier on the features of musicnn's network.
 
 musicnn's own weights are frozen: cross-validation shows that 422 songs are too few to improve
 weights that were trained on 200,000 songs. The head is a logistic regression, stored as the last
@@ -19,7 +19,7 @@ from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.not_music import not_music_segments, recording_weights
 from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
-from pocketgenre.training.models.musicnn.published_weights import TOWERS, Checkpoint
+from pocketgenre.training.models.musicnn.published_weights import Checkpoint
 from pocketgenre.training.models.musicnn.tower import build_tower
 from pocketgenre.training.models.networks import STANDARDIZE
 from pocketgenre.training.models.trainers import TrainingContext
@@ -93,7 +93,7 @@ class FrozenFeatures:
 def extract_features(
     dataset: Dataset, not_music: Dataset | None, package: Path, seed: int
 ) -> FrozenFeatures:
-    """Build the networks of musicnn and compute the features of all segments.
+    """Build the network of musicnn and compute the features of all segments.
 
     The ranges of the channels, which only scale the values for int8, are measured on segments of
     all songs. Genres are not used.
@@ -119,13 +119,8 @@ def extract_features(
     standardize = layers.Normalization(
         mean=mean * bands, variance=deviation**2 * bands, name=STANDARDIZE
     )
-    inputs = keras.Input(shape)
-    towers = [
-        build_tower(Checkpoint.load(package, name), patches, mean, deviation, name)
-        for name in TOWERS
-    ]
-    outputs = layers.Concatenate()([tower(inputs) for tower in towers])
-    extractor = keras.Model(inputs, outputs, name=_FEATURE_EXTRACTOR)
+    checkpoint = Checkpoint.load(package)
+    extractor = build_tower(checkpoint, patches, mean, deviation, _FEATURE_EXTRACTOR)
     extractor.trainable = False
     front = keras.Sequential([keras.Input(shape), standardize, extractor])
 

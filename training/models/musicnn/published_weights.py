@@ -1,4 +1,4 @@
-"""Read the weights of musicnn's checkpoints, each batch normalisation as factor and offset."""
+"""Read the weights of musicnn's checkpoint, each batch normalisation as factor and offset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,7 @@ from pocketgenre.training.errors import DataError
 
 FloatArray = NDArray[np.float32]
 
-TOWERS = ("MSD_musicnn", "MTT_musicnn")
-"""Folders of the package: networks trained on the Million Song Dataset and on MagnaTagATune."""
+_NETWORK = "MSD_musicnn"  # folder of the network trained on the Million Song Dataset
 
 FRONT_END = ("timbral 0.4", "timbral 0.7", "temporal 128", "temporal 64", "temporal 32")
 """Parallel convolutions of musicnn's front end: kernels of 7 frames by 38 and 67 mel bands, and of
@@ -45,7 +44,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of one of musicnn's networks, up to its 200 features.
+    """Weights of musicnn's network, up to its 200 features.
 
     Attributes
     ----------
@@ -65,15 +64,15 @@ class Checkpoint:
     bias: FloatArray
 
     @classmethod
-    def load(cls, package: Path, name: str) -> Self:
-        """Read one of :data:`TOWERS` from the unpacked package.
+    def load(cls, package: Path) -> Self:
+        """Read the weights from the unpacked package.
 
         Raises
         ------
         DataError
             if the package is missing.
         """
-        folder = package / "musicnn" / name
+        folder = package / "musicnn" / _NETWORK
         if not (folder / ".index").is_file():
             raise DataError(
                 f"There are no weights of musicnn in {package}; `make data/musicnn` downloads them."
