@@ -72,7 +72,7 @@ def _save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def as_published(package: Path, log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute musicnn's 200 features and the means of its channels with the graph of its paper."""
+    """Compute musicnn's 200 features, and the means of its convolutions, as its paper does."""
     folder = package / "musicnn" / "MSD_musicnn"
     get = tf.compat.v1.train.NewCheckpointReader(f"{folder}/").get_tensor
 
@@ -86,7 +86,7 @@ def as_published(package: Path, log_mel: np.ndarray) -> tuple[np.ndarray, np.nda
         return tf.nn.relu(z)
 
     image = norm(log_mel[..., np.newaxis], 0)
-    parts = []
+    parts, convolutions = [], []
     for number, layer in enumerate(FRONT):
         timbral = number < 2
         padded = tf.pad(image, [[0, 0], [3, 3], [0, 0], [0, 0]]) if timbral else image
@@ -94,16 +94,18 @@ def as_published(package: Path, log_mel: np.ndarray) -> tuple[np.ndarray, np.nda
         parts.append(tf.reduce_max(z, axis=2))
     y = tf.concat(parts, axis=2)
     stack = [y]
+    convolutions.append(y)
     for number in (5, 6, 7):
         image = tf.pad(y[..., np.newaxis], [[0, 0], [3, 3], [0, 0], [0, 0]])
         z = norm(conv(image, f"conv2d_{number}", "VALID")[:, :, 0], number + 1)
         y = z if number == 5 else z + y
         stack.append(y)
+        convolutions.append(z)
     y = tf.concat(stack, axis=2)
     pooled = tf.stack([tf.reduce_max(y, axis=1), tf.reduce_mean(y, axis=1)], axis=2)
     flat = norm(tf.reshape(pooled, (len(log_mel), -1)), 9)
     features = tf.nn.relu(flat @ get("dense/kernel") + get("dense/bias"))
-    return features.numpy(), pooled[:, :, 1].numpy()
+    return features.numpy(), tf.reduce_mean(tf.concat(convolutions, axis=2), axis=1).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -140,14 +142,14 @@ def test_tower_computes_musicnn_features(
     assert ours.max() < 1.1
 
 
-def test_tower_appends_means_of_channels(
+def test_tower_appends_means_of_convolutions(
     package: Path, tower: keras.Model, patches: np.ndarray
 ) -> None:
     ours = tower.predict((patches - MEAN) / DEVIATION, verbose=0)[:, 200:]
     _, means = as_published(package, patches)
     theirs = np.delete(means, INACTIVE, axis=1) - np.delete(means, INACTIVE, axis=1).mean(axis=0)
     assert ours.shape == theirs.shape
-    # Each mean is centred and divided by its largest deviation on the patches.
+    # The means are centred and divided by their largest deviations on the patches.
     np.testing.assert_allclose(ours.mean(axis=0), 0.0, atol=1e-3)
     scales = np.abs(theirs).max(axis=0)
     np.testing.assert_allclose(ours * scales, theirs, atol=1e-3 * scales.max())

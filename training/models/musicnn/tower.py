@@ -13,6 +13,8 @@ These also separate their scale from that of the stages, which a concatenation w
 force to be equal.
 """
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -35,7 +37,7 @@ def build_tower(
 ) -> keras.Model:
     """Build the network from log-mel bands to features.
 
-    The features are musicnn's 200, and the mean over time of each channel of all stages, which
+    The features are musicnn's 200, and the mean over time of each convolution's outputs, which
     makes more of the songs correct (docs/results/accuracy.md).
 
     Parameters
@@ -64,6 +66,23 @@ def build_tower(
     return model
 
 
+@dataclass(frozen=True, eq=False)
+class _ConvolutionOutput:
+    """Output of a stage's convolutions, before the normalisation ``factor * x + offset``.
+
+    Attributes
+    ----------
+    tensor : tensor (frames, channels)
+    means : means over time on the patches, float32 [shape=(n, channels)]
+    factor, offset : float32 [shape=(channels,)]
+    """
+
+    tensor: keras.KerasTensor
+    means: FloatArray
+    factor: FloatArray
+    offset: FloatArray
+
+
 class _TowerBuilder:
     """Build the layers one after another, with the activations on the patches at each stage.
 
@@ -88,6 +107,7 @@ class _TowerBuilder:
         # musicnn's units, and the range of each channel, by which the layers' outputs are divided.
         self._activations: list[FloatArray] = []
         self._ranges: list[FloatArray] = []
+        self._convolutions: list[_ConvolutionOutput] = []
 
     def front_end(
         self, inputs: keras.KerasTensor, mean: float, deviation: float
@@ -95,7 +115,7 @@ class _TowerBuilder:
         """Concatenate the active channels of the parallel convolutions."""
         image = self._image(inputs, mean, deviation)
         blocks = folding.stack_frames(image)
-        parts, ranges, factors, offsets, activations = [], [], [], [], []
+        parts, ranges, factors, offsets, activations, means = [], [], [], [], [], []
         for conv, z, active in zip(
             self._checkpoint.front_end, self._pooled, self._active, strict=True
         ):
@@ -111,9 +131,16 @@ class _TowerBuilder:
             factors.append(conv.factor[active])
             offsets.append(conv.offset[active])
             activations.append(conv.factor[active] * z[..., active] + conv.offset[active])
+            means.append(z[..., active].mean(axis=1) / inner)
         self._add_stage(np.concatenate(activations, axis=-1))
-        affine = np.concatenate(factors) * np.concatenate(ranges), np.concatenate(offsets)
-        return self._affine(layers.Concatenate()(parts), *affine)
+        output = _ConvolutionOutput(
+            tensor=layers.Concatenate()(parts),
+            means=np.concatenate(means, axis=-1),
+            factor=np.concatenate(factors) * np.concatenate(ranges),
+            offset=np.concatenate(offsets),
+        )
+        self._convolutions.append(output)
+        return self._affine(output.tensor, output.factor, output.offset)
 
     def _image(self, inputs: keras.KerasTensor, mean: float, deviation: float) -> keras.KerasTensor:
         """Apply the first normalisation as a convolution, which int8 rounds only once."""
@@ -167,7 +194,9 @@ class _TowerBuilder:
         y = layer(previous)
         self.weights.append((layer, [kernel * ranges[:, np.newaxis] / inner, bias / inner]))
         self._add_stage(normalized if number == 0 else normalized + activations)
-        y = self._affine(y, conv.factor * inner, conv.offset)
+        output = _ConvolutionOutput(y, z.mean(axis=1) / inner, conv.factor * inner, conv.offset)
+        self._convolutions.append(output)
+        y = self._affine(output.tensor, output.factor, output.offset)
         if number == 0:
             return y
         return layers.Add()([y, self._affine(previous, ranges, None)])
@@ -176,7 +205,7 @@ class _TowerBuilder:
         """Apply the dense layer to the maxima and the means over time, and append the means."""
         mid_end_channels = self._checkpoint.dense.shape[1] - len(self._is_active)
         kept = np.concatenate([self._is_active, np.ones(mid_end_channels, bool)])
-        kernel_of_maxima, kernel_of_means = (part[kept] for part in self._checkpoint.dense)
+        kernel_of_maxima, kernel_of_stages = (part[kept] for part in self._checkpoint.dense)
         dropped = (self._checkpoint.dense[0] + self._checkpoint.dense[1])[~kept]
         bias = self._checkpoint.bias + self._constants @ dropped
         pooled = []
@@ -185,13 +214,17 @@ class _TowerBuilder:
         ):
             maxima = layers.MaxPooling1D(activations.shape[1])(tensor)
             pooled.append(self._centred(maxima, ranges, activations.max(axis=1)))
-        for tensor, activations, ranges in zip(
-            stages, self._activations, self._ranges, strict=True
-        ):
-            weights = ranges / activations.shape[1]
-            pooled.append(self._centred(tensor, weights, activations.mean(axis=1)))
+        # A stage is the sum of convolutions, so its means are sums of theirs. The outputs of the
+        # convolutions have finer int8 steps than the sums.
+        kernels = [kernel_of_maxima]
+        sums = _kernels_of_summands(kernel_of_stages, [len(ranges) for ranges in self._ranges])
+        for output, kernel in zip(self._convolutions, sums, strict=True):
+            weights = np.full(len(output.factor), 1 / output.tensor.shape[1], np.float32)
+            pooled.append(self._centred(output.tensor, weights, output.means))
+            kernels.append(output.factor[:, np.newaxis] * kernel)
+            bias = bias + output.offset @ kernel
         tensors, values, centres, scales = zip(*pooled, strict=True)
-        kernel = np.concatenate([kernel_of_maxima, kernel_of_means])
+        kernel = np.concatenate(kernels)
         features = np.maximum(np.concatenate(values, axis=1) @ kernel + bias, 0)
         ranges = _channel_ranges(features[:, np.newaxis])
         bias = (bias + np.concatenate(centres) @ kernel) / ranges
@@ -239,6 +272,20 @@ class _TowerBuilder:
         weights = [(factor / ranges).reshape(1, -1, 1)]
         self.weights.append((layer, weights if offset is None else [*weights, offset / ranges]))
         return layer(tensor)
+
+
+def _kernels_of_summands(kernel: FloatArray, sizes: list[int]) -> list[FloatArray]:
+    """Convert the kernel for the means of the stages to kernels for the convolutions' means.
+
+    Each stage after the second is the sum of a convolution and the previous stage.
+
+    Parameters
+    ----------
+    kernel : float32 [shape=(channels of all stages, outputs)]
+    sizes : channels of each stage
+    """
+    front_end, *mid_end = np.split(kernel, np.cumsum(sizes)[:-1])
+    return [front_end, *np.cumsum(mid_end[::-1], axis=0)[::-1]]
 
 
 def _max_over_bands(tensor: keras.KerasTensor) -> keras.KerasTensor:
