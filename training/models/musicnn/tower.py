@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float32]
 
 _MIN_DEVIATION = 1e-3  # standard deviation above which a channel is active
 _RANGE_QUANTILE = 0.999  # quantile of a channel's magnitude that is its range
+_HEADROOM = 1.3  # value at which a convolution's output is clipped, relative to its range
+_MAX_OUTPUT = 6.0  # of relu6
 _MIN_RANGE = 1e-3  # smallest range of a channel, relative to the largest of its stage
 _BATCH = 16
 
@@ -116,12 +118,13 @@ class _TowerBuilder:
         image = self._image(inputs, mean, deviation)
         blocks = folding.stack_frames(image)
         parts, ranges, factors, offsets, activations, means = [], [], [], [], [], []
-        for conv, z, active in zip(
+        for conv, pooled, active in zip(
             self._checkpoint.front_end, self._pooled, self._active, strict=True
         ):
             if not active.any():
                 continue
-            inner = _channel_ranges(z[..., active])
+            inner = _units(pooled[..., active])
+            z = np.minimum(pooled[..., active], _MAX_OUTPUT * inner)
             kernel, bias = conv.kernel[..., active] / inner, conv.bias[active] / inner
             if conv.spans_bands:
                 parts.append(self._over_bands(image, kernel, bias))
@@ -130,8 +133,8 @@ class _TowerBuilder:
             ranges.append(inner)
             factors.append(conv.factor[active])
             offsets.append(conv.offset[active])
-            activations.append(conv.factor[active] * z[..., active] + conv.offset[active])
-            means.append(z[..., active].mean(axis=1) / inner)
+            activations.append(conv.factor[active] * z + conv.offset[active])
+            means.append(z.mean(axis=1) / inner)
         self._add_stage(np.concatenate(activations, axis=-1))
         output = _ConvolutionOutput(
             tensor=layers.Concatenate()(parts),
@@ -159,7 +162,7 @@ class _TowerBuilder:
         self.weights.append((stacking, [folding.stacking_kernel()]))
         kernel = folding.fold_band_kernel(kernel)
         layer = layers.Conv2D(
-            len(bias), kernel.shape[:2], dilation_rate=(1, folding.CHANNELS), activation="relu"
+            len(bias), kernel.shape[:2], dilation_rate=(1, folding.CHANNELS), activation="relu6"
         )
         self.weights.append((layer, [kernel, bias]))
         return _max_over_bands(layer(tensor))
@@ -170,7 +173,7 @@ class _TowerBuilder:
         """Convolve blocks of frames and take the maximum over the bands."""
         alignment = folding.BlockAlignment.of(kernel.shape[0])
         padded = layers.ZeroPadding2D(((alignment.before, alignment.after), (0, 0)))(blocks)
-        layer = layers.Conv2D(folding.CHANNELS * len(bias), (alignment.size, 1), activation="relu")
+        layer = layers.Conv2D(folding.CHANNELS * len(bias), (alignment.size, 1), activation="relu6")
         self.weights.append(
             (layer, [folding.fold_frame_kernel(kernel), np.tile(bias, folding.CHANNELS)])
         )
@@ -188,9 +191,10 @@ class _TowerBuilder:
         z = _in_batches(
             lambda x: tf.nn.relu(tf.nn.conv1d(x, kernel, 1, "SAME") + bias), activations
         )
-        inner = _channel_ranges(z)
+        inner = _units(z)
+        z = np.minimum(z, _MAX_OUTPUT * inner)
         normalized = conv.factor * z + conv.offset
-        layer = layers.Conv1D(kernel.shape[2], kernel.shape[0], padding="same", activation="relu")
+        layer = layers.Conv1D(kernel.shape[2], kernel.shape[0], padding="same", activation="relu6")
         y = layer(previous)
         self.weights.append((layer, [kernel * ranges[:, np.newaxis] / inner, bias / inner]))
         self._add_stage(normalized if number == 0 else normalized + activations)
@@ -325,6 +329,18 @@ def _spread(conv: Convolution, z: FloatArray) -> FloatArray:
 def _channel_ranges(activations: FloatArray) -> FloatArray:
     """Compute the range of each channel, float32 [shape=(channels,)]."""
     return _limit_below(np.quantile(np.abs(activations), _RANGE_QUANTILE, axis=(0, 1)))
+
+
+def _units(outputs: FloatArray) -> FloatArray:
+    """Compute the unit of each channel of a convolution, whose outputs are clipped at 6 units.
+
+    A single loud frame would otherwise widen the int8 range of all channels.
+
+    Parameters
+    ----------
+    outputs : outputs on the patches, float32 [shape=(n, frames, channels)]
+    """
+    return _channel_ranges(outputs) * np.float32(_HEADROOM / _MAX_OUTPUT)
 
 
 def _limit_below(ranges: FloatArray) -> FloatArray:
