@@ -17,7 +17,7 @@ from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
 from pocketgenre.training.models.musicnn.published_weights import Checkpoint
-from pocketgenre.training.models.musicnn.tower import build_tower
+from pocketgenre.training.models.musicnn.tower import Tower, build_tower
 from tests.conftest import REPOSITORY, Command, tone, write_audio
 from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed
 
@@ -72,7 +72,10 @@ def _save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def as_published(package: Path, log_mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute musicnn's 200 features, and the means of its convolutions, as its paper does."""
+    """Compute musicnn's 200 features, and the means of its convolutions, as its paper does.
+
+    Only the clipping of the convolutions' outputs is not musicnn's.
+    """
     folder = package / "musicnn" / "MSD_musicnn"
     get = tf.compat.v1.train.NewCheckpointReader(f"{folder}/").get_tensor
 
@@ -85,19 +88,22 @@ def as_published(package: Path, log_mel: np.ndarray) -> tuple[np.ndarray, np.nda
         z = tf.nn.conv2d(x, get(f"{layer}/kernel"), 1, padding) + get(f"{layer}/bias")
         return tf.nn.relu(z)
 
+    def clip(z: tf.Tensor) -> tf.Tensor:
+        return tf.minimum(z, 1.3 * np.quantile(z, 0.999, axis=(0, 1)).astype(np.float32))
+
     image = norm(log_mel[..., np.newaxis], 0)
     parts, convolutions = [], []
     for number, layer in enumerate(FRONT):
         timbral = number < 2
         padded = tf.pad(image, [[0, 0], [3, 3], [0, 0], [0, 0]]) if timbral else image
-        z = norm(conv(padded, layer, "VALID" if timbral else "SAME"), number + 1)
-        parts.append(tf.reduce_max(z, axis=2))
+        z = tf.reduce_max(conv(padded, layer, "VALID" if timbral else "SAME"), axis=2)
+        parts.append(norm(clip(z), number + 1))
     y = tf.concat(parts, axis=2)
     stack = [y]
     convolutions.append(y)
     for number in (5, 6, 7):
         image = tf.pad(y[..., np.newaxis], [[0, 0], [3, 3], [0, 0], [0, 0]])
-        z = norm(conv(image, f"conv2d_{number}", "VALID")[:, :, 0], number + 1)
+        z = norm(clip(conv(image, f"conv2d_{number}", "VALID")[:, :, 0]), number + 1)
         y = z if number == 5 else z + y
         stack.append(y)
         convolutions.append(z)
@@ -126,14 +132,12 @@ MEAN, DEVIATION = 2.0, 1.5
 
 
 @pytest.fixture(scope="module")
-def tower(package: Path, patches: np.ndarray) -> keras.Model:
+def tower(package: Path, patches: np.ndarray) -> Tower:
     return build_tower(Checkpoint.load(package), patches, MEAN, DEVIATION, "musicnn")
 
 
-def test_tower_computes_musicnn_features(
-    package: Path, tower: keras.Model, patches: np.ndarray
-) -> None:
-    ours = tower.predict((patches - MEAN) / DEVIATION, verbose=0)[:, :200]
+def test_tower_computes_musicnn_features(package: Path, tower: Tower, patches: np.ndarray) -> None:
+    ours = tower.network.predict((patches - MEAN) / DEVIATION, verbose=0)[:, :200]
     theirs, _ = as_published(package, patches)
     assert ours.shape == theirs.shape == (24, 200)
     # Each feature is divided by its range on the patches.
@@ -143,9 +147,9 @@ def test_tower_computes_musicnn_features(
 
 
 def test_tower_appends_means_of_convolutions(
-    package: Path, tower: keras.Model, patches: np.ndarray
+    package: Path, tower: Tower, patches: np.ndarray
 ) -> None:
-    ours = tower.predict((patches - MEAN) / DEVIATION, verbose=0)[:, 200:]
+    ours = tower.network.predict((patches - MEAN) / DEVIATION, verbose=0)[:, 200:]
     _, means = as_published(package, patches)
     theirs = np.delete(means, INACTIVE, axis=1) - np.delete(means, INACTIVE, axis=1).mean(axis=0)
     assert ours.shape == theirs.shape
@@ -156,17 +160,36 @@ def test_tower_appends_means_of_convolutions(
     assert np.abs(ours).max() < 1.01
 
 
-def test_inactive_channels_are_removed(tower: keras.Model) -> None:
-    dilated = [layer for layer in tower.layers if getattr(layer, "dilation_rate", 1) == (1, 8)]
+def test_basis_sums_convolutions_to_stages(
+    package: Path, tower: Tower, patches: np.ndarray
+) -> None:
+    features = tower.network.predict((patches - MEAN) / DEVIATION, verbose=0)
+    ours = features @ tower.basis
+    np.testing.assert_array_equal(ours[:, :200], features[:, :200])
+    _, means = as_published(package, patches)
+    front_end, *mid_end = np.split(means, [CHANNELS, CHANNELS + MIDDLE, CHANNELS + 2 * MIDDLE], 1)
+    front_end = np.delete(front_end, INACTIVE, axis=1)
+    theirs = np.concatenate([front_end, *np.cumsum(mid_end, axis=0)], axis=1)
+    theirs -= theirs.mean(axis=0)
+    np.testing.assert_allclose(ours[:, 200:] - ours[:, 200:].mean(axis=0), theirs, atol=2e-3)
+
+
+def test_inactive_channels_are_removed(tower: Tower) -> None:
+    dilated = [
+        layer for layer in tower.network.layers if getattr(layer, "dilation_rate", 1) == (1, 8)
+    ]
     assert [layer.filters for layer in dilated] == [FRONT["conv2d"][-1] - 1, FRONT["conv2d_1"][-1]]
 
 
-def test_front_end_channels_have_similar_ranges(tower: keras.Model, patches: np.ndarray) -> None:
-    joined = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Concatenate))
-    front_end = keras.Model(tower.input, joined.output)
+def test_front_end_channels_have_similar_ranges(tower: Tower, patches: np.ndarray) -> None:
+    joined = next(
+        layer for layer in tower.network.layers if isinstance(layer, keras.layers.Concatenate)
+    )
+    front_end = keras.Model(tower.network.input, joined.output)
     activations = front_end.predict((patches - MEAN) / DEVIATION, verbose=0)
-    ranges = np.quantile(activations, 0.999, axis=(0, 1))
+    ranges = np.quantile(activations, 0.999, axis=(0, 1)) * 1.3 / 6
     assert np.all((ranges > 0.9) & (ranges < 1.1))
+    assert activations.max() <= 6
 
 
 def test_missing_package_is_refused(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def recording_weights(recordings: Dataset) -> NDArray[np.float64]:
 
     The n segments of a song have the total weight of the square root of n, since they are similar.
     Segments that are not music are counted by group instead of by song. A group is, for example,
-    all recordings of one voice.
+    all recordings of one source, or of one noise.
     """
     groups = recordings.song_groups[recordings.segment_songs]
     is_not_music = not_music_segments(recordings)

@@ -143,7 +143,7 @@ def _row(recording: Recording, split: Split) -> IndexRow:
         path=song + suffix,
         song=song,
         genre=genre_of(recording.kind),
-        artist=recording.source.name,
+        artist=recording.group,
         kind=recording.kind,
         language=recording.language,
         seconds=round(seconds, 2),

@@ -34,7 +34,7 @@ def source_table(rows: dict[str, list[IndexRow]], sources: Sequence[Source]) -> 
     yield "|---|---|---|---|---|---|"
     members: dict[str, list[IndexRow]] = defaultdict(list)
     for row in (*rows["train"], *rows["test"]):
-        members[row.artist].append(row)
+        members[row.source].append(row)
     for source in sources:
         found = members[source.name]
         kinds = ", ".join(sorted({row.kind for row in found}))

@@ -20,7 +20,7 @@ class IndexRow:
     path : audio file, relative to the folder of the index
     song : unique name
     genre : ``not-music`` or ``music``
-    artist : source, or ``mixes``; splits keep an artist together
+    artist : source, noise of a source, or ``mixes``; splits keep an artist together
     kind : kind, such as ``prompt`` or ``music``
     language : language of the speech; empty if unknown or no speech
     seconds : length [s]
@@ -35,6 +35,11 @@ class IndexRow:
     language: str = ""
     seconds: float = 0.0
     licence: str = ""
+
+    @property
+    def source(self) -> str:
+        """Source, or ``mixes``."""
+        return self.song.partition("/")[0]
 
 
 def write_index(path: Path, rows: Iterable[IndexRow]) -> None:

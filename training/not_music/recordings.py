@@ -44,6 +44,13 @@ class Recording:
     seconds: float
 
     @property
+    def group(self) -> str:
+        """Source; for generated noises also the noise, since each differs from the others."""
+        if self.source.registry != "noise":
+            return self.source.name
+        return f"{self.source.name}/{self.file.stem.rpartition('-')[0]}"
+
+    @property
     def name(self) -> str:
         """Unique name inside the source, of ASCII letters, digits, dots and hyphens."""
         readable = re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(self.path.split("/")[-2:]))

@@ -56,7 +56,7 @@ def summarize(results: Iterable[FileResult]) -> dict[str, Any]:
     errors.sort(key=lambda result: -result.confidence)
     return {
         "groups": _shares(ordered, lambda result: _group_of(result.row)),
-        "sources": _shares(ordered, lambda result: f"{result.row.artist}: {result.row.kind}"),
+        "sources": _shares(ordered, lambda result: f"{result.row.source}: {result.row.kind}"),
         "errors": [
             {
                 "path": result.row.path,

@@ -13,6 +13,7 @@ These also separate their scale from that of the stages, which a concatenation w
 force to be equal.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -20,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from pocketgenre.training.models.musicnn import channel_folding as folding
 from pocketgenre.training.models.musicnn.published_weights import Checkpoint, Convolution
@@ -34,9 +36,25 @@ _MIN_RANGE = 1e-3  # smallest range of a channel, relative to the largest of its
 _BATCH = 16
 
 
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """Network from log-mel bands to features.
+
+    Attributes
+    ----------
+    network : from standardised bands (frames, bands) to (features,): musicnn's features are
+        divided by their ranges, the means are centred and divided by their largest deviations
+    basis : matrix that converts the means of the convolutions to means of the stages, which are
+        sums of convolutions, and keeps musicnn's features, float32 [shape=(features, features)]
+    """
+
+    network: keras.Model
+    basis: FloatArray
+
+
 def build_tower(
     checkpoint: Checkpoint, patches: FloatArray, mean: float, deviation: float, name: str
-) -> keras.Model:
+) -> Tower:
     """Build the network from log-mel bands to features.
 
     The features are musicnn's 200, and the mean over time of each convolution's outputs, which
@@ -48,13 +66,7 @@ def build_tower(
     patches : log-mel of some segments, from which the channels' ranges are measured, float32
         [shape=(n, frames, bands)]
     mean, deviation : standardisation of the network's input
-    name : name of the model
-
-    Returns
-    -------
-    keras.Model
-        from standardised bands (frames, bands) to (features,): musicnn's features are divided by
-        their ranges, the means are centred and divided by their largest deviations
+    name : name of the network
     """
     tower = _TowerBuilder(checkpoint, patches)
     frames, bands = patches.shape[1:]
@@ -62,10 +74,11 @@ def build_tower(
     stages = [tower.front_end(inputs, mean, deviation)]
     for number in range(len(checkpoint.mid_end)):
         stages.append(tower.mid_end(number, stages[-1]))
-    model = keras.Model(inputs, tower.features(stages), name=name)
+    features, basis = tower.features(stages)
+    network = keras.Model(inputs, features, name=name)
     for layer, weights in tower.weights:
         layer.set_weights(weights)
-    return model
+    return Tower(network, basis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +218,13 @@ class _TowerBuilder:
             return y
         return layers.Add()([y, self._affine(previous, ranges, None)])
 
-    def features(self, stages: list[keras.KerasTensor]) -> keras.KerasTensor:
-        """Apply the dense layer to the maxima and the means over time, and append the means."""
+    def features(self, stages: list[keras.KerasTensor]) -> tuple[keras.KerasTensor, FloatArray]:
+        """Apply the dense layer to the maxima and the means over time, and append the means.
+
+        Returns
+        -------
+        features, basis : see :class:`Tower`
+        """
         mid_end_channels = self._checkpoint.dense.shape[1] - len(self._is_active)
         kept = np.concatenate([self._is_active, np.ones(mid_end_channels, bool)])
         kernel_of_maxima, kernel_of_stages = (part[kept] for part in self._checkpoint.dense)
@@ -238,7 +256,21 @@ class _TowerBuilder:
         means = layers.Concatenate()(list(tensors[len(stages) :]))
         maxima_and_means = layers.Concatenate()([*tensors[: len(stages)], means])
         parts = [dense(layers.Flatten()(maxima_and_means)), layers.Flatten()(means)]
-        return layers.Concatenate()(parts)
+        basis = block_diag(np.eye(len(bias)), self._sums_of_means(scales[len(stages) :]))
+        return layers.Concatenate()(parts), basis.astype(np.float32)
+
+    def _sums_of_means(self, scales: Sequence[FloatArray]) -> FloatArray:
+        """Return the matrix that sums the scaled means of convolutions to means of stages."""
+        front_end, *mid_end = (
+            np.diag(output.factor * scale)
+            for output, scale in zip(self._convolutions, scales, strict=True)
+        )
+        rows = [
+            np.hstack([np.zeros((len(part), i * len(part))), *[part] * (len(mid_end) - i)])
+            for i, part in enumerate(mid_end)
+        ]
+        sums: FloatArray = block_diag(front_end, np.vstack(rows))
+        return sums
 
     def _centred(
         self, tensor: keras.KerasTensor, weights: FloatArray, values: FloatArray
