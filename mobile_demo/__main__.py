@@ -31,7 +31,8 @@ def demo(music: Annotated[str, typer.Argument(help="Folder with music.")] = "") 
         scan_library([folder])
         return
     print_status(
-        "Scanning five SYNTHETIC songs as a demonstration; their genres mean nothing.\n"
+        "Scanning five SYNTHETIC songs as a demonstration: oscillators and noise, so that most of"
+        " them are labelled not-music.\n"
         "To scan your own songs: make scan MUSIC=/path/to/your/music"
     )
     with tempfile.TemporaryDirectory() as temporary:

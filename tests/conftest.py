@@ -51,6 +51,10 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+STANDARD = ("--model", "standard")
+"""Options to scan synthesized songs, most of which ``best`` labels ``not-music``."""
+
+
 def invoke(
     module: str, *arguments: object, errors: str = "strict"
 ) -> subprocess.CompletedProcess[str]:

