@@ -1,7 +1,8 @@
 """Write models with a label for files without music and a calibrated confidence.
 
-They are pretrained networks with another model card: "classical" is named "not-music". Of the
-synthetic songs, the pad and the riff are then no music, and the others are uncertain.
+They are pretrained networks with another model card. If there is no label "not-music", "classical"
+is named so: with ``standard``, of the synthetic songs the bells and the pad are then no music, the
+riff is uncertain, and the others are reggae.
 """
 
 import shutil
@@ -22,7 +23,9 @@ CONFIDENCE = ConfidenceModel(
 def write_calibrated_model(source: Path, folder: Path) -> Path:
     """Copy a ``.tflite`` file, and write an edited copy of its card next to it."""
     _, card = read_model(source)
-    labels = tuple(NOT_MUSIC if label == "classical" else label for label in card.labels)
+    labels = card.labels
+    if NOT_MUSIC not in labels:
+        labels = tuple(NOT_MUSIC if label == "classical" else label for label in labels)
     target = folder / source.name
     shutil.copy(source, target)
     edited = replace(card, labels=labels, confidence=CONFIDENCE)

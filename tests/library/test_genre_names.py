@@ -82,12 +82,12 @@ def test_scan_uses_own_names_everywhere(library: Path, genre_map: Path, tmp_path
     result = invoke(SCAN, *STANDARD, music, "--format", "json", *options)
     assert result.returncode == 0, result.stderr
     songs = {one["path"]: one["genre"] for one in json.loads(result.stdout)}
-    assert songs["Bells.m4a"] == songs["Four on the floor.flac"] == "Rap"
-    assert mutagen.File(music / "Bells.m4a")["\xa9gen"] == ["Rap"]
+    assert songs["Broken beat.mp3"] == songs["Four on the floor.flac"] == "Rap"
+    assert mutagen.File(music / "Four on the floor.flac")["genre"] == ["Rap"]
     assert not mutagen.File(music / "Slow pad.wav").tags
     assert [path.name for path in (tmp_path / "lists").iterdir()] == ["Rap.m3u8"]
     listed = json.loads(
         invoke(LIST, "--genre-map", genre_map, "--genre", "rap", "--format", "json").stdout
     )
     assert {row["genre"] for row in listed} == {"Rap"}
-    assert len(listed) == 3
+    assert len(listed) == 2

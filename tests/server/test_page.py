@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Browser, Page, expect
 
 from pocketgenre.demo.synthetic import write_audio
@@ -70,12 +71,13 @@ def count_colours(page: Page, canvas: str) -> int:
 
 @BOTH_SIZES
 def test_page_shows_genre_votes_and_pictures(page: Page, server: Server, songs: Path) -> None:
+    page.select_option("#model", "standard")
     chosen = [songs / "Bells.m4a", songs / "Broken beat.mp3"]
     upload(page, *chosen)
     articles = page.locator("article")
     expect(articles).to_have_count(2)
     for article, song in zip(reversed(articles.all()), chosen, strict=True):
-        expected = server.post("/v1/classify", song).json()["songs"][0]
+        expected = server.post("/v1/classify?model=standard", song).json()["songs"][0]
         expect(article.locator(".name")).to_have_text(song.name)
         expect(article.locator(".genre")).to_have_text(expected["genre"])
         confidence = article.locator(".confidence")
@@ -161,10 +163,12 @@ def test_page_can_be_used_by_keyboard(page: Page, songs: Path) -> None:
     expect(page.locator("tbody tr").first).to_be_visible()
 
 
-def test_change_of_genre_is_described(page: Page, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    noise = 0.3 * rng.normal(size=(30 * 22_050, 1)).astype(np.float32)
-    write_audio(tmp_path / "two.flac", np.concatenate([tone(220.0, 30.0), noise]), 22_050)
+def test_change_of_genre_is_described(page: Page, songs: Path, tmp_path: Path) -> None:
+    pad, rate = soundfile.read(songs / "Slow pad.wav", dtype="float32", always_2d=True)
+    beat, _ = soundfile.read(songs / "Four on the floor.flac", dtype="float32", always_2d=True)
+    both = np.concatenate([part.mean(axis=1, keepdims=True) for part in (pad, pad, beat, beat)])
+    write_audio(tmp_path / "two.flac", both, rate)
+    page.select_option("#model", "standard")
     upload(page, tmp_path / "two.flac")
     assert "from 0:00 to" in page.locator(".genres").get_attribute("aria-label")
 
@@ -173,7 +177,7 @@ def test_change_of_genre_is_described(page: Page, tmp_path: Path) -> None:
 def calibrated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose default model has the label "not-music" and a calibrated confidence."""
     folder = tmp_path_factory.mktemp("calibrated")
-    written = write_calibrated_model(PRETRAINED_WAVEFORM["best"], folder)
+    written = write_calibrated_model(PRETRAINED_WAVEFORM["standard"], folder)
     model = written.with_name("calibrated.tflite")
     for path in (written, card_path(written)):
         path.rename(model.with_suffix(path.suffix))
@@ -197,13 +201,14 @@ def test_silent_uncertain_partial_and_no_music_are_shown(
     write_audio(cut, samples, 22_050, "WAV", "FLOAT")
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(calibrated_server.url)
-    upload(page, quiet_start, cut, songs / "Bells.m4a")
+    riff = songs / "Distorted riff.ogg"
+    upload(page, quiet_start, cut, riff)
     uncertain, partial, silent = page.locator("article").all()
-    expected = calibrated_server.post("/v1/classify", songs / "Bells.m4a").json()["songs"][0]
+    expected = calibrated_server.post("/v1/classify", riff).json()["songs"][0]
     assert expected["genre"] == "uncertain"
     percentage = f"{expected['confidence']:.0%}".replace("%", "\u00a0%")
     note = uncertain.locator(".note")
-    expect(note).to_contain_text(f"most likely {expected['top'][0]['genre']}, {percentage}")
+    expect(note).to_contain_text(f"most likely no music, {percentage}")
     expect(partial.locator(".genre")).to_have_text("no music")
     expect(partial.locator(".note")).to_contain_text("partial")
     expect(silent.locator(".note")).to_be_hidden()

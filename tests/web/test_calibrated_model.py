@@ -58,6 +58,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def scanned(browser: Browser, calibrated_site: Path, library: list[Path]) -> Iterator[Phone]:
     with PageServer(calibrated_site) as server, Phone(browser, server) as phone:
+        phone.use_model("standard")
         phone.scan(library)
         yield phone
         phone.check()
@@ -67,7 +68,7 @@ def test_predictions_match_package(
     scanned: Phone, calibrated_site: Path, library: list[Path]
 ) -> None:
     models = calibrated_site.parents[2] / "pocketgenre" / "models"
-    classifier = GenreClassifier(models / PRETRAINED_WAVEFORM["best"].name)
+    classifier = GenreClassifier(models / PRETRAINED_WAVEFORM["standard"].name)
     page = {row["path"]: row for row in scanned.exported()}
     assert set(page) == {path.name for path in library}
     assert page["dither.wav"]["error"] == "it holds only silence"
