@@ -127,11 +127,10 @@ def test_groups_are_ordered_and_counted(scanned: Phone) -> None:
 
 
 def test_uncertain_song_names_its_most_likely_genre(scanned: Phone) -> None:
-    row = next(row for row in scanned.exported() if row["path"] == "Bells.m4a")
-    assert row["genre"] == UNCERTAIN
+    row = next(row for row in scanned.exported() if row["genre"] == UNCERTAIN)
     assert row["confidence"] < CONFIDENCE.min_confidence
-    item = scanned.page.locator("li[data-path]").filter(has_text="Bells.m4a")
-    genre = max(row["votes"], key=row["votes"].get)
+    item = scanned.page.locator("li[data-path]").filter(has_text=row["path"])
+    genre = max(row["votes"], key=row["votes"].get).replace(NOT_MUSIC, "no music")
     item.get_by_text(f"most likely {genre}, {row['confidence']:.0%}".replace("%", " %")).wait_for()
     for entry in row["top"]:
         label = "no music" if entry["genre"] == NOT_MUSIC else entry["genre"]
