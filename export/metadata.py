@@ -5,8 +5,6 @@ buffer named ``TFLITE_METADATA`` (``metadata_schema.fbs`` of MediaPipe). With it
 ``AudioClassifier`` loads the waveform file directly.
 """
 
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +15,12 @@ from pocketgenre.export import flatbuffer
 from pocketgenre.export.convert import OUTPUT_NAME
 from pocketgenre.export.variants import WAVEFORM, Variant
 from pocketgenre.features.config import FeatureConfig
+from pocketgenre.models.flatbuffer import LABELS_FILE, archive
 from pocketgenre.models.model_card import ModelCard
 
-LABELS_FILE = "labels.txt"
 _IDENTIFIER = b"M001"
 _TENSOR_AXIS_LABELS = 2  # AssociatedFileType
 _FEATURE_PROPERTIES, _AUDIO_PROPERTIES = 1, 4  # ContentProperties
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # time in the archive, so that files are reproducible
 _DESCRIPTIONS = {"mfcc": "MFCC", "log-mel": "log-mel bands"}
 """Description of each kind of features; other kinds are described by their name."""
 
@@ -67,7 +64,7 @@ def with_metadata(tflite: bytes, variant: Variant, card: ModelCard, version: str
     builder = flatbuffers.Builder(1024)
     builder.Finish(_table(builder, metadata), file_identifier=_IDENTIFIER)
     described = flatbuffer.attach_metadata(tflite, bytes(builder.Output()))
-    return described + _archive({LABELS_FILE: "\n".join(card.labels) + "\n"}, len(described))
+    return described + archive({LABELS_FILE: "\n".join(card.labels) + "\n"}, len(described))
 
 
 def _input(variant: Variant, config: FeatureConfig) -> Field:
@@ -115,13 +112,3 @@ def _write_value(builder: flatbuffers.Builder, value: Field) -> int:
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
     return int(builder.EndVector())
-
-
-def _archive(files: Mapping[str, str], offset: int) -> bytes:
-    """Return an uncompressed zip archive that will be appended to ``offset`` other bytes."""
-    content = io.BytesIO()
-    content.write(b"\0" * offset)
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_STORED) as archive:
-        for name, text in files.items():
-            archive.writestr(zipfile.ZipInfo(name, _FIXED_TIME), text)
-    return content.getvalue()[offset:]

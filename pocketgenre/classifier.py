@@ -33,6 +33,7 @@ from pocketgenre.prediction import (
     DEFAULT_LABELS,
     LabelConfig,
     SongAnalysis,
+    SongFeatures,
     SongPrediction,
     VoteRule,
     predict_song,
@@ -104,8 +105,12 @@ class GenreClassifier:
         *,
         segments: int = 0,
         threads: int = 1,
+        features_base: bytes | None = None,
     ) -> Self:
         """Create a classifier from the content of a ``.tflite`` file and its model card.
+
+        With ``features_base``, which is :attr:`OutputLayer.base
+        <pocketgenre.models.output_layer.OutputLayer.base>` of the model, analyses have features.
 
         Raises
         ------
@@ -113,12 +118,20 @@ class GenreClassifier:
             if the two don't match, or no runtime can run the model.
         """
         classifier = cls.__new__(cls)
-        classifier._initialize(model, card, segments, threads)
+        classifier._initialize(model, card, segments, threads, features_base)
         classifier.label_config = label_config
         return classifier
 
-    def _initialize(self, model: bytes, card: ModelCard, segments: int, threads: int) -> None:
-        self.model = TFLiteModel(model, card, threads=threads)
+    def _initialize(
+        self,
+        model: bytes,
+        card: ModelCard,
+        segments: int,
+        threads: int,
+        features_base: bytes | None = None,
+    ) -> None:
+        self.model = TFLiteModel(model, card, threads=threads, with_features=bool(features_base))
+        self._features_base = features_base
         self.segments = segments
         self._content = model
 
@@ -288,6 +301,7 @@ class GenreClassifier:
             if there is no segment, or only silence.
         """
         rows: list[FloatArray] = []
+        features: list[NDArray[np.int8] | None] = []
         levels: list[float] = []
         silent_row = np.zeros(len(self.labels), np.float32)
         is_partial = False
@@ -296,7 +310,13 @@ class GenreClassifier:
                 for segment in batch:
                     levels.append(level(segment))
                     is_silent = levels[-1] < silence_threshold(levels)
-                    rows.append(silent_row if is_silent else self.model.predict_segment(segment))
+                    row, row_features = (
+                        (silent_row, None)
+                        if is_silent
+                        else self.model.predict_with_features(segment)
+                    )
+                    rows.append(row)
+                    features.append(row_features)
         except DamagedAudioError:
             if not rows:
                 raise
@@ -308,11 +328,27 @@ class GenreClassifier:
         with np.errstate(under="ignore"):  # the caller's setting may raise
             table = np.stack(rows).astype(np.float16).astype(np.float32)
         table[np.array(levels) < silence_threshold(levels)] = 0.0
+        analysis = SongAnalysis(table, features=self._song_features(features, table))
         if stream:
-            is_partial = is_partial or stream.damage is not None
-            return SongAnalysis(table, stream.decoded_seconds, stream.duration_seconds, is_partial)
+            return replace(
+                analysis,
+                analyzed_seconds=stream.decoded_seconds,
+                duration_seconds=stream.duration_seconds,
+                is_partial=is_partial or stream.damage is not None,
+            )
         seconds = len(rows) * self.card.feature_config.segment_seconds
-        return SongAnalysis(table, analyzed_seconds=seconds, is_partial=is_partial)
+        return replace(analysis, analyzed_seconds=seconds, is_partial=is_partial)
+
+    def _song_features(
+        self, rows: list[NDArray[np.int8] | None], probabilities: FloatArray
+    ) -> SongFeatures | None:
+        computed = next((row for row in rows if row is not None), None)
+        if self._features_base is None or computed is None:
+            return None
+        silent = np.zeros_like(computed)
+        table = np.stack([silent if row is None else row for row in rows])
+        table[~probabilities.any(axis=1)] = 0
+        return SongFeatures(self._features_base, table)
 
     def _predict(
         self, analysis: SongAnalysis, label_config: LabelConfig, are_consecutive: bool

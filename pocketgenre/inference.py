@@ -73,10 +73,13 @@ class InferenceSetup:
     ----------
     model : content of the ``.tflite`` file
     card : its model card
+    features_base : hash of the network without its last layer, to compute features as well; None
+        for no features
     """
 
     model: bytes
     card: ModelCard
+    features_base: bytes | None = None
 
     def __call__(self) -> Callable[[InferenceJob], InferenceResult]:
         """Start the runtime.
@@ -89,7 +92,9 @@ class InferenceSetup:
         # In the worker: the parent does not load a runtime.
         from pocketgenre.classifier import GenreClassifier
 
-        classifier = GenreClassifier.from_bytes(self.model, self.card)
+        classifier = GenreClassifier.from_bytes(
+            self.model, self.card, features_base=self.features_base
+        )
         return partial(run_inference, classifier.analyze)
 
 

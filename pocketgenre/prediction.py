@@ -53,6 +53,21 @@ class LabelConfig:
 
 
 @dataclass(frozen=True, eq=False)
+class SongFeatures:
+    """The inputs of a network's last layer for a song's segments.
+
+    Attributes
+    ----------
+    base : hash of the network that computed them, see
+        :class:`pocketgenre.models.output_layer.OutputLayer`
+    values : int8 [shape=(segments, features)]; zeros for a silent segment
+    """
+
+    base: bytes
+    values: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
 class SongAnalysis:
     """The label probabilities of a song's segments, before the vote.
 
@@ -63,12 +78,14 @@ class SongAnalysis:
     analyzed_seconds : length of the decoded audio [s]; None if unknown
     duration_seconds : length of the whole song by its file [s]; None if unknown
     is_partial : True if the end of the song could not be decoded, or is beyond the limit
+    features : inputs of the network's last layer; None if they were not requested
     """
 
     probabilities: NDArray[np.floating]
     analyzed_seconds: float | None = None
     duration_seconds: float | None = None
     is_partial: bool = False
+    features: SongFeatures | None = None
 
 
 DEFAULT_LABELS = LabelConfig()
@@ -84,7 +101,7 @@ class SongPrediction:
     Attributes
     ----------
     genre : predicted genre; :data:`NOT_MUSIC` if most segments are not music; :data:`UNCERTAIN`
-        below the thresholds
+        below the thresholds. A song of the catalogue has the genre that its user has given it
     winner : label that won the vote, whatever the thresholds
     confidence : probability that the winner is correct; for a model that is not calibrated, the
         vote share (rule ``majority``) or the mean probability (rule ``probability``)

@@ -26,7 +26,7 @@ CORE = {
 
 FEATURES = {"numpy", "pocketgenre.features"}
 AUDIO = FEATURES | {"soundfile", "soxr", "av", "pocketgenre.audio"}
-MODELS = AUDIO | {"pocketgenre.models"}
+MODELS = AUDIO | {"pocketgenre.models", "ai_edge_litert", "flatbuffers"}
 JOBS = {"pocketgenre.jobs", "pocketgenre.library.discovery"}
 CLASSIFIER = {
     *(MODELS | JOBS),
@@ -50,6 +50,8 @@ ALLOWED = {
     "pocketgenre": CLASSIFIER,
     "pocketgenre/library": LIBRARY,
     "pocketgenre/cli": COMMANDS,
+    "pocketgenre/learning": COMMANDS
+    | {"pocketgenre.learning", "pocketgenre.training", "scipy", "sklearn"},
     "pocketgenre/cluster": LIBRARY | {"pocketgenre.cluster", "distributed", "fsspec", "pyarrow"},
     "pocketgenre/parity": COMMANDS | {"pocketgenre.parity"},
     "mobile_demo": COMMANDS | {"pocketgenre.demo"},

@@ -65,7 +65,6 @@ from pocketgenre.cli.tag_output import (
     write_tags,
 )
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.inference import InferenceSetup
 from pocketgenre.jobs.executors import open_executor
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import (
@@ -79,7 +78,7 @@ from pocketgenre.library.discovery import (
 from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_diff import LibraryDiff
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.library.scan import ScanConfig, catalog_songs, is_shorter
+from pocketgenre.library.scan import ScanConfig, catalog_songs, configure_scan, is_shorter
 from pocketgenre.library.song_groups import group_songs
 from pocketgenre.library.tags.genre_tag import GENRE_FIELD
 from pocketgenre.library.tags.tagging import SETTLE_SECONDS, TagConfig
@@ -233,7 +232,7 @@ def scan_library(
     with open_executor(cluster, workers) as executor:
         list_one = executor.list_songs if cluster else partial(list_songs, file_filter=file_filter)
         scan = _Scan(
-            config=ScanConfig(card, InferenceSetup(content, card), segments, executor),
+            config=configure_scan(content, card, segments, executor),
             list_files=partial(list_all_songs, folders, list_one),
             labels=label_config(vote, min_confidence, min_margin),
             min_seconds=min_seconds,

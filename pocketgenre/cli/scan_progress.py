@@ -13,12 +13,13 @@ from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, SongFile, display_address, roots_of
-from pocketgenre.library.library_diff import LibraryDiff, diff_library
+from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
 from pocketgenre.library.scan import (
     ScanConfig,
     ScannedFile,
     apply_changes,
     read_missing_metadata,
+    relabel_files,
     scan_files,
 )
 from pocketgenre.text import count_of, printable
@@ -37,6 +38,7 @@ def scan_listing(
     retry_failed: bool = False,
     allow_vanished: bool = False,
     as_json: bool = False,
+    request: ScanRequest | None = None,
 ) -> LibraryDiff:
     """Update the catalogue for listed songs, until the end or an interruption.
 
@@ -49,6 +51,7 @@ def scan_listing(
     retry_failed : try unchanged files again that failed before
     allow_vanished : go on although more than half of the songs are gone
     as_json : print progress as JSON lines instead of a bar
+    request : results to obtain; by default the labels of the configuration's model
 
     Returns
     -------
@@ -61,15 +64,20 @@ def scan_listing(
         if there is no song, if more than half of the songs are gone and that is not allowed, or
         if the catalogue can't be written.
     """
-    diff = diff_library(listing, catalog.entries(), config.request(retry_failed=retry_failed))
+    request = request or config.request(retry_failed=retry_failed)
+    diff = diff_library(listing, catalog.entries(), request)
     if diff.has_lost_most and not allow_vanished:
         _confirm_loss(listing, diff)
     apply_changes(diff, catalog)
+    relabelled = relabel_files(diff.to_relabel, catalog, config)
     read_missing_metadata(diff.unchanged, catalog, config, is_interrupted)
     if not listing.files and not listing.unlistable:
         raise no_music(listing)
     for line in (*describe_listing(listing), *_describe_diff(diff)):
         print_status(line)
+    if relabelled:
+        count = count_of(relabelled, "song")
+        print_status(f"{count} labelled by this model from stored features, without decoding.")
     if diff.to_classify:
         scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
         show = _print_json if as_json else _show_bar
@@ -147,6 +155,7 @@ def watch_listing(
             )
         is_complete = not diff.has_lost_most
         apply_changes(diff if is_complete else replace(diff, vanished=()), catalog)
+        relabel_files(diff.to_relabel, catalog, config)
         files = [f for f in diff.to_classify if f.path not in being_written and f not in tried]
         tried.update(files)
         yield WatchRound(listing, scan_files(files, catalog, config, is_interrupted), is_complete)

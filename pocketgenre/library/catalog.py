@@ -2,9 +2,10 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -33,12 +34,15 @@ from pocketgenre.prediction import (
     VOTE_RULES,
     LabelConfig,
     SongAnalysis,
+    SongFeatures,
     predict_song,
 )
 
 # Half precision stores the multiples of 1/256 that an int8 network returns without loss, and the
 # probabilities of a float network with a relative error of 1/2,000. Four minutes take 1.6 KB.
 _STORED_DTYPE = np.dtype("<f2")
+
+_MAX_FEATURES = 65_536  # of a segment; a damaged catalogue must not fill the memory
 
 _LABEL_COLUMNS = ("genre", "confidence", "probability", "margin")
 
@@ -56,6 +60,7 @@ class CatalogEntry(NamedTuple):
     has_failed : True if it could not be classified
     is_transient : True if another attempt may succeed
     is_vanished : True if the file was gone at the last scan
+    features_base : hash of the network whose features are stored; None without features
     """
 
     path: str
@@ -67,6 +72,7 @@ class CatalogEntry(NamedTuple):
     has_failed: bool
     is_transient: bool
     is_vanished: bool
+    features_base: bytes | None = None
 
 
 class Catalog:
@@ -120,8 +126,10 @@ class Catalog:
         """Return the entries of all files below a folder, or of all files."""
         rows = self.select(
             "SELECT path, size, modified_ns, file_hash, sha256, requested_segments,"
-            " error IS NOT NULL, is_transient, is_vanished"
-            " FROM songs JOIN models ON models.id = songs.model WHERE path >= ? AND path < ?",
+            " error IS NOT NULL, is_transient, is_vanished, base"
+            " FROM songs JOIN models ON models.id = songs.model"
+            " LEFT JOIN segment_features ON segment_features.song = songs.id"
+            " WHERE path >= ? AND path < ?",
             path_range(folder),
         )
         return [CatalogEntry(os.fsdecode(row[0]), *row[1:]) for row in rows]
@@ -164,19 +172,21 @@ class Catalog:
         # Text, since Path.relative_to is slow for thousands of songs.
         prefix = os.fsdecode(path_range(folder)[0]) if folder else ""
         for row in self._stream(
-            "SELECT path, size, modified_ns, sha256,"
+            "SELECT songs.path, size, modified_ns, sha256,"
             # Selected segments are not consecutive, so their times are unknown.
             " CASE WHEN requested_segments AND segments >= requested_segments THEN 0.0"
             " ELSE seconds_per_segment END,"
             " labels, models.confidence, error, is_vanished, analyzed_seconds, duration_seconds,"
-            " is_partial, is_retagged, title, artist, album, album_artist, year, probabilities"
+            " is_partial, is_retagged, title, artist, album, album_artist, year, corrections.genre,"
+            " probabilities"
             " FROM songs JOIN models ON models.id = songs.model"
             " LEFT JOIN segment_probabilities ON segment_probabilities.song = songs.id"
-            " WHERE path >= ? AND path < ? ORDER BY path",
+            " LEFT JOIN corrections ON corrections.path = songs.path"
+            " WHERE songs.path >= ? AND songs.path < ? ORDER BY songs.path",
             (start, end),
         ):
             path, size, modified_ns, model, seconds, *of_model, error, is_vanished = row[:9]
-            analyzed, duration, is_partial, is_retagged, *metadata, packed = row[9:]
+            analyzed, duration, is_partial, is_retagged, *metadata, correction, packed = row[9:]
             try:
                 key = (of_model[0], of_model[1])
                 if key not in models:
@@ -191,6 +201,7 @@ class Catalog:
             if table is not None:
                 analysis = SongAnalysis(table, analyzed, duration, bool(is_partial))
                 prediction = predict_song(analysis, labels, label_config, seconds, confidence_model)
+                prediction = replace(prediction, genre=correction or prediction.genre)
             text = os.fsdecode(path)
             yield LibrarySong(
                 path=Path(text),
@@ -231,9 +242,80 @@ class Catalog:
                 row,
             ).fetchone()[0]
             execute("DELETE FROM segment_probabilities WHERE song = ?", (song,))
+            execute("DELETE FROM segment_features WHERE song = ?", (song,))
             if result.analysis:
                 packed = _pack(result.analysis.probabilities)
                 execute("INSERT INTO segment_probabilities VALUES (?, ?)", (song, packed))
+            if features := result.analysis and result.analysis.features:
+                compressed = zlib.compress(np.ascontiguousarray(features.values).tobytes())
+                execute(
+                    "INSERT INTO segment_features VALUES (?, ?, ?)",
+                    (song, features.base, compressed),
+                )
+
+    def features(self, path: str, base: bytes) -> SongFeatures | None:
+        """Read the features of a song; None if they are missing, or of another network.
+
+        Raises
+        ------
+        CatalogError
+            if the catalogue is damaged.
+        """
+        rows = self.select(
+            "SELECT compressed, segments FROM songs"
+            " JOIN segment_features ON segment_features.song = songs.id"
+            " WHERE path = ? AND base = ?",
+            (os.fsencode(path), base),
+        )
+        if not rows:
+            return None
+        compressed, segments = rows[0][:2]
+        try:
+            content = _decompress(compressed, _MAX_FEATURES * segments)
+            values = np.frombuffer(content, np.int8).reshape(segments, -1)
+        except (ValueError, zlib.error) as damage:
+            raise CatalogError(
+                f"The catalogue {self.file} is damaged; delete it and scan again."
+            ) from damage
+        return SongFeatures(base, values)
+
+    def relabel(self, path: str, card: ModelCard, probabilities: NDArray[np.floating]) -> None:
+        """Replace the probabilities of a song by those of another model; its features stay.
+
+        Parameters
+        ----------
+        path : path of the song
+        card : model card of the model
+        probabilities : float [shape=(segments, labels)], zeros for a silent segment
+        """
+        labels = _label_values(probabilities, card)
+        with self._transaction() as execute:
+            updates = ", ".join(f"{name} = :{name}" for name in labels)
+            values = labels | {"path": os.fsencode(path), "model": _model_id(execute, card)}
+            song = execute(
+                f"UPDATE songs SET {updates}, model = :model WHERE path = :path RETURNING id",  # noqa: S608
+                values,
+            ).fetchone()[0]
+            execute(
+                "UPDATE segment_probabilities SET probabilities = ? WHERE song = ?",
+                (_pack(probabilities), song),
+            )
+
+    def correct(self, path: str, genre: str | None) -> None:
+        """Store the genre that the user gives to a song; None to remove it."""
+        with self._transaction() as execute:
+            key = os.fsencode(path)
+            if genre is None:
+                execute("DELETE FROM corrections WHERE path = ?", (key,))
+            else:
+                execute("INSERT OR REPLACE INTO corrections VALUES (?, ?)", (key, genre))
+
+    def corrections(self, folder: Path | None = None) -> dict[str, str]:
+        """Return the genres that the user has given to songs below a folder, by path."""
+        rows = self.select(
+            "SELECT path, genre FROM corrections WHERE path >= ? AND path < ?", path_range(folder)
+        )
+        return {os.fsdecode(path): genre for path, genre in rows}
 
     def move(self, moves: Iterable[tuple[str, SongFile]]) -> None:
         """Move entries to new paths.
@@ -251,6 +333,7 @@ class Catalog:
                     (os.fsencode(new.path), new.size, new.modified_ns, os.fsencode(old)),
                 )
                 paths = {"old": os.fsencode(old), "new": os.fsencode(new.path)}
+                execute("UPDATE OR REPLACE corrections SET path = :new WHERE path = :old", paths)
                 execute("DELETE FROM moves WHERE old_path = :new", paths)
                 execute("UPDATE moves SET path = :new WHERE path = :old", paths)
                 execute("INSERT OR REPLACE INTO moves VALUES (:old, :new)", paths)
@@ -358,8 +441,14 @@ def _row(
         "is_partial": bool(analysis and analysis.is_partial),
         "is_retagged": False,
     }
+    return row | _label_values(analysis.probabilities if analysis else None, card)
+
+
+def _label_values(probabilities: NDArray[np.floating] | None, card: ModelCard) -> dict[str, Any]:
+    """Return the columns of the label by each vote rule."""
     # From the stored values, so that a label predicted from the catalogue is the same.
-    stored = _unpack(_pack(analysis.probabilities), len(card.labels)) if analysis else None
+    stored = None if probabilities is None else _unpack(_pack(probabilities), len(card.labels))
+    row: dict[str, Any] = {}
     for rule in VOTE_RULES:
         prediction = None
         if stored is not None:
@@ -368,6 +457,21 @@ def _row(
         for name in _LABEL_COLUMNS:
             row[f"{rule}_{name}"] = getattr(prediction, name, None)
     return row
+
+
+def _decompress(content: bytes, max_size: int) -> bytes:
+    """Decompress features.
+
+    Raises
+    ------
+    ValueError, zlib.error
+        if they are damaged, or larger than ``max_size`` bytes.
+    """
+    decompressor = zlib.decompressobj()
+    decompressed = decompressor.decompress(content, max_size)
+    if not decompressor.eof:
+        raise ValueError(f"more than {max_size} bytes of features")
+    return decompressed
 
 
 def _model_id(execute: Any, card: ModelCard) -> int:

@@ -20,11 +20,16 @@ class ScanRequest:
     model : SHA-256 of the model
     segments : number of segments of each song, 0 for all
     retry_failed : True to try unchanged files again that failed before
+    features_base : hash of the network without its last layer, from whose features songs are
+        labelled without being decoded; None without that
+    only_features : True if features of this network suffice, whichever model labelled the song
     """
 
     model: str
     segments: int = 0
     retry_failed: bool = False
+    features_base: bytes | None = None
+    only_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class LibraryDiff:
     to_classify : files that are new, changed, or not yet classified by this model
     vanished : paths of files that are gone
     known : number of files that were there at the last scan of these folders
+    to_relabel : unchanged files labelled by another model, whose features are in the catalogue
     """
 
     unchanged: tuple[SongFile, ...]
@@ -47,6 +53,7 @@ class LibraryDiff:
     to_classify: tuple[SongFile, ...]
     vanished: tuple[str, ...]
     known: int
+    to_relabel: tuple[SongFile, ...] = ()
 
     @property
     def has_lost_most(self) -> bool:
@@ -66,11 +73,15 @@ def diff_library(
     request : results that a scan has to obtain
     """
     by_path = {entry.path: entry for entry in entries}
-    unchanged, returned, new = [], [], []
+    unchanged: list[SongFile] = []
+    returned: list[SongFile] = []
+    new: list[SongFile] = []
+    to_relabel: list[SongFile] = []
     for file in listing.files:
         entry = by_path.get(file.path)
         if entry is None or not _is_valid(entry, file, request):
-            new.append(file)
+            can_relabel = entry is not None and _can_relabel(entry, file, request)
+            (to_relabel if can_relabel else new).append(file)
         elif entry.is_vanished:
             returned.append(file)
         else:
@@ -87,20 +98,34 @@ def diff_library(
         tuple(file for file in new if file.path not in moved_to),
         tuple(sorted(vanished)),
         len(present),
+        tuple(to_relabel),
     )
 
 
 def _is_valid(entry: CatalogEntry, file: SongFile, request: ScanRequest) -> bool:
     if entry.has_failed and (entry.is_transient or request.retry_failed):
         return False
-    is_same_file = entry.size == file.size and entry.modified_ns == file.modified_ns
-    return is_same_file and _satisfies(entry, request)
+    return _is_same_file(entry, file) and _satisfies(entry, request)
+
+
+def _can_relabel(entry: CatalogEntry, file: SongFile, request: ScanRequest) -> bool:
+    has_features = entry.features_base is not None and entry.features_base == request.features_base
+    return has_features and _is_same_file(entry, file) and _has_segments(entry, request)
+
+
+def _is_same_file(entry: CatalogEntry, file: SongFile) -> bool:
+    return entry.size == file.size and entry.modified_ns == file.modified_ns
 
 
 def _satisfies(entry: CatalogEntry, request: ScanRequest) -> bool:
-    """Check the model and the number of segments: all segments satisfy any request."""
-    if entry.model != request.model:
-        return False
+    """Check the model, or that of the features, and the number of segments."""
+    if request.only_features and not entry.has_failed:
+        return entry.features_base == request.features_base and _has_segments(entry, request)
+    return entry.model == request.model and _has_segments(entry, request)
+
+
+def _has_segments(entry: CatalogEntry, request: ScanRequest) -> bool:
+    """Check the number of segments: all segments satisfy any request."""
     return entry.requested_segments == 0 or 0 < request.segments <= entry.requested_segments
 
 

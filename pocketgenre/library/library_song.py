@@ -68,6 +68,9 @@ class LibrarySong:
 
 
 def genres_of(songs: Iterable[LibrarySong]) -> tuple[str, ...]:
-    """Return every genre of the songs' models, in the order of the models."""
-    known = dict.fromkeys(song.prediction.labels for song in songs if song.prediction)
-    return tuple(dict.fromkeys(label for labels in known for label in labels))
+    """Return every genre of the songs' models, in the order of the models, and of corrections."""
+    predictions = [song.prediction for song in songs if song.prediction]
+    known = dict.fromkeys(prediction.labels for prediction in predictions)
+    labels = [label for labels in known for label in labels]
+    given = {prediction.genre for prediction in predictions} - {UNCERTAIN}
+    return tuple(dict.fromkeys([*labels, *sorted(given)]))

@@ -122,11 +122,11 @@ def select_songs(catalog: Catalog, selection: Selection) -> list[Row]:
 
 
 def known_labels(catalog: Catalog) -> list[str]:
-    """Return the labels of all models in a catalogue, and ``uncertain``."""
+    """Return the labels of all models and corrections in a catalogue, and ``uncertain``."""
     rows = catalog.select("SELECT labels FROM models")
-    return list(
-        dict.fromkeys([*(label for (text,) in rows for label in json.loads(text)), UNCERTAIN])
-    )
+    labels = [label for (text,) in rows for label in json.loads(text)]
+    corrections = sorted(set(catalog.corrections().values()))
+    return list(dict.fromkeys([*labels, *corrections, UNCERTAIN]))
 
 
 def check_folder(catalog: Catalog, folder: Path | None) -> None:
@@ -209,9 +209,11 @@ def compute_statistics(
 def _label(config: LabelConfig) -> tuple[str, list[object]]:
     """Return an expression for the label of a song, and the values of its parameters."""
     genre, confidence, _, margin = _columns(config.vote)
+    given = "(SELECT genre FROM corrections WHERE corrections.path = songs.path)"
     expression = (
-        f"CASE WHEN {confidence} < coalesce(?, models.min_confidence) OR {margin} < ?"
-        f" THEN '{UNCERTAIN}' ELSE {genre} END"
+        f"coalesce({given},"
+        f" CASE WHEN {confidence} < coalesce(?, models.min_confidence) OR {margin} < ?"
+        f" THEN '{UNCERTAIN}' ELSE {genre} END)"
     )
     return expression, [config.min_confidence, config.min_margin]
 

@@ -13,6 +13,7 @@ from pocketgenre.inference import (
     MIN_TIMEOUT,
     InferenceJob,
     InferenceResult,
+    InferenceSetup,
     InferenceSetupProtocol,
     timeout_for,
 )
@@ -30,6 +31,7 @@ from pocketgenre.library.library_diff import LibraryDiff, ScanRequest
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.tags.metadata import NO_METADATA, Metadata, read_metadata
 from pocketgenre.models.model_card import ModelCard
+from pocketgenre.models.output_layer import OutputLayer, find_output_layer
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
 
 
@@ -44,6 +46,8 @@ class ScanConfig:
     segments : number of segments of each song, spread over it; 0 for all
     executor : executor that classifies the files
     min_timeout : time that any file may take [s]; 10 s per MB are added
+    output_layer : last layer of the model, with which songs are labelled from stored features;
+        None without that
     """
 
     card: ModelCard
@@ -51,10 +55,34 @@ class ScanConfig:
     segments: int = 0
     executor: Executor = field(default_factory=LocalExecutor)
     min_timeout: float = MIN_TIMEOUT
+    output_layer: OutputLayer | None = None
 
     def request(self, *, retry_failed: bool = False) -> ScanRequest:
         """Return the results that a scan with this configuration has to obtain."""
-        return ScanRequest(self.card.sha256, self.segments, retry_failed)
+        base = self.output_layer.base if self.output_layer else None
+        return ScanRequest(self.card.sha256, self.segments, retry_failed, base)
+
+
+def configure_scan(
+    model: bytes, card: ModelCard, segments: int = 0, executor: Executor | None = None
+) -> ScanConfig:
+    """Configure a scan that stores features, if the model has some.
+
+    Parameters
+    ----------
+    model : content of the ``.tflite`` file
+    card : its model card
+    segments : number of segments of each song, spread over it; 0 for all
+    executor : executor that classifies the files; by default one worker per core
+    """
+    layer = find_output_layer(model)
+    return ScanConfig(
+        card,
+        InferenceSetup(model, card, layer.base if layer else None),
+        segments,
+        executor or LocalExecutor(),
+        output_layer=layer,
+    )
 
 
 @dataclass(frozen=True)
@@ -73,6 +101,25 @@ def apply_changes(diff: LibraryDiff, catalog: Catalog) -> None:
         catalog.mark_vanished(diff.vanished, vanished=True)
     if diff.returned:
         catalog.mark_vanished((file.path for file in diff.returned), vanished=False)
+
+
+def relabel_files(files: Iterable[SongFile], catalog: Catalog, config: ScanConfig) -> int:
+    """Label songs from the features in the catalogue, without decoding them; return their number.
+
+    Raises
+    ------
+    CatalogError
+        if the catalogue can't be read or written, or is damaged.
+    """
+    layer, count = config.output_layer, 0
+    for file in files:
+        features = catalog.features(file.path, layer.base) if layer else None
+        if layer and features and features.values.shape[1] == len(layer.kernel):
+            probabilities = layer.predict(features.values)
+            probabilities[~features.values.any(axis=1)] = 0.0
+            catalog.relabel(file.path, config.card, probabilities)
+            count += 1
+    return count
 
 
 def read_missing_metadata(

@@ -14,7 +14,7 @@ from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import CatalogError
 from pocketgenre.prediction import VOTE_RULES
 
-VERSION = 4
+VERSION = 5
 _APPLICATION_ID = 0x706F6367  # "pocg": distinguishes catalogues from other SQLite files
 LOCK_TIMEOUT = 20.0
 """Time to wait for another program that is writing [s]; one write takes milliseconds."""
@@ -35,6 +35,20 @@ _METADATA_COLUMNS = (
     "has_metadata INTEGER NOT NULL DEFAULT 0",
 )
 _METADATA = "".join(f",\n    {column}" for column in _METADATA_COLUMNS)
+
+# Features and corrections came with version 5. A correction belongs to a path, not to a song's
+# entry, which a scan may replace.
+_LEARNING = """
+CREATE TABLE segment_features (
+    song INTEGER PRIMARY KEY REFERENCES songs(id) ON DELETE CASCADE,
+    base BLOB NOT NULL,
+    compressed BLOB NOT NULL
+);
+CREATE TABLE corrections (
+    path BLOB PRIMARY KEY,
+    genre TEXT NOT NULL
+) WITHOUT ROWID;
+"""
 
 # Paths are bytes: names need not be UTF-8, and the songs below a folder are one range of an index.
 # Probabilities have a table of their own, so that lists don't read them.
@@ -72,7 +86,7 @@ CREATE TABLE segment_probabilities (
     song INTEGER PRIMARY KEY REFERENCES songs(id) ON DELETE CASCADE,
     probabilities BLOB NOT NULL
 );
-""" + "".join(
+{_LEARNING}""" + "".join(
     f"CREATE INDEX {rule} ON songs({rule}_genre, {rule}_confidence);\n" for rule in VOTE_RULES
 )
 
@@ -96,6 +110,7 @@ ALTER TABLE songs ADD COLUMN is_retagged INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE moves (old_path BLOB PRIMARY KEY, path BLOB NOT NULL) WITHOUT ROWID;
 """
     + "".join(f"ALTER TABLE songs ADD COLUMN {column};\n" for column in _METADATA_COLUMNS),
+    4: _LEARNING,
 }
 """Statements by the version that they start from."""
 

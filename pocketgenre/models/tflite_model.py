@@ -1,7 +1,7 @@
 """Run a TFLite genre network: from segments to genre probabilities."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,17 +28,28 @@ class TFLiteModel:
     model : content of the ``.tflite`` file
     card : its model card
     threads : number of threads of the TFLite runtime
+    with_features : compute the inputs of the last layer as well
 
     Raises
     ------
     ModelError
-        if model and card don't match, or no runtime can run the model.
+        if model and card don't match, no runtime can run the model, or features are requested from
+        a model without them.
     """
 
-    def __init__(self, model: bytes, card: ModelCard, *, threads: int = 1) -> None:
+    def __init__(
+        self, model: bytes, card: ModelCard, *, threads: int = 1, with_features: bool = False
+    ) -> None:
         self.card = card
+        if with_features:
+            from pocketgenre.models.flatbuffer import with_feature_output  # needs LiteRT
+
+            model = with_feature_output(model)
         self._interpreter = create_interpreter(model, threads)
-        self._input, self._output = _input_and_output(self._interpreter, card)
+        outputs = self._interpreter.get_output_details()
+        self._features = outputs.pop() if with_features else None
+        self._input = _checked_input(self._interpreter, outputs, card)
+        self._output = outputs[0]
         self._standardization = _standardization(card)
         self._lock = threading.Lock()
 
@@ -81,6 +92,23 @@ class TFLiteModel:
         """
         return self._predict_one(self.model_input(samples))
 
+    def predict_with_features(
+        self, samples: FloatArray
+    ) -> tuple[FloatArray, NDArray[np.int8] | None]:
+        """Predict the genre probabilities of one segment, and return its features.
+
+        Parameters
+        ----------
+        samples : float32 [shape=(segment_samples,)]
+
+        Returns
+        -------
+        probabilities, features
+            float32 [shape=(genres,)], int8 [shape=(features,)]; features are None if they were
+            not requested
+        """
+        return self._predict(self.model_input(samples))
+
     def model_input(self, samples: FloatArray) -> FloatArray:
         """Convert one segment to the model's input: its features, or the samples unchanged.
 
@@ -93,6 +121,9 @@ class TFLiteModel:
         return compute_features(samples, self.card.feature_config)
 
     def _predict_one(self, values: FloatArray) -> FloatArray:
+        return self._predict(values)[0]
+
+    def _predict(self, values: FloatArray) -> tuple[FloatArray, NDArray[np.int8] | None]:
         if not np.isfinite(values).all():
             raise AudioError("its samples are out of range: its features are not finite")
         if self._standardization:
@@ -103,12 +134,15 @@ class TFLiteModel:
             self._interpreter.set_tensor(self._input["index"], quantized)
             self._interpreter.invoke()
             output = self._interpreter.get_tensor(self._output["index"])[0]
-        return _dequantize(output, self._output)
+            features = self._features and self._interpreter.get_tensor(self._features["index"])[0]
+        return _dequantize(output, self._output), features
 
 
-def _input_and_output(interpreter: Any, card: ModelCard) -> tuple[TensorDetails, TensorDetails]:
-    """Return the details of the only input and output, checked against the card."""
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+def _checked_input(
+    interpreter: Any, outputs: Sequence[TensorDetails], card: ModelCard
+) -> TensorDetails:
+    """Return the details of the only input, after checking it and the output against the card."""
+    inputs: Sequence[TensorDetails] = interpreter.get_input_details()
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError("The model must have one input and one output.")
     config = card.feature_config
@@ -126,7 +160,7 @@ def _input_and_output(interpreter: Any, card: ModelCard) -> tuple[TensorDetails,
             raise ModelError(
                 f"The model's {name} is {details['dtype'].__name__}, not float32 or int8."
             )
-    return inputs[0], outputs[0]
+    return inputs[0]
 
 
 def _standardization(card: ModelCard) -> tuple[FloatArray, FloatArray] | None:
