@@ -24,7 +24,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 stderr = Console(stderr=True, highlight=False)
 
 _EXTRAS = {
-    "train": ("h5py", "keras", "librosa", "matplotlib", "scipy", "sklearn", "tensorflow"),
+    "learn": ("scipy", "sklearn"),
+    "train": ("h5py", "keras", "librosa", "matplotlib", "tensorflow"),
     "server": ("fastapi", "h11", "prometheus_client", "pydantic", "starlette", "uvicorn"),
     "cluster": ("dask", "distributed", "fsspec", "pyarrow"),
 }

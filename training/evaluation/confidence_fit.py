@@ -5,7 +5,7 @@ more than one input). Each song is used whole and in excerpts, so that short son
 which few segments are classified get a confidence of their own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 
@@ -97,15 +97,40 @@ def fit_confidence(
     """
     owners = dataset.segment_songs[segments]
     songs = np.unique(owners)
-    if len(songs) < MIN_SONGS:
+    tables = [probabilities[owners == song] for song in songs]
+    genres = [dataset.songs[int(song)].genre for song in songs]
+    return fit_song_confidence(tables, genres, dataset.labels, dataset.song_groups[songs])
+
+
+def fit_song_confidence(
+    tables: Sequence[FloatArray], genres: Sequence[str], labels: Sequence[str], groups: IntArray
+) -> ConfidenceFit | None:
+    """Fit the confidence on held-out predictions of songs.
+
+    Parameters
+    ----------
+    tables : float [shape=(segments, labels)], probabilities of each song's segments
+    genres : genre of each song
+    labels : labels in the order of the columns
+    groups : int64 [shape=(songs,)], songs of one group are kept together
+
+    Returns
+    -------
+    ConfidenceFit
+        as :func:`fit_confidence`
+    """
+    count = len(tables)
+    if count < MIN_SONGS or len(np.unique(groups)) < _FOLDS:
         return None
-    excerpts = [_Excerpts.of(probabilities[owners == song], dataset, int(song)) for song in songs]
+    excerpts = [
+        _Excerpts.of(table, labels, genre) for table, genre in zip(tables, genres, strict=True)
+    ]
     whole = np.array([excerpt.evidence[0] for excerpt in excerpts])
     correct = np.array([excerpt.correct[0] for excerpt in excerpts])
     if correct.all() or not correct.any():
         return None
-    confidences = np.empty(len(songs))
-    for train, test in GroupKFold(_FOLDS).split(songs, groups=dataset.song_groups[songs]):
+    confidences = np.empty(count)
+    for train, test in GroupKFold(_FOLDS).split(whole, groups=groups):
         model = _fit([excerpts[i] for i in train])
         confidences[test] = [model.confidence(SongEvidence(*row)) for row in whole[test]]
     threshold = default_threshold(confidences, correct)
@@ -143,12 +168,12 @@ class _Excerpts:
     weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, table: FloatArray, dataset: Dataset, song: int) -> "_Excerpts":
+    def of(cls, table: FloatArray, labels: Sequence[str], genre: str) -> "_Excerpts":
         rows, correct = [], []
         for part in _parts(table):
-            prediction = predict_song(part, dataset.labels, LabelConfig(min_confidence=0.0))
+            prediction = predict_song(part, labels, LabelConfig(min_confidence=0.0))
             rows.append(astuple(_evidence(prediction)))
-            correct.append(prediction.winner == dataset.songs[song].genre)
+            correct.append(prediction.winner == genre)
         weights = np.full(len(rows), 1 / len(rows))
         return cls(np.array(rows), np.array(correct), weights)
 
