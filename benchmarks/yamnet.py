@@ -39,7 +39,17 @@ class YAMNet:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the scores of the ten genres for each window.
+        """Compute the scores of the ten genres for each window, float32 [shape=(windows, 10)].
+
+        Parameters
+        ----------
+        samples : as for :meth:`all_scores`
+        """
+        scores: NDArray[np.float32] = self.all_scores(samples)[:, list(OUTPUTS.values())]
+        return scores
+
+    def all_scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute all scores for each window.
 
         Parameters
         ----------
@@ -48,7 +58,7 @@ class YAMNet:
 
         Returns
         -------
-        float32 [shape=(windows, 10)]
+        float32 [shape=(windows, 521)]
         """
         padded = np.pad(samples, (0, max(0, WINDOW - len(samples))))
         rows = []
@@ -56,9 +66,7 @@ class YAMNet:
             window = padded[start : start + WINDOW]
             self._interpreter.set_tensor(self._input, window.reshape(self._shape))
             self._interpreter.invoke()
-            rows.append(
-                self._interpreter.get_tensor(self._output).reshape(-1)[list(OUTPUTS.values())]
-            )
+            rows.append(self._interpreter.get_tensor(self._output).reshape(-1))
         return np.stack(rows)
 
     def classify(self, path: Path) -> str:

@@ -32,6 +32,7 @@ from pocketgenre.learning.taught_songs import (
     labels_from_csv,
     labels_from_folders,
     labels_from_tags,
+    unify_all,
 )
 from pocketgenre.learning.teaching import (
     Evaluation,
@@ -188,7 +189,7 @@ def _with_corrections(
     """Replace the genres of songs that the user has corrected."""
     corrected = labels_from_corrections(catalog.corrections(), listing.files, folding).genres
     added = len(corrected.keys() - labels.genres.keys())
-    genres = {**labels.genres, **corrected}
+    genres = unify_all({**labels.genres, **corrected})
     return replace(labels, genres=genres, unlabelled=labels.unlabelled - added)
 
 

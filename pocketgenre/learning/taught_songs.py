@@ -96,6 +96,12 @@ def labels_from_corrections(
     return _fold(values, {}, folding)
 
 
+def unify_all(genres: Mapping[str, str]) -> dict[str, str]:
+    """Give all spellings of a genre the most frequent one, in genres by path."""
+    unified = unify_spellings(list(genres.values()))
+    return {path: genre for path, genre in zip(genres, unified, strict=True) if genre}
+
+
 def group_songs(songs: Iterable[LibrarySong], artists: Mapping[str, str]) -> NDArray[np.int64]:
     """Group songs that share an artist or an album, directly or indirectly.
 

@@ -1,5 +1,6 @@
 """Learn a last layer from labelled songs, and estimate its accuracy on songs of other artists."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -113,7 +114,7 @@ def learn(songs: TaughtSongs, old: Layer, labels: Sequence[str], seed: int = 0) 
     labels : labels of the new layer
     seed : seed of the split
     """
-    layer = _fit(songs, old, labels)
+    layer = fit_taught(songs, old, labels)
     evaluation = _cross_validate(songs, old, labels, seed)
     if evaluation is None:
         return Lesson(layer, None, 1.0, None)
@@ -142,6 +143,8 @@ def confusions(songs: TaughtSongs, evaluation: Evaluation) -> list[tuple[str, st
     """
     genres = [songs.genres[i] for i in evaluation.songs]
     names = sorted(set(genres))
+    if len(names) < 2:
+        return []
     table = confusion_matrix(genres, list(evaluation.predicted), labels=names)
     counts = Counter(genres)
     pairs = [
@@ -152,10 +155,14 @@ def confusions(songs: TaughtSongs, evaluation: Evaluation) -> list[tuple[str, st
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
-def _fit(songs: TaughtSongs, old: Layer, labels: Sequence[str]) -> Layer:
+def fit_taught(songs: TaughtSongs, old: Layer, labels: Sequence[str]) -> Layer:
     """Fit a layer to songs, and to the old layer's labels of other songs.
 
     The other songs stand for the genres of which none is taught, which would be forgotten.
+
+    Parameters
+    ----------
+    songs, old, labels : as for :func:`learn`
     """
     positions = {label: i for i, label in enumerate(labels)}
     targets = np.array([positions[genre] for genre in songs.genres])
@@ -188,13 +195,16 @@ def _cross_validate(
     rng = np.random.default_rng(seed)
     tables: dict[int, FloatArray] = {}
     curve: dict[int, list[tuple[str, bool]]] = {}
-    for train, test in splitter.split(testable, genres[testable], songs.groups[testable]):
+    with warnings.catch_warnings():  # about genres with fewer songs than folds, which are usual
+        warnings.simplefilter("ignore", UserWarning)
+        parts = list(splitter.split(testable, genres[testable], songs.groups[testable]))
+    for train, test in parts:
         taught, tested = testable[train], testable[test]
-        learned = _fit(songs.take(np.concatenate([taught, alone])), old, labels)
+        learned = fit_taught(songs.take(np.concatenate([taught, alone])), old, labels)
         tables |= {int(i): _softmax(learned.logits(songs.features[i])) for i in tested}
         for count in _curve_counts(genres[taught]):
             drawn = _draw(genres, rng.permutation(taught), count)
-            few = _fit(songs.take(np.concatenate([drawn, alone])), old, labels)
+            few = fit_taught(songs.take(np.concatenate([drawn, alone])), old, labels)
             curve.setdefault(count, []).extend(
                 (genres[i], _label(_softmax(few.logits(songs.features[i])), labels) == genres[i])
                 for i in tested

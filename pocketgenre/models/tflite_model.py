@@ -109,6 +109,27 @@ class TFLiteModel:
         """
         return self._predict(self.model_input(samples))
 
+    def features(self, inputs: FloatArray) -> NDArray[np.int8]:
+        """Return the features of one segment.
+
+        Parameters
+        ----------
+        inputs : float32 [shape=(frames, coefficients)], as for :meth:`predict`
+
+        Returns
+        -------
+        int8 [shape=(features,)]
+
+        Raises
+        ------
+        ModelError
+            if they were not requested.
+        """
+        features = self._predict(inputs)[1]
+        if features is None:
+            raise ModelError("The features were not requested; load the model with them.")
+        return features
+
     def model_input(self, samples: FloatArray) -> FloatArray:
         """Convert one segment to the model's input: its features, or the samples unchanged.
 
