@@ -151,6 +151,6 @@ def _minimize(
         start,
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": _MAX_ITERATIONS, "gtol": 1e-6, "ftol": 1e-12},
+        options={"maxiter": _MAX_ITERATIONS, "gtol": 1e-5, "ftol": 1e-10},
     ).x
     return values[:size].reshape(shape), values[size:]
