@@ -249,8 +249,7 @@ def _read_songs(
         stored = catalog.features(str(song.path), layer.base)
         if stored is None:
             continue
-        audible = stored.values[stored.values.any(axis=1)]
-        rows = layer.dequantize(audible)
+        rows = layer.dequantize(stored.values[stored.values.any(axis=1)])
         if str(song.path) in labels.genres and str(song.path) in paths:
             songs.append(song)
             features.append(rows)

@@ -34,12 +34,12 @@ class ScanRequest:
 
 @dataclass(frozen=True)
 class LibraryDiff:
-    """Difference between a folder and the catalogue; every file is in one of the groups.
+    """Difference between a folder and the catalogue.
 
     Attributes
     ----------
     unchanged : files whose entries are valid
-    returned : unchanged files that were marked as vanished
+    returned : unchanged files, or files to relabel, that were marked as vanished
     moved : (old path, new file) of files with the same content; they need no inference
     to_classify : files that are new, changed, or not yet classified by this model
     vanished : paths of files that are gone
@@ -80,8 +80,12 @@ def diff_library(
     for file in listing.files:
         entry = by_path.get(file.path)
         if entry is None or not _is_valid(entry, file, request):
-            can_relabel = entry is not None and _can_relabel(entry, file, request)
-            (to_relabel if can_relabel else new).append(file)
+            if entry is None or not _can_relabel(entry, file, request):
+                new.append(file)
+                continue
+            to_relabel.append(file)
+            if entry.is_vanished:
+                returned.append(file)
         elif entry.is_vanished:
             returned.append(file)
         else:

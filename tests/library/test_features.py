@@ -125,6 +125,19 @@ def test_failure_removes_features(songs: Path, model: Path, catalog: Catalog) ->
     assert catalog.features(listing.files[0].path, config.output_layer.base) is None
 
 
+def test_returned_song_is_relabelled(model: Path, catalog: Catalog, tmp_path: Path) -> None:
+    music = write_genres(tmp_path / "music", songs=1)
+    config, learned = config_of(model), learned_config(model)
+    scan(music, catalog, config)
+    (music / "bass" / "0.wav").rename(tmp_path / "away.wav")
+    scan(music, catalog, config)
+    (tmp_path / "away.wav").rename(music / "bass" / "0.wav")
+    diff, scanned = scan(music, catalog, learned)
+    assert not scanned
+    assert relabel_files(diff.to_relabel, catalog, learned) == 3
+    assert [song.state for song in catalog.songs()] == ["labelled"] * 3
+
+
 @pytest.mark.parametrize("content", [b"", b"no zlib", b"x\x9c" + b"\xff" * 90])
 def test_damaged_features_are_named(
     songs: Path, model: Path, catalog: Catalog, content: bytes
