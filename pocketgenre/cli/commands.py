@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 
 
-def _start(module: str) -> None:
+def _start(module: str, extra: str = "") -> None:
     try:
         main = import_module(module).main
     except KeyboardInterrupt:
@@ -19,7 +19,7 @@ def _start(module: str) -> None:
     except ModuleNotFoundError as error:
         from pocketgenre.cli.console import explain_missing_package, fail
 
-        explanation = explain_missing_package(error)
+        explanation = explain_missing_package(error, extra)
         if explanation is None or "--debug" in sys.argv:
             raise
         fail(explanation)
@@ -32,7 +32,7 @@ show_statistics = partial(_start, "pocketgenre.cli.show_statistics")
 export_catalog = partial(_start, "pocketgenre.cli.export_catalog")
 forget_songs = partial(_start, "pocketgenre.cli.forget_songs")
 correct_label = partial(_start, "pocketgenre.cli.correct_label")
-learn_genres = partial(_start, "pocketgenre.learning.cli")
+learn_genres = partial(_start, "pocketgenre.learning.cli", "learn")
 undo_tags = partial(_start, "pocketgenre.cli.undo_tags")
 prepare_dataset = partial(_start, "pocketgenre.training.cli.prepare_dataset")
 train_model = partial(_start, "pocketgenre.training.cli.train_model")

@@ -24,8 +24,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 stderr = Console(stderr=True, highlight=False)
 
 _EXTRAS = {
+    "train": ("h5py", "keras", "librosa", "matplotlib", "scipy", "sklearn", "tensorflow"),
     "learn": ("scipy", "sklearn"),
-    "train": ("h5py", "keras", "librosa", "matplotlib", "tensorflow"),
     "server": ("fastapi", "h11", "prometheus_client", "pydantic", "starlette", "uvicorn"),
     "cluster": ("dask", "distributed", "fsspec", "pyarrow"),
 }
@@ -84,16 +84,20 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def explain_missing_package(error: ModuleNotFoundError) -> str | None:
-    """Return a sentence that names the extra of a missing package; None if it is in no extra."""
+def explain_missing_package(error: ModuleNotFoundError, preferred: str = "") -> str | None:
+    """Return a sentence that names the extra of a missing package; None if it is in no extra.
+
+    ``preferred`` is the extra to name if several have the package.
+    """
     package = (error.name or "").partition(".")[0]
-    for extra, packages in _EXTRAS.items():
-        if package in packages:
-            return (
-                f"This command needs the package {package}, which is not installed; install the"
-                f" extra {extra}, from a checkout: pip install '.[{extra}]'"
-            )
-    return None
+    extras = [extra for extra, packages in _EXTRAS.items() if package in packages]
+    if not extras:
+        return None
+    extra = preferred if preferred in extras else extras[0]
+    return (
+        f"This command needs the package {package}, which is not installed; install the extra"
+        f" {extra}, from a checkout: pip install '.[{extra}]'"
+    )
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def test_unknown_option_is_a_usage_error(script: str) -> None:
     [
         ("compare-runs", ["one", "two"], "train", "h5py"),
         ("find-mislabelled", ["run"], "train", "sklearn"),
+        ("learn-genres", [".", "--out", "x.tflite"], "learn", "sklearn"),
         ("serve-classifier", [], "server", "fastapi"),
         ("serve-classifier", [], "server", "uvicorn"),
         ("scan-library", [".", "--cluster", "tcp://localhost:1"], "cluster", "distributed"),
