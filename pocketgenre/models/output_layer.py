@@ -48,7 +48,8 @@ class OutputLayer:
         """
         logits = self.dequantize(features) @ self.kernel + self.bias
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+        total = exponentials.sum(axis=1, keepdims=True)
+        probabilities: FloatArray = (exponentials / total).astype(np.float32)
         return probabilities
 
 
