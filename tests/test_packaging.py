@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, STANDARD
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +88,7 @@ def test_command_starts_or_names_its_extra(script: str, environment: Path, tmp_p
 
 
 def test_wheel_scans_a_folder(environment: Path, library: Path, tmp_path: Path) -> None:
-    command = [environment / "bin/scan-library", library, "--catalog", ":memory:"]
+    command = [environment / "bin/scan-library", library, *STANDARD, "--catalog", ":memory:"]
     assert "5 of 5 songs labelled" in run(*command, cwd=tmp_path).stdout
 
 

@@ -67,9 +67,12 @@ def test_probabilities_differ_only_by_rounding(old_python: Path) -> None:
         np.testing.assert_allclose(new["answers"], old["answers"], atol=0.05)
 
 
+OPTIONS = ("--format", "json", "--min-confidence", "0")
+
+
 def scan_with(python: Path | str, folder: Path) -> list[dict]:
     output = subprocess.check_output(
-        [python, "-m", SCAN, folder, "--format", "json", "--catalog", ":memory:"],
+        [python, "-m", SCAN, folder, *OPTIONS, "--catalog", ":memory:"],
         cwd=REPOSITORY,
         stderr=subprocess.DEVNULL,
     )
@@ -95,7 +98,7 @@ def assert_same_labels(old: list[dict], new: list[dict]) -> None:
 
 
 def test_both_runtimes_label_a_library_equally(old_python: Path, library: Path) -> None:
-    new = json.loads(invoke(SCAN, library, "--format", "json").stdout)
+    new = json.loads(invoke(SCAN, library, *OPTIONS).stdout)
     assert len(new) == 5
     assert_same_labels(scan_with(old_python, library), new)
 
@@ -107,7 +110,7 @@ def test_both_runtimes_label_real_songs_equally(
     for genre in sorted((gtzan / "audio").iterdir()):
         for song in sorted(genre.iterdir())[:3]:
             (tmp_path / song.name).symlink_to(song)
-    new = json.loads(invoke(SCAN, tmp_path, "--format", "json").stdout)
+    new = json.loads(invoke(SCAN, tmp_path, *OPTIONS).stdout)
     assert len(new) == 30
     assert_same_labels(scan_with(old_python, tmp_path), new)
 
