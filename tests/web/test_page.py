@@ -79,6 +79,7 @@ def shared_phone(
     """Scan an album once for the tests that only read its results."""
     folder = tmp_path_factory.mktemp("Album")
     with Phone(browser, server) as opened:
+        opened.use_model("standard")
         opened.scan([*write_album(folder), write_tone(folder / "Ärger im Blues.wav", 4.0)])
         yield opened
         opened.check()
