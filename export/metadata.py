@@ -15,7 +15,7 @@ from pocketgenre.export import flatbuffer
 from pocketgenre.export.convert import OUTPUT_NAME
 from pocketgenre.export.variants import WAVEFORM, Variant
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.models.flatbuffer import LABELS_FILE, archive
+from pocketgenre.models.flatbuffer import LABELS_FILE, archive_labels
 from pocketgenre.models.model_card import ModelCard
 
 _IDENTIFIER = b"M001"
@@ -64,7 +64,7 @@ def with_metadata(tflite: bytes, variant: Variant, card: ModelCard, version: str
     builder = flatbuffers.Builder(1024)
     builder.Finish(_table(builder, metadata), file_identifier=_IDENTIFIER)
     described = flatbuffer.attach_metadata(tflite, bytes(builder.Output()))
-    return described + archive({LABELS_FILE: "\n".join(card.labels) + "\n"}, len(described))
+    return described + archive_labels(card.labels, len(described))
 
 
 def _input(variant: Variant, config: FeatureConfig) -> Field:

@@ -8,7 +8,7 @@ The inputs of the last layer are the features with which a new layer is learned.
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,16 +83,15 @@ def replace_output_layer(
         parts.graph.tensors[tensor].shape = [1, len(labels)]
         parts.graph.tensors[tensor].shapeSignature = None
     packed = _pack(parts.model)
-    return packed + archive({LABELS_FILE: "\n".join(labels) + "\n"}, len(packed))
+    return packed + archive_labels(labels, len(packed))
 
 
-def archive(files: Mapping[str, str], offset: int) -> bytes:
-    """Return an uncompressed zip archive that will be appended to ``offset`` other bytes."""
+def archive_labels(labels: Sequence[str], offset: int) -> bytes:
+    """Return an uncompressed zip archive of the labels, to be appended to ``offset`` bytes."""
     content = io.BytesIO()
     content.write(b"\0" * offset)
     with zipfile.ZipFile(content, "a", zipfile.ZIP_STORED) as file:
-        for name, text in files.items():
-            file.writestr(zipfile.ZipInfo(name, _FIXED_TIME), text)
+        file.writestr(zipfile.ZipInfo(LABELS_FILE, _FIXED_TIME), "\n".join(labels) + "\n")
     return content.getvalue()[offset:]
 
 
