@@ -18,11 +18,10 @@ def suppress_stderr() -> Iterator[None]:
     """
     with _lock:
         _flush()
-        try:
-            saved = os.dup(2)
-        except OSError:
+        if not _stderr_is_open():
             yield
             return
+        saved = os.dup(2)
         try:
             with open(os.devnull, "wb") as null:
                 os.dup2(null.fileno(), 2)
@@ -31,6 +30,17 @@ def suppress_stderr() -> Iterator[None]:
             _flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def _stderr_is_open() -> bool:
+    """Check whether file descriptor 2 is stderr, not a file that took its number after stderr was closed.
+
+    Files that Python opens are not inherited by child processes (PEP 446); stderr is.
+    """
+    try:
+        return os.get_inheritable(2)
+    except OSError:
+        return False
 
 
 def _flush() -> None:
