@@ -33,7 +33,7 @@ def suppress_stderr() -> Iterator[None]:
 
 
 def _stderr_is_open() -> bool:
-    """Check whether file descriptor 2 is stderr, not a file that took its number after stderr was closed.
+    """Check whether file descriptor 2 is stderr, not a file opened after stderr was closed.
 
     Files that Python opens are not inherited by child processes (PEP 446); stderr is.
     """
