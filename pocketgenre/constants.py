@@ -41,8 +41,8 @@ the held-out clips of 2 to 3 s are correct with repetition, 67.0 % with padding 
 MAX_SONG_SECONDS: float = _VALUES["max_song_seconds"]
 """Length of the part of a song that is decoded [s]; a longer song is classified from its start.
 
-Albums, and most concerts and mixes, are shorter than two hours. The phone page has a smaller limit,
-``max_page_song_seconds``, because a browser decodes a song as a whole."""
+Albums, and most concerts and mixes, are shorter than two hours. The phone page classifies less of a
+song, ``max_page_song_seconds``, in excerpts spread over it, because a phone is slower."""
 
 UNCERTAIN: str = _VALUES["uncertain"]
 """Label of a song whose confidence or margin is below the thresholds."""

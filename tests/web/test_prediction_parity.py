@@ -174,7 +174,7 @@ def test_broken_files_are_listed_with_reason(
         "silence.flac": "it holds only silence",
         "really a text.mp3": "not audio",
         "really a picture.ogg": "not audio",
-        "video without sound.mp4": "not audio",
+        "video without sound.mp4": "it holds no audio",
         "noise.opus": "not audio",
         "protected.m4p": "copy-protected",
         "not numbers.wav": "some samples are not finite",

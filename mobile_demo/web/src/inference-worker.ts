@@ -4,84 +4,157 @@ import compatJs from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
 import simdJs from "@litertjs/core/wasm/litert_wasm_internal.js?url";
 import simdWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm?url";
-import { AudioError, errorText, toAudioError } from "./errors.ts";
-import type { DecodedAudio, InferenceRequest, InferenceResponse, InferenceResult } from "./inference-client.ts";
+import { AudioStream } from "./audio-stream.ts";
+import { errorText, InferenceError, toAudioError } from "./errors.ts";
+import type { DecodedSong, InferenceRequest, InferenceResponse, SongProgress } from "./inference-client.ts";
 import { MODELS, type ModelName } from "./models.ts";
-import type { ModelCard } from "./rules/model-card.ts";
-import { Resampler } from "./rules/resample.ts";
-import { songSegments, type SongSegments } from "./rules/segments.ts";
+import { endsEarly } from "./rules/audio-format.ts";
+import { segmentSeconds } from "./rules/model-card.ts";
+import { type Excerpt, planExcerpts } from "./rules/sampling.ts";
+import { mixToMono } from "./rules/segments.ts";
+import { type InferenceResult, SongInference } from "./song-inference.ts";
 
 declare const self: DedicatedWorkerGlobalScope & { Module?: object };
 
+/** Length of the audio that one request classifies, in seconds. The scan can stop and pause after each. */
+const STEP_SECONDS = 9;
+
 let runtime: Promise<unknown> | undefined;
 const models = new Map<ModelName, Promise<CompiledModel>>();
-const resamplers = new Map<string, Resampler>();
+let song: SongSteps | null = null;
+const NOTHING: SongProgress = { share: 0, result: null };
+
+/** Yields the progress of a song, and at last its result. It is sent slices of a song that the page decodes. */
+type SongSteps = AsyncGenerator<SongProgress, SongProgress, readonly Float32Array[] | null>;
 
 self.onmessage = ({ data }: MessageEvent<InferenceRequest>) => {
-  void handle(data).then((response) => {
-    self.postMessage(response, response.result ? [response.result.probabilities.buffer] : []);
+  void respond(data).then((response) => {
+    const probabilities = response.progress?.result?.probabilities;
+    self.postMessage(response, probabilities ? [probabilities.buffer] : []);
   });
 };
 
-async function handle({ model, audio }: InferenceRequest): Promise<InferenceResponse> {
+async function respond(request: InferenceRequest): Promise<InferenceResponse> {
+  const response: InferenceResponse = { progress: null, undecodable: null, error: null, isAudioError: false };
   try {
-    const compiled = await cachedModel(model);
-    const result = audio && (await predict(compiled, audio, MODELS[model].card));
-    return { result, error: null, isAudioError: false };
+    switch (request.kind) {
+      case "load":
+        await cachedModel(request.model);
+        return response;
+      case "open":
+        return { ...response, undecodable: await open(request.model, request.file) };
+      case "openDecoded":
+        await openDecoded(request.model, request.song);
+        return response;
+      case "next":
+        return { ...response, progress: (await song!.next(request.channels)).value };
+    }
   } catch (error) {
-    return { result: null, error: errorText(error), isAudioError: error instanceof AudioError };
+    // An error outside the runtime is caused by the song, for example one that takes too much memory.
+    if (error instanceof InferenceError) return { ...response, error: error.message };
+    return { ...response, error: toAudioError(error).message, isAudioError: true };
   }
 }
 
-/** Predict the probabilities of each segment; silent ones get zeros, without running the model. */
-async function predict(model: CompiledModel, audio: DecodedAudio, card: ModelCard): Promise<InferenceResult> {
-  const { segments, silent, isDamaged, seconds } = modelInputs(audio, card);
-  const probabilities = new Float32Array(segments.length * card.labels.length);
-  for (const [row, segment] of segments.entries()) {
-    if (!silent[row]) probabilities.set(await run(model, segment), row * card.labels.length);
-  }
-  return { probabilities, isDamaged, seconds };
+/** Start a song. Return the reason if it cannot be decoded in this thread. */
+async function open(model: ModelName, file: File): Promise<string | null> {
+  await song?.return(NOTHING);
+  const inference = await startInference(model);
+  const stream = await AudioStream.open(file);
+  if (typeof stream === "string") return stream;
+  song = streamSteps(stream, inference, segmentSeconds(MODELS[model].card));
+  return null;
 }
 
-/**
- * Resample a song and cut it into segments.
- *
- * @throws AudioError for any error, because the song causes it, not the runtime
- */
-function modelInputs(audio: DecodedAudio, card: ModelCard): SongSegments {
+async function openDecoded(model: ModelName, decoded: DecodedSong): Promise<void> {
+  await song?.return(NOTHING);
+  song = decodedSteps(decoded, await startInference(model));
+  await song.next(null); // runs it to where it waits for the first slice
+}
+
+async function startInference(model: ModelName): Promise<SongInference> {
+  const compiled = await cachedModel(model);
+  return new SongInference(MODELS[model].card, (segment) => run(compiled, segment));
+}
+
+/** Classify a song that is decoded in this thread. */
+async function* streamSteps(stream: AudioStream, inference: SongInference, perSegment: number): SongSteps {
   try {
-    const resampler = cachedResampler(audio.sampleRate, card.front_end.sample_rate);
-    return songSegments(resampler.resample(audio.samples), card);
-  } catch (error) {
-    throw toAudioError(error);
-  }
-}
-
-async function run(model: CompiledModel, segment: Float32Array): Promise<Float32Array> {
-  const input = new Tensor(segment, [1, segment.length]);
-  const outputs = await model.run([input]);
-  try {
-    return (await outputs[0]!.data()) as Float32Array;
+    const excerpts = planExcerpts(stream.seconds, perSegment);
+    const isSampled = excerpts.length > 1;
+    let decoded = 0, step = 0;
+    for (const [i, excerpt] of excerpts.entries()) {
+      await inference.start(excerpt);
+      for await (const slice of stream.read(...excerptTimes(excerpt, perSegment))) {
+        await inference.push(slice);
+        const seconds = slice.samples.length / slice.sampleRate;
+        decoded += seconds;
+        step += seconds;
+        if (step < STEP_SECONDS) continue;
+        step = 0;
+        yield { share: isSampled ? i / excerpts.length : decoded / stream.seconds, result: null };
+      }
+    }
+    const result = await inference.finish(isSampled ? Math.floor(stream.seconds / perSegment) : null);
+    const isShort = endsEarly(stream.stated, decoded);
+    const durationSeconds = isSampled ? stream.seconds : isShort ? stream.stated! : decoded;
+    return finished(result, durationSeconds, isSampled || isShort);
   } finally {
-    for (const tensor of [input, ...outputs]) tensor.delete();
+    stream.close();
   }
 }
 
+/** Return the start and the end of an excerpt in seconds, with a margin for the resampler. */
+function excerptTimes({ start, count }: Excerpt, perSegment: number): [from: number, to: number] {
+  return [start * perSegment, (start + count + 0.1) * perSegment];
+}
+
+/** Classify a song that the page decodes and sends slice by slice. */
+async function* decodedSteps(decoded: DecodedSong, inference: SongInference): SongSteps {
+  const { sampleRate, seconds, durationSeconds, isPartial } = decoded;
+  for (let received = 0; ; ) {
+    const channels: readonly Float32Array[] | null = yield { share: received / seconds, result: null };
+    if (!channels) break;
+    await inference.push({ samples: mixToMono(channels), sampleRate });
+    received += channels[0]!.length / sampleRate;
+  }
+  return finished(await inference.finish(null), durationSeconds, isPartial);
+}
+
+function finished(result: InferenceResult, durationSeconds: number, isPartial: boolean): SongProgress {
+  const { probabilities, seconds, isDamaged } = result;
+  return {
+    share: 1,
+    result: { probabilities, analyzedSeconds: seconds, durationSeconds, partial: isPartial || isDamaged },
+  };
+}
+
+/** @throws InferenceError if the runtime fails */
+async function run(model: CompiledModel, segment: Float32Array): Promise<Float32Array> {
+  const tensors: Tensor[] = [];
+  try {
+    tensors.push(new Tensor(segment, [1, segment.length]));
+    const outputs = await model.run([tensors[0]!]);
+    tensors.push(...outputs);
+    return (await outputs[0]!.data()) as Float32Array;
+  } catch (error) {
+    throw new InferenceError(errorText(error));
+  } finally {
+    for (const tensor of tensors) tensor.delete();
+  }
+}
+
+/** @throws InferenceError if the runtime or the model cannot be loaded */
 function cachedModel(name: ModelName): Promise<CompiledModel> {
   let model = models.get(name);
   if (!model) {
-    model = loadModel(name);
+    model = loadModel(name).catch((error: unknown) => {
+      throw new InferenceError(errorText(error));
+    });
     model.catch(() => models.delete(name)); // a failed download is repeated at the next request
     models.set(name, model);
   }
   return model;
-}
-
-function cachedResampler(from: number, to: number): Resampler {
-  const key = `${from} to ${to}`;
-  const resampler = resamplers.get(key) ?? new Resampler(from, to);
-  resamplers.set(key, resampler);
-  return resampler;
 }
 
 async function loadModel(name: ModelName): Promise<CompiledModel> {

@@ -1,12 +1,12 @@
 /**
- * Classify the files of a selection, one after another, while the next song is decoded.
+ * Classify the files of a selection, one after another.
  *
  * Each song is saved before the next one starts, so that an interrupted scan can be continued.
  */
 import type { Catalog } from "./catalog.ts";
-import { decodeMono } from "./decoding.ts";
+import { decodeWhole } from "./decoding.ts";
 import { AudioError, InferenceError, toAudioError, UnreadableError } from "./errors.ts";
-import type { DecodedAudio, InferenceClient } from "./inference-client.ts";
+import type { InferenceClient, SongResult } from "./inference-client.ts";
 import type { Song } from "./rules/song.ts";
 import { reasons } from "./texts.ts";
 
@@ -15,6 +15,10 @@ export interface SelectedFile {
   readonly path: string;
   readonly file: File;
 }
+
+const STOPPED = Symbol("stopped");
+/** Time after a stop in which the worker may end the slice in progress, to keep its model. */
+const GRACE_MS = 500;
 
 /** Number of unfinished attempts after which a song is skipped. */
 const MAX_ATTEMPTS = 3;
@@ -32,6 +36,8 @@ export function filesToScan(
 
 export interface ScanEvents {
   readonly onStart: (path: string) => void;
+  /** Called with the share of the song in progress that is classified. */
+  readonly onProgress: (share: number) => void;
   /** Called when a song is saved. */
   readonly onFinish: (song: Song) => void;
 }
@@ -40,10 +46,11 @@ export class Scan {
   private resumed: Promise<void> = Promise.resolve();
   private resolveResumed: () => void = () => {};
   private paused = false;
+  private readonly stopped: Promise<typeof STOPPED>;
 
   /**
    * @param model SHA-256 of the model
-   * @param stop signal after which no further song starts
+   * @param stop signal that ends the scan within a second
    */
   constructor(
     private readonly files: readonly SelectedFile[],
@@ -53,7 +60,12 @@ export class Scan {
     private readonly stop: AbortSignal,
     private readonly events: ScanEvents,
   ) {
-    stop.addEventListener("abort", () => this.resume());
+    this.stopped = new Promise((resolve) => {
+      stop.addEventListener("abort", () => {
+        this.resume();
+        setTimeout(() => resolve(STOPPED), GRACE_MS);
+      });
+    });
   }
 
   pause(): void {
@@ -86,22 +98,12 @@ export class Scan {
   }
 
   private async scanAll(): Promise<boolean> {
-    if (!(await this.mayContinue())) return false;
-    let next: Promise<DecodedAudio | AudioError | null> | undefined;
-    next = this.files[0] && this.decode(this.files[0]);
-    for (const [i, selected] of this.files.entries()) {
-      this.events.onStart(selected.path);
-      const current = next!;
-      const following = this.files[i + 1];
-      // The next song waits until this one is decoded, so that at most two are in memory.
-      next = following && current
-        .then(() => this.mayContinue())
-        .then((go) => (go ? this.decode(following) : null));
-      next?.catch(() => {}); // its error is thrown when the song is awaited
-      const decoded = await current;
-      if (decoded === null || this.stop.aborted) return false;
-      this.events.onFinish(await this.classify(selected, decoded));
+    for (const selected of this.files) {
       if (!(await this.mayContinue())) return false;
+      this.events.onStart(selected.path);
+      const result = await this.classify(selected);
+      if (result === STOPPED) return false;
+      await this.save(selected, result);
     }
     return true;
   }
@@ -112,15 +114,26 @@ export class Scan {
     return !this.stop.aborted;
   }
 
-  private async decode({ path, file }: SelectedFile): Promise<DecodedAudio | AudioError> {
+  private async classify({ path, file }: SelectedFile): Promise<SongResult | AudioError | typeof STOPPED> {
     const attempts = await this.catalog.startAttempt(path);
     if (attempts >= MAX_ATTEMPTS) return new AudioError(reasons.killed);
-    return catchAudioError(() => decodeMono(file));
+    return Promise.race([catchAudioError(() => this.analyze(file)), this.stopped]);
   }
 
-  private async classify({ path, file }: SelectedFile, decoded: DecodedAudio | AudioError): Promise<Song> {
-    const result =
-      decoded instanceof AudioError ? decoded : await catchAudioError(() => this.analyze(decoded));
+  /** Classify a song slice by slice, so that the scan can pause within it. */
+  private async analyze(file: File): Promise<SongResult | typeof STOPPED> {
+    const undecodable = await this.client.open(file);
+    const whole = undecodable === null ? null : await decodeWhole(file, undecodable);
+    if (whole && !this.stop.aborted) await this.client.openDecoded(whole.song);
+    while (await this.mayContinue()) {
+      const { share, result } = await this.client.next(whole ? whole.slices.next().value : null);
+      if (result) return result;
+      this.events.onProgress(share);
+    }
+    return STOPPED;
+  }
+
+  private async save({ path, file }: SelectedFile, result: SongResult | AudioError): Promise<void> {
     const failed = result instanceof AudioError;
     const song: Song = {
       path,
@@ -129,23 +142,15 @@ export class Scan {
       model: this.model,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,
-      ...(failed ? NO_ANALYSIS : result),
+      ...(failed ? NO_RESULT : result),
     };
     await this.catalog.saveSong(song);
     await this.catalog.finishAttempt(path);
-    return song;
-  }
-
-  private async analyze(audio: DecodedAudio): Promise<Analysis> {
-    const { durationSeconds, isPartial } = audio;
-    const { probabilities, isDamaged, seconds } = await this.client.predict(audio);
-    return { probabilities, analyzedSeconds: seconds, durationSeconds, partial: isPartial || isDamaged };
+    this.events.onFinish(song);
   }
 }
 
-type Analysis = Pick<Song, "probabilities" | "analyzedSeconds" | "durationSeconds" | "partial">;
-
-const NO_ANALYSIS: Analysis = { probabilities: null, analyzedSeconds: null, durationSeconds: null, partial: false };
+const NO_RESULT = { probabilities: null, analyzedSeconds: null, durationSeconds: null, partial: false };
 
 /** Return the result of an action, or its AudioError. An InferenceError is thrown. */
 async function catchAudioError<T>(action: () => Promise<T>): Promise<T | AudioError> {

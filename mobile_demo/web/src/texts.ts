@@ -1,6 +1,6 @@
 /** All texts of the page. A translation is another file with the same keys. */
 import { NOT_MUSIC } from "./rules/constants.ts";
-import { countOf } from "./rules/text.ts";
+import { countOf, printable } from "./rules/text.ts";
 
 const number = (n: number) => n.toLocaleString("en");
 const percent = (share: number) => `${Math.round(share * 100)} %`;
@@ -17,6 +17,10 @@ export const app = {
 export const reasons = {
   empty: "the file is empty",
   notAudio: "not audio in a format that this browser can decode",
+  noAudio: "it holds no audio",
+  protected: "it is copy-protected and cannot be decoded",
+  codec: (name: string | null) =>
+    name === null ? reasons.notAudio : `${codecName(name)}, which this browser cannot decode`,
   tooLarge: (bytes: number, limit: number) => `too large: ${megabytes(bytes)}, the limit is ${megabytes(limit)}`,
   tooLargeDecoded: (bytes: number, limit: number) =>
     `too large when decoded: ${megabytes(bytes)}, the limit is ${megabytes(limit)}`,
@@ -26,6 +30,16 @@ export const reasons = {
   killed: "skipped, because the browser closed this page three times during this song",
   other: (reason: string) => `cannot be classified: ${reason}`,
 };
+
+const CODECS: Readonly<Record<string, string>> = {
+  aac: "AAC", ac3: "AC-3 (Dolby Digital)", alac: "Apple Lossless (ALAC)", dts: "DTS", eac3: "E-AC-3 (Dolby Digital Plus)",
+  flac: "FLAC", mp3: "MP3", opus: "Opus", vorbis: "Vorbis",
+};
+
+/** Return the usual name of a codec; the identifier of an unknown one is shown in capitals. */
+function codecName(id: string): string {
+  return CODECS[id.toLowerCase()] ?? printable(id.trim().toUpperCase());
+}
 
 type Counted = "total" | "uncertain" | "notMusic" | "partial" | "failed";
 

@@ -50,15 +50,17 @@ export class ScanController {
     try {
       this.client ??= new InferenceClient(model);
       this.scan = new Scan(files, MODELS[model].card.sha256, this.client, this.catalog, stop, {
-        onStart: (path) => this.progress.startSong(path),
+        onStart: (path) => this.progress.startSong(path, sizes.get(path)!),
+        onProgress: (share) => this.progress.updateSong(share),
         onFinish: (song) => {
           count += 1;
-          this.progress.finishSong(sizes.get(song.path)!);
+          this.progress.finishSong();
           onSong(song);
         },
       });
       await this.client.load();
       const complete = await this.scan.run();
+      if (this.client.isBusy) this.unload(); // a song that does not end
       return complete ? texts.scan.finished(count) : texts.scan.stopped(count);
     } catch (error) {
       this.unload();

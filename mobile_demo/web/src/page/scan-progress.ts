@@ -6,6 +6,7 @@ import { button, make } from "./dom.ts";
 const ANNOUNCE_MS = 20_000;
 /** Number of songs after which the time left is estimated, from their size in bytes. */
 const MIN_SONGS = 2;
+const NO_SONG = { size: 0, share: 0 };
 
 export interface ScanActions {
   readonly pause: () => void;
@@ -27,6 +28,7 @@ export class ScanProgress {
   private announcedAt = 0;
   private bytes = { done: 0, total: 0 };
   private songs = { done: 0, total: 0 };
+  private song = NO_SONG;
 
   constructor(private readonly actions: ScanActions) {
     this.pauseButton = button(texts.scan.pause, () => this.togglePause());
@@ -42,6 +44,7 @@ export class ScanProgress {
   start(sizes: readonly number[]): void {
     this.bytes = { done: 0, total: sizes.reduce((a, b) => a + b, 0) };
     this.songs = { done: 0, total: sizes.length };
+    this.song = NO_SONG;
     this.busyMs = 0;
     this.busySince = performance.now();
     this.setPaused(false);
@@ -50,13 +53,22 @@ export class ScanProgress {
     this.update();
   }
 
-  startSong(path: string): void {
+  /** @param size size of the file in bytes */
+  startSong(path: string, size: number): void {
     this.current.textContent = path;
+    this.song = { size, share: 0 };
   }
 
-  finishSong(size: number): void {
-    this.bytes.done += size;
+  /** @param share share of the song that is classified */
+  updateSong(share: number): void {
+    this.song = { ...this.song, share: Math.min(share, 1) };
+    this.update();
+  }
+
+  finishSong(): void {
+    this.bytes.done += this.song.size;
     this.songs.done += 1;
+    this.song = NO_SONG;
     this.update();
   }
 
@@ -80,7 +92,7 @@ export class ScanProgress {
   private update(): void {
     const { songs } = this;
     this.bar.max = songs.total;
-    this.bar.value = songs.done;
+    this.bar.value = songs.done + this.song.share;
     const parts = [texts.scan.progress(songs.done, songs.total)];
     const left = this.secondsLeft();
     if (left !== null) parts.push(texts.scan.timeLeft(left));
@@ -96,6 +108,7 @@ export class ScanProgress {
     const { songs, bytes } = this;
     if (songs.done < Math.min(MIN_SONGS, songs.total) || bytes.done === 0) return null;
     const busyMs = this.busyMs + (this.paused ? 0 : performance.now() - this.busySince);
-    return ((bytes.total - bytes.done) / bytes.done) * (busyMs / 1000);
+    const done = bytes.done + this.song.size * this.song.share;
+    return ((bytes.total - done) / done) * (busyMs / 1000);
   }
 }

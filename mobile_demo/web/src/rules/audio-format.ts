@@ -5,6 +5,7 @@
  * file's own rate leaves the samples unchanged.
  */
 import { AudioError } from "../errors.ts";
+import { reasons } from "../texts.ts";
 import { PROTECTED_CODECS } from "./constants.ts";
 
 /** Usual sample rates of music, in Hz. Files with another rate are decoded at DEFAULT_RATE. */
@@ -25,6 +26,10 @@ const MAX_HALVED_RATE = 24_000;
 const SEARCH_BYTES = 1 << 16;
 /** Number of bytes of an MP3 frame in which its Xing header begins. */
 const XING_BYTES = 44;
+/** Distance of the encoder's name from the start of a Xing header with all of its fields. */
+const LAME_OFFSET = 120;
+/** Number of samples that every MP3 decoder adds. */
+const MP3_DECODER_DELAY = 529;
 /** Programs that write to a pipe state sizes from here on. */
 const UNKNOWN_SIZE = 0x7fff0000;
 /** Part of the stated length, and number of seconds, that may be missing: encoders count padding differently. */
@@ -193,7 +198,7 @@ function readMp4(file: Reader): AudioFormat | undefined {
     const channels = file.u16be(at + 36);
     const rate = file.u16be(at + 44);
     if (PROTECTED_CODECS.includes(codec)) {
-      throw new AudioError("it is copy-protected and cannot be decoded");
+      throw new AudioError(reasons.protected);
     }
     if (codec === "mp4a") return { sampleRate: decodedAacRate(rate), channels };
     if (codec === "Opus") return { sampleRate: 48_000, channels };
@@ -250,6 +255,30 @@ function xingSeconds(file: Reader, start: number): number {
     return (file.u32be(at + 8) * (frame.sampleRate < 32_000 ? 576 : 1152)) / frame.sampleRate;
   }
   return 0;
+}
+
+/** Samples, in seconds, that an encoder adds at the start and at the end of a song. */
+export interface Padding {
+  readonly start: number;
+  readonly end: number;
+}
+
+export const NO_PADDING: Padding = { start: 0, end: 0 };
+
+/** Read the padding from the first frame of an MP3, where LAME and FFmpeg write it, as mpg123 does. */
+export function mp3Padding(bytes: Uint8Array): Padding {
+  const file = new Reader(bytes);
+  const frame = findMpegFrame(file, 0);
+  if (!frame) return NO_PADDING;
+  for (const name of ["Xing", "Info"]) {
+    const at = file.find(name, frame.at, frame.at + XING_BYTES);
+    if (at < 0 || !["LAME", "Lavf", "Lavc"].includes(file.text(at + LAME_OFFSET, 4))) continue;
+    const both = file.u32be(at + LAME_OFFSET + 21) >>> 8;
+    const start = (both >>> 12) + MP3_DECODER_DELAY;
+    const end = Math.max(0, (both & 0xfff) - MP3_DECODER_DELAY);
+    return { start: start / frame.sampleRate, end: end / frame.sampleRate };
+  }
+  return NO_PADDING;
 }
 
 /** Find the first frame of MP3 or ADTS, and return its format and offset. */

@@ -16,8 +16,11 @@ export const SILENCE_RANGE_DECIBELS = constants.silence_range_decibels;
 /** Shortest song, in seconds. A song shorter than a segment is repeated to fill one. */
 export const MIN_SONG_SECONDS = constants.min_song_seconds;
 
-/** Longest part of a song that the page decodes, in seconds. */
+/** Largest part of a song that the page classifies, in seconds. Longer songs are sampled. */
 export const MAX_PAGE_SONG_SECONDS = constants.max_page_song_seconds;
+
+/** Length of each excerpt of a longer song, in seconds. */
+export const EXCERPT_SECONDS = constants.page_excerpt_seconds;
 
 /** Genre of a song whose prediction is below the thresholds. */
 export const UNCERTAIN = constants.uncertain;

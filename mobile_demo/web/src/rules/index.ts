@@ -9,6 +9,7 @@ export * from "./playlists.ts";
 export * from "./prediction.ts";
 export * from "./resample.ts";
 export * from "./rounding.ts";
+export * from "./sampling.ts";
 export * from "./segments.ts";
 export * from "./serialize.ts";
 export * from "./silence.ts";

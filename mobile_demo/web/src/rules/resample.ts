@@ -12,11 +12,11 @@ const STOPBAND_DB = 80;
 
 /** A resampler between two rates, in Hz, with its table of filters. */
 export class Resampler {
-  private readonly up: number;
-  private readonly down: number;
-  private readonly half: number;
-  private readonly taps: number;
-  private readonly filters: Float32Array;
+  readonly up: number;
+  readonly down: number;
+  readonly half: number;
+  readonly taps: number;
+  readonly filters: Float32Array;
 
   constructor(from: number, to: number) {
     const common = gcd(from, to);
@@ -29,30 +29,67 @@ export class Resampler {
     this.filters = makeFilters(this.up, this.half, (edge * (1 + PASSBAND)) / 2);
   }
 
-  /** Resample a song, with silence before and after it. */
-  resample(samples: Float32Array): Float32Array {
-    const { up, down, half, taps, filters } = this;
-    if (up === down) return samples;
-    const padded = new Float32Array(samples.length + taps);
-    padded.set(samples, half - 1);
-    const out = new Float32Array(Math.ceil((samples.length * up) / down));
-    let start = 0;
-    let phase = 0;
+  /** Start a song, with silence before it. */
+  stream(): ResamplerStream {
+    return new ResamplerStream(this);
+  }
+}
+
+/** A song that is resampled slice by slice; the result does not depend on where the slices end. */
+export class ResamplerStream {
+  private input: Float32Array;
+  /** Index into `input` and position between two samples, in 1 / `up`, of the next output. */
+  private start = 0;
+  private phase = 0;
+  private received = 0;
+  private produced = 0;
+
+  constructor(private readonly resampler: Resampler) {
+    this.input = new Float32Array(resampler.half - 1);
+  }
+
+  /** Resample a slice, up to its last samples, which need those that follow. */
+  push(samples: Float32Array): Float32Array {
+    this.received += samples.length;
+    if (this.resampler.up === this.resampler.down) return samples;
+    return this.resample(samples, Infinity);
+  }
+
+  /** Resample the rest of the song, with silence after it. */
+  finish(): Float32Array {
+    const { up, down, half } = this.resampler;
+    if (up === down) return new Float32Array(0);
+    return this.resample(new Float32Array(half + 1), Math.ceil((this.received * up) / down) - this.produced);
+  }
+
+  private resample(samples: Float32Array, limit: number): Float32Array {
+    const { up, down, taps, filters } = this.resampler;
+    const input = new Float32Array(this.input.length + samples.length);
+    input.set(this.input);
+    input.set(samples, this.input.length);
+    const complete = Math.ceil(((input.length - taps - this.start + 1) * up - this.phase) / down);
+    const out = new Float32Array(Math.max(0, Math.min(complete, limit)));
+    let { start, phase } = this;
     for (let n = 0; n < out.length; n++) {
       const filter = phase * taps;
       // Four independent sums run in parallel on the processor.
       let a = 0, b = 0, c = 0, d = 0;
       for (let k = 0; k < taps; k += 4) {
-        a += padded[start + k]! * filters[filter + k]!;
-        b += padded[start + k + 1]! * filters[filter + k + 1]!;
-        c += padded[start + k + 2]! * filters[filter + k + 2]!;
-        d += padded[start + k + 3]! * filters[filter + k + 3]!;
+        a += input[start + k]! * filters[filter + k]!;
+        b += input[start + k + 1]! * filters[filter + k + 1]!;
+        c += input[start + k + 2]! * filters[filter + k + 2]!;
+        d += input[start + k + 3]! * filters[filter + k + 3]!;
       }
       out[n] = a + b + c + d;
       phase += down;
       start += Math.floor(phase / up);
       phase %= up;
     }
+    const used = Math.min(start, input.length);
+    this.input = input.slice(used);
+    this.start = start - used;
+    this.phase = phase;
+    this.produced += out.length;
     return out;
   }
 }
@@ -90,9 +127,4 @@ function bessel(x: number): number {
 
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
-}
-
-/** Resample a song once. */
-export function resample(samples: Float32Array, from: number, to: number): Float32Array {
-  return new Resampler(from, to).resample(samples);
 }

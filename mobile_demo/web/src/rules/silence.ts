@@ -1,4 +1,5 @@
 /** Find the silent segments of a song, which have no vote, as pocketgenre/audio/silence.py. */
+import { AudioError } from "../errors.ts";
 import { SILENCE_DECIBELS, SILENCE_RANGE_DECIBELS } from "./constants.ts";
 
 const SMALLEST_POWER = 1e-20;
@@ -17,4 +18,16 @@ export function level(segment: Float32Array): number {
 export function silenceThreshold(levels: readonly number[]): number {
   const loudest = levels.reduce((a, b) => Math.max(a, b));
   return Math.max(SILENCE_DECIBELS, loudest - SILENCE_RANGE_DECIBELS);
+}
+
+/**
+ * Return for each level of a song's segments whether the segment is silent.
+ *
+ * @throws AudioError if all are
+ */
+export function silentSegments(levels: readonly number[]): boolean[] {
+  // The remainder after the last segment is not classified, so sound in it does not count.
+  if (levels.every((one) => one < SILENCE_DECIBELS)) throw new AudioError("it holds only silence");
+  const threshold = silenceThreshold(levels);
+  return levels.map((one) => one < threshold);
 }
