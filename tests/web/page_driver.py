@@ -185,7 +185,13 @@ class Phone:
         """Choose a folder with <input webkitdirectory>, where there is no folder picker."""
         self._choose("Choose a music folder", folder)
 
+    def show_sources(self) -> None:
+        """Show the buttons that select songs, which are closed above a library."""
+        if not self.page.get_by_role("button", name="Choose songs").is_visible():
+            self.page.get_by_text("Add music").click()
+
     def _choose(self, button: str, files: list[Path] | Path) -> None:
+        self.show_sources()
         with self.page.expect_file_chooser() as chooser:
             self.press(button)
         chooser.value.set_files(files)
@@ -272,6 +278,13 @@ class Phone:
             argument,
         )
 
+    def correct(self, name: str, genre: str) -> None:
+        """Set a song's genre in its details."""
+        song = self.page.locator("li[data-path]").filter(has_text=name)
+        if not song.get_by_role("combobox", name="Genre", exact=True).is_visible():
+            song.locator("summary").click()
+        song.get_by_role("combobox", name="Genre", exact=True).select_option(genre)
+
     def listed_names(self) -> list[str]:
         """Return the names in the page's list, in order."""
         return [name for names in self.names_by_group().values() for name in names]
@@ -335,6 +348,7 @@ class FolderPhone(Phone):
     def open_folder(self, folder: str = "Music") -> None:
         """Choose a folder of the private file system in the dialog."""
         self.page.evaluate("folder => { window.chosenFolder = folder }", folder)
+        self.show_sources()
         self.press("Choose a music folder")
 
 

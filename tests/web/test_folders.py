@@ -30,8 +30,9 @@ def test_folder_is_listed_and_offered_again(phone: FolderPhone, song: Path) -> N
     assert set(phone.songs()) == {"Music/a.wav", "Music/deep/er/b.wav"}
     phone.page.reload()
     phone.write("Music/new.wav", song)
+    phone.show_sources()
     phone.press("Continue with “Music”")
-    phone.wait_for_text("Done: 1 song scanned")
+    phone.wait_for_text("Done: 1 song labelled")
 
 
 def test_folders_of_one_name_are_separate(phone: FolderPhone, song: Path, tmp_path: Path) -> None:
@@ -44,6 +45,7 @@ def test_folders_of_one_name_are_separate(phone: FolderPhone, song: Path, tmp_pa
     assert set(phone.songs()) == {"Music/a.wav", "Music (2)/a.wav"}
     phone.open_folder("phone/Music")
     phone.wait_for_text("already have a genre")
+    phone.show_sources()
     phone.press("Continue with “Music (2)”")
     phone.wait_for_text("already have a genre")
     assert phone.page.get_by_role("button", name="Continue with").count() == 2

@@ -62,7 +62,7 @@ def test_killed_browser_resumes_scan(browser: Browser, server: PageServer, tmp_p
         before = phone.songs()
         assert 4 <= len(before) < len(files)
         phone.choose_files(files)
-        phone.wait_for_text(f"Done: {len(files) - len(before)} songs scanned")
+        phone.wait_for_text(f"Done: {len(files) - len(before)} songs labelled")
         assert len(phone.songs()) == len(files)
         assert not [song for song in phone.songs().values() if song["error"]]
 

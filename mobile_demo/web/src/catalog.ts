@@ -9,6 +9,7 @@ interface StoredSong extends Song {
 
 interface Schema extends DBSchema {
   songs: { key: [model: string, path: string]; value: StoredSong };
+  /** The user's genre by the hash of the song's content, or by its path if the hash is unknown. */
   corrections: { key: string; value: string };
   /** Number of unfinished attempts at a song, during which the browser closed the page. */
   attempts: { key: string; value: number };
@@ -17,7 +18,7 @@ interface Schema extends DBSchema {
 }
 
 const DATABASE = "pocketgenre";
-const VERSION = 2;
+const VERSION = 3;
 
 type Upgrade = IDBPTransaction<Schema, StoreNames<Schema>[], "versionchange">;
 
@@ -35,6 +36,7 @@ export class Catalog {
       async upgrade(opened, before, _after, transaction) {
         if (before < 1) createStores(opened);
         else if (before < 2) await upgradeToVersion2(transaction);
+        if (before >= 1 && before < 3) await upgradeToVersion3(transaction);
       },
       blocking() {
         db.close();
@@ -71,13 +73,29 @@ export class Catalog {
     await transaction.done;
   }
 
-  /** Remove a song and its predictions by every model; its correction stays. */
-  async removeSong(path: string): Promise<void> {
+  /** Remove a song's results by every model, and return them; its correction stays. */
+  async removeSong(path: string): Promise<Song[]> {
+    return this.removeSongs((one) => one === path);
+  }
+
+  /** Forget a folder, and remove the results of its songs; their corrections stay. */
+  async removeFolder(name: string): Promise<void> {
+    await this.db.delete("folders", name);
+    await this.removeSongs((path) => path.startsWith(`${name}/`));
+  }
+
+  private async removeSongs(isRemoved: (path: string) => boolean): Promise<Song[]> {
     const transaction = this.db.transaction(["songs", "attempts"], "readwrite");
     const songs = transaction.objectStore("songs");
-    for (const key of await songs.getAllKeys()) if (key[1] === path) await songs.delete(key);
-    await transaction.objectStore("attempts").delete(path);
+    const removed: Song[] = [];
+    for (const key of await songs.getAllKeys()) {
+      if (!isRemoved(key[1])) continue;
+      removed.push((await songs.get(key))!);
+      await songs.delete(key);
+      await transaction.objectStore("attempts").delete(key[1]);
+    }
     await transaction.done;
+    return removed;
   }
 
   /** Remove the prediction of a song by one model, so that the next scan repeats it. */
@@ -96,15 +114,18 @@ export class Catalog {
     await transaction.done;
   }
 
-  /** Return the genres that the user chose, by path. */
+  /** Return the genres that the user chose, by the hash or the path of the song. */
   corrections(): Promise<Map<string, string>> {
     return this.entries("corrections");
   }
 
   /** Save the genre that the user chose for a song, or remove it if `genre` is null. */
-  async saveCorrection(path: string, genre: string | null): Promise<void> {
-    if (genre === null) await this.db.delete("corrections", path);
-    else await this.db.put("corrections", genre, path);
+  async saveCorrection({ hash, path }: Pick<Song, "hash" | "path">, genre: string | null): Promise<void> {
+    const transaction = this.db.transaction("corrections", "readwrite");
+    await transaction.store.delete(path); // of version 2
+    if (genre === null) await transaction.store.delete(hash ?? path);
+    else await transaction.store.put(genre, hash ?? path);
+    await transaction.done;
   }
 
   /** Record the start of a song, and return the number of earlier starts that did not finish. */
@@ -181,4 +202,11 @@ async function upgradeToVersion2(transaction: Upgrade): Promise<void> {
   const settings = transaction.objectStore("settings");
   const stored = (await settings.get("settings")) as { confidence?: number } | undefined;
   if (stored?.confidence === 0) await settings.put({ ...stored, confidence: null }, "settings");
+}
+
+/** Add the hash of a song's content, which is computed when the song is selected again. */
+async function upgradeToVersion3(transaction: Upgrade): Promise<void> {
+  for await (const cursor of transaction.objectStore("songs")) {
+    await cursor.update({ ...cursor.value, hash: null });
+  }
 }

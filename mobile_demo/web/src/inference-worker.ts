@@ -1,5 +1,5 @@
 /** Worker thread that computes one row of label probabilities per segment of a song. */
-import { type CompiledModel, loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
+import { type CompiledModel, Environment, loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
 import compatJs from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
 import simdJs from "@litertjs/core/wasm/litert_wasm_internal.js?url";
@@ -165,9 +165,15 @@ async function loadModel(name: ModelName): Promise<CompiledModel> {
   return loadAndCompile(content, { accelerator: "wasm" });
 }
 
+const { create } = Environment;
+
+function createEnvironment(): Promise<Environment> {
+  return create.call(Environment, { webGpuDevice: null });
+}
+
 async function loadRuntime(): Promise<void> {
   // Otherwise the runtime starts a GPU device. On the CPU, every phone computes the same numbers.
-  Object.defineProperty(self.navigator, "gpu", { value: undefined, configurable: true });
+  Environment.create = createEnvironment;
   const simd = await supportsFeature("relaxedSimd");
   const wasm = new URL(simd ? simdWasm : compatWasm, self.location.href).href;
   const ignore = () => {}; // start-up messages; errors are thrown as well

@@ -6,6 +6,7 @@
 import type { Catalog } from "./catalog.ts";
 import { decodeWhole } from "./decoding.ts";
 import { AudioError, InferenceError, toAudioError, UnreadableError } from "./errors.ts";
+import { hashFile } from "./file-hash.ts";
 import type { InferenceClient, SongResult } from "./inference-client.ts";
 import type { Song } from "./rules/song.ts";
 import { reasons } from "./texts.ts";
@@ -139,6 +140,7 @@ export class Scan {
       path,
       size: file.size,
       modified: file.lastModified,
+      hash: await hashFile(file).catch(() => null),
       model: this.model,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,

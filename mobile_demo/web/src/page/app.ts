@@ -1,11 +1,13 @@
 /** The page: select songs, scan them, and show the results. */
+import { version } from "../../package.json";
 import type { Catalog } from "../catalog.ts";
 import { errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";
 import type { ModelCard } from "../rules/model-card.ts";
-import { labelSong, type LibrarySong, type Song } from "../rules/song.ts";
+import { fileName, labelSong, type LibrarySong, type Song } from "../rules/song.ts";
+import { hashFile } from "../file-hash.ts";
 import { filesToScan, type SelectedFile } from "../scan.ts";
-import { texts } from "../texts.ts";
+import { labelName, texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 import { ExportPanel } from "./export-panel.ts";
 import { FilePicker, type Select } from "./file-picker.ts";
@@ -28,26 +30,32 @@ export class App {
   private readonly library: Library;
   private readonly exportPanel: ExportPanel;
   private readonly scanController: ScanController;
-  private readonly message = make("p", { class: "message", role: "status" });
+  private readonly message = make("div", { class: "message", role: "status" });
+  /** Connects the tabs of the page, which show the same songs. */
+  private readonly tabs = new BroadcastChannel("songs");
   private readonly dialog: HTMLDialogElement;
 
   private songs = new Map<string, LibrarySong>();
   private corrections = new Map<string, string>();
   private selected: readonly SelectedFile[] = [];
+  /** Hashes of the songs whose files changed, before and after. */
+  private changed: [before: string, after: string][] = [];
   private redrawTimer = 0;
   private loaded: Promise<void> = Promise.resolve();
 
   constructor(private readonly catalog: Catalog, private settings: Settings) {
     const showMessage = (text: string) => this.showMessage(text);
-    this.picker = new FilePicker(catalog, (select) => this.select(select), showMessage);
+    this.picker = new FilePicker(catalog, (select) => this.select(select),
+      (name) => this.removeFolder(name), showMessage);
     this.library = new Library({
-      correct: (path, genre) => void this.correct(path, genre),
-      remove: (path) => void this.remove(path),
+      correct: (song, genre) => void this.correct(song, genre, true),
+      remove: (song) => void this.remove(song),
     }, () => this.retry());
     this.exportPanel = new ExportPanel(() => this.library.shown, () => this.card.labels);
     this.scanController = new ScanController(catalog, () => this.tasks.stop());
     this.dialog = settingsDialog(
       catalog, settings, (changed) => this.changeSettings(changed), () => this.clear());
+    this.tabs.onmessage = () => void this.loadCorrections().then(() => this.loadSongs());
     const clearAttempts = () => this.scanController.clearAttempts();
     window.addEventListener("pagehide", clearAttempts);
     document.addEventListener("visibilitychange", () => document.hidden && clearAttempts());
@@ -57,13 +65,15 @@ export class App {
     const settings = button(texts.settings.open, () => this.dialog.showModal(), "quiet");
     const icon = make("img", { src: "./icon.svg", alt: "", width: "36", height: "36" });
     return [
-      make("header", { class: "page top-bar" }, make("h1", {}, icon, texts.title), settings),
+      make("header", { class: "page top-bar" }, make("h1", {}, icon, texts.title),
+        make("div", {}, this.updates.install, settings)),
+      make("p", { class: "page facts soft small" }, make("span", {}, texts.promise), this.updates.offline,
+        make("span", {}, texts.version(version))),
       this.updates.banner,
       make("main", { class: "page" },
-        this.picker.element, this.scanController.element, this.message,
-        this.exportPanel.element, this.library.element),
-      make("footer", { class: "page" },
-        make("p", { class: "soft small" }, texts.promise), this.updates.offline),
+        this.scanController.element, this.message,
+        make("div", { class: "toolbar" }, this.picker.element, this.exportPanel.element),
+        this.library.element),
       this.dialog,
     ];
   }
@@ -74,9 +84,13 @@ export class App {
   }
 
   private async load(): Promise<void> {
-    this.corrections = await this.catalog.corrections();
+    await this.loadCorrections();
     await this.loadSongs();
     await this.picker.showFolders();
+  }
+
+  private async loadCorrections(): Promise<void> {
+    this.corrections = await this.catalog.corrections();
   }
 
   private async loadSongs(): Promise<void> {
@@ -91,7 +105,7 @@ export class App {
   }
 
   private label(song: Song): LibrarySong {
-    const corrected = this.corrections.get(song.path) ?? null;
+    const corrected = this.corrections.get(song.hash ?? song.path) ?? this.corrections.get(song.path) ?? null;
     return labelSong(song, this.card, labelConfig(this.settings), corrected);
   }
 
@@ -113,8 +127,15 @@ export class App {
     this.picker.setCompact(this.songs.size > 0);
   }
 
-  private showMessage(text: string): void {
+  /** @param undo reverts what the message reports */
+  private showMessage(text: string, undo?: () => Promise<void>): void {
     this.message.textContent = text;
+    if (!undo) return;
+    const undoButton = button(texts.undo, () => {
+      this.showMessage("");
+      void undo();
+    }, "quiet");
+    this.message.append(" ", undoButton);
   }
 
   private select(select: Select): void {
@@ -129,12 +150,45 @@ export class App {
         await this.catalog.markVanished(folder, new Set(files.map(({ path }) => path)));
         await this.loadSongs();
       }
+      await this.addHashes(files);
       const warning = unreadable.length ? texts.unreadable(unreadable.length) : "";
       this.selected = files;
       const remaining = this.remainingFiles();
       if (remaining.length) await this.scan(remaining, stop, warning);
       else this.showMessage(`${files.length ? texts.nothingNew : texts.noSongs} ${warning}`);
     });
+  }
+
+  /** Hash the corrected songs of version 2, so that their correction stays if they move. */
+  private async addHashes(files: readonly SelectedFile[]): Promise<void> {
+    for (const { path, file } of files) {
+      const song = this.songs.get(path)?.song;
+      const genre = this.corrections.get(path);
+      if (!song || song.hash !== null || genre === undefined) continue;
+      const hash = await hashFile(file).catch(() => null);
+      const isSame = song.size === file.size && song.modified === file.lastModified;
+      if (hash === null || !isSame) continue;
+      const hashed = { ...song, hash };
+      await this.catalog.saveSong(hashed);
+      await this.catalog.saveCorrection(hashed, genre);
+      await this.loadCorrections();
+      this.songs.set(path, this.label(hashed));
+    }
+  }
+
+  /** Keep the corrections of songs whose files changed, for example their tags. */
+  private async keepCorrections(): Promise<void> {
+    if (this.changed.length === 0) return;
+    const present = new Set(Array.from(this.songs.values(), ({ song }) => song.hash));
+    for (const [before, after] of this.changed) {
+      const genre = this.corrections.get(before);
+      // A file whose content is elsewhere now was moved, and another song took its path.
+      if (genre === undefined || this.corrections.has(after) || present.has(before)) continue;
+      await this.catalog.saveCorrection({ hash: after, path: after }, genre);
+    }
+    this.changed = [];
+    await this.loadCorrections();
+    for (const [path, { song }] of this.songs) this.songs.set(path, this.label(song));
   }
 
   /** Return the selected files that the model has not classified. */
@@ -144,19 +198,28 @@ export class App {
 
   private async scan(files: readonly SelectedFile[], stop: AbortSignal, warning = ""): Promise<void> {
     this.showMessage(warning);
+    let message: string;
     try {
       const { model } = this.settings;
-      this.showMessage(await this.scanController.run(files, model, stop, (song) => this.addSong(song)));
+      message = await this.scanController.run(files, model, stop, (song) => this.addSong(song));
     } finally {
+      await this.keepCorrections();
       this.showScanned(true);
+      this.tabs.postMessage(null);
       this.showRest();
     }
+    this.showMessage(message);
   }
 
   private addSong(song: Song): void {
     if (song.model !== this.card.sha256) return; // the user has selected another model meanwhile
+    const before = this.songs.get(song.path)?.song.hash;
+    if (before && song.hash && before !== song.hash) this.changed.push([before, song.hash]);
     this.songs.set(song.path, this.label(song));
-    this.redrawTimer ||= window.setTimeout(() => this.showScanned(false), REDRAW_MS);
+    this.redrawTimer ||= window.setTimeout(() => {
+      this.showScanned(false);
+      this.tabs.postMessage(null);
+    }, REDRAW_MS);
   }
 
   private showRest(): void {
@@ -164,20 +227,46 @@ export class App {
     this.picker.showRest(rest.length, () => this.tasks.runIfIdle((stop) => this.scan(rest, stop)));
   }
 
-  private async correct(path: string, genre: string | null): Promise<void> {
-    await this.catalog.saveCorrection(path, genre);
-    if (genre === null) this.corrections.delete(path);
-    else this.corrections.set(path, genre);
-    const labelled = this.songs.get(path);
-    if (labelled) this.songs.set(path, this.label(labelled.song));
+  /** @param canUndo true to offer that the correction is reverted */
+  private async correct(song: Song, genre: string | null, canUndo: boolean): Promise<void> {
+    const before = this.songs.get(song.path)?.corrected ?? null;
+    await this.catalog.saveCorrection(song, genre);
+    await this.loadCorrections();
+    for (const [path, { song: other }] of this.songs) {
+      if (path === song.path || (song.hash !== null && other.hash === song.hash)) this.songs.set(path, this.label(other));
+    }
     this.showSongs();
+    this.tabs.postMessage(null);
+    if (!canUndo) return;
+    const chosen = this.songs.get(song.path)?.genre ?? null;
+    const text = texts.corrected(fileName(song.path), chosen === null ? texts.song.noPrediction : labelName(chosen));
+    this.showMessage(text, () => this.correct(song, before, false));
   }
 
-  private async remove(path: string): Promise<void> {
-    await this.catalog.removeSong(path);
-    this.songs.delete(path);
-    this.selected = this.selected.filter((file) => file.path !== path);
-    this.showSongs();
+  private async remove({ path }: Song): Promise<void> {
+    const removed = await this.catalog.removeSong(path);
+    const { selected } = this;
+    this.selected = selected.filter((file) => file.path !== path);
+    await this.loadSongs();
+    this.tabs.postMessage(null);
+    this.showMessage(texts.removed(fileName(path)), async () => {
+      for (const song of removed) await this.catalog.saveSong(song);
+      this.selected = selected;
+      await this.loadSongs();
+      this.tabs.postMessage(null);
+    });
+  }
+
+  private removeFolder(name: string): void {
+    if (!confirm(texts.removeFolderConfirm(name))) return;
+    this.tasks.runAfterStop(async () => {
+      await this.catalog.removeFolder(name);
+      this.selected = this.selected.filter(({ path }) => !path.startsWith(`${name}/`));
+      await this.loadSongs();
+      await this.picker.showFolders();
+      this.showRest();
+      this.tabs.postMessage(null);
+    });
   }
 
   private retry(): void {
@@ -200,6 +289,7 @@ export class App {
     this.tasks.runAfterStop(async () => {
       this.scanController.unload();
       await this.catalog.clear();
+      this.tabs.postMessage(null);
       this.corrections.clear();
       this.songs.clear();
       this.selected = [];

@@ -17,22 +17,28 @@ export class FilePicker {
     make("img", { src: "./icon.svg", alt: "", width: "96", height: "96" }),
     make("p", {}, texts.claim),
     make("p", { class: "soft" }, texts.explanation));
-  private readonly folders = make("div", { class: "actions" });
+  private readonly folders = make("ul", { class: "folders" });
+  private readonly sources = make("details", { open: true });
   private readonly rest = make("div", { class: "actions" });
   private lastFocus: HTMLElement | null = null;
 
   /**
    * @param onSelect called with a selection, which is dropped if a task is running
+   * @param onRemoveFolder called with the name of a stored folder that the user removes
    * @param showMessage called with a message for the user
    */
   constructor(
     private readonly catalog: Catalog,
     private readonly onSelect: (select: Select) => void,
+    private readonly onRemoveFolder: (name: string) => void,
     private readonly showMessage: (text: string) => void,
   ) {
-    this.element.append(this.intro, this.rest, this.folders,
+    this.sources.append(
+      make("summary", {}, make("span", { class: "song-head" }, make("span", { class: "name" }, texts.addMusic))),
+      this.folders,
       make("div", { class: "actions" }, this.folderButton(), this.filesButton()));
-    if (HAS_MOUSE.matches) this.element.append(make("p", { class: "soft small" }, texts.dropHint));
+    if (HAS_MOUSE.matches) this.sources.append(make("p", { class: "soft small" }, texts.dropHint));
+    this.element.append(this.intro, this.rest, this.sources);
     this.addDropTarget();
   }
 
@@ -46,6 +52,7 @@ export class FilePicker {
 
   /** Make the card small if there is a library below it. */
   setCompact(compact: boolean): void {
+    if (compact !== this.intro.hidden) this.sources.open = !compact;
     this.intro.hidden = compact;
     this.element.classList.toggle("compact", compact);
   }
@@ -53,8 +60,12 @@ export class FilePicker {
   /** Show a button for each folder that the browser stored at an earlier visit. */
   async showFolders(): Promise<void> {
     const folders = await this.catalog.folders();
-    this.folders.replaceChildren(...Array.from(folders, ([name, folder]) =>
-      button(texts.continueFolder(name), () => this.onSelect(() => this.reopen(folder, name)), "main")));
+    this.folders.replaceChildren(...Array.from(folders, ([name, folder]) => {
+      const remove = button(texts.removeFolder, () => this.onRemoveFolder(name), "quiet");
+      remove.setAttribute("aria-label", texts.removeFolderNamed(name));
+      return make("li", {},
+        button(texts.continueFolder(name), () => this.onSelect(() => this.reopen(folder, name)), "main"), remove);
+    }));
   }
 
   /** Show a button for the remaining songs of a stopped scan. */

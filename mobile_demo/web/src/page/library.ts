@@ -28,14 +28,17 @@ export class Library {
   readonly element = make("section", { class: "library", "aria-labelledby": "library-title" });
   private readonly summary = make("p", { class: "soft" });
   private readonly filters = make("ul", { class: "genres", "aria-label": texts.library.genres });
-  private readonly found = make("p", { class: "soft", role: "status" });
+  private readonly foundText = make("p", { class: "soft found", role: "status" });
   private readonly list = make("div");
   private readonly end = make("div");
+  private readonly tools = make("div", { class: "tools sticky", role: "search" });
   private readonly search = make("input", {
     type: "search", autocomplete: "off", spellcheck: "false", enterkeyhint: "search",
   });
 
   private songs: readonly LibrarySong[] = [];
+  /** The songs that match the search. */
+  private found: readonly LibrarySong[] = [];
   private labels: readonly string[] = [];
   private group: string | null = null;
   private order: Order = "name";
@@ -53,13 +56,16 @@ export class Library {
       this.order = order;
       this.update();
     });
+    this.tools.append(
+      make("label", {}, texts.library.search, this.search),
+      make("label", { class: "order" }, texts.library.order, orders));
+    // The keyboard of a phone hides the lower half of the page.
+    this.search.addEventListener("focus", () => this.tools.scrollIntoView({ block: "start" }));
     this.element.append(
       make("h2", { id: "library-title" }, texts.library.title),
       this.summary,
-      make("div", { class: "tools sticky", role: "search" },
-        make("label", {}, texts.library.search, this.search),
-        make("label", { class: "order" }, texts.library.order, orders)),
-      this.filters, this.found, this.list, this.end,
+      this.tools,
+      this.filters, this.foundText, this.list, this.end,
     );
     let timer = 0;
     this.search.addEventListener("input", () => {
@@ -76,12 +82,7 @@ export class Library {
 
   /** The songs that match the filter and the search, which are also the exported ones. */
   get shown(): readonly LibrarySong[] {
-    const words = folded(this.search.value).split(/\s+/).filter(Boolean);
-    return this.songs.filter((labelled) => {
-      const text = folded(labelled.song.path);
-      const inGroup = this.group === null || groupOf(labelled) === this.group;
-      return inGroup && words.every((word) => text.includes(word));
-    });
+    return this.found.filter((labelled) => this.group === null || groupOf(labelled) === this.group);
   }
 
   /** @param labels the model's genres */
@@ -114,7 +115,7 @@ export class Library {
     this.outdated = false;
     const shown = [...this.shown];
     const isComplete = shown.length === this.songs.length;
-    this.found.textContent = isComplete ? "" : texts.library.found(shown.length);
+    this.foundText.textContent = isComplete ? "" : texts.library.found(shown.length);
     const rank = new Map(this.rankedGroups().map((group, i) => [group, i]));
     const sign = CONFIDENCE_SIGN[this.order];
     shown.sort((a, b) =>
@@ -126,9 +127,11 @@ export class Library {
 
   private updateCounts(): void {
     this.element.hidden = this.songs.length === 0;
-    this.counts = countGroups(this.songs);
-    if (this.group !== null && !this.counts.has(this.group)) this.group = null;
-    const count = (group: string) => this.counts.get(group) ?? 0;
+    this.found = matching(this.songs, this.search.value);
+    this.counts = countGroups(this.found);
+    const all = countGroups(this.songs);
+    if (this.group !== null && !all.has(this.group)) this.group = null;
+    const count = (group: string) => all.get(group) ?? 0;
     this.summary.textContent = texts.library.summary({
       total: this.songs.length,
       uncertain: count(UNCERTAIN),
@@ -157,8 +160,8 @@ export class Library {
     const focused = document.activeElement;
     const focusedGroup = this.filters.contains(focused) ? focused!.getAttribute("data-group") : null;
     this.filters.replaceChildren(
-      this.filter(null, texts.library.all, this.songs.length),
-      ...this.rankedGroups().map((group) => this.filter(group, nameOf(group), this.counts.get(group)!)),
+      this.filter(null, texts.library.all, this.found.length),
+      ...this.rankedGroups().map((group) => this.filter(group, nameOf(group), this.counts.get(group) ?? 0)),
     );
     if (focusedGroup === null) return;
     const buttons = [...this.filters.querySelectorAll<HTMLElement>("button")];
@@ -185,8 +188,11 @@ export class Library {
   /** Sort the genres by their number of songs; UNCERTAIN comes first, NOT_MUSIC and FAILED last. */
   private rankedGroups(): string[] {
     const position = (group: string) => POSITIONS[group] ?? 0;
-    return [...this.counts.keys()].sort((a, b) =>
-      position(a) - position(b) || this.counts.get(b)! - this.counts.get(a)! || (a < b ? -1 : 1));
+    const groups = new Set(this.counts.keys());
+    if (this.group !== null) groups.add(this.group); // a selected genre stays, also without a song that is found
+    const size = (group: string) => this.counts.get(group) ?? 0;
+    return [...groups].sort((a, b) =>
+      position(a) - position(b) || size(b) - size(a) || (a < b ? -1 : 1));
   }
 
   private drawMore(): void {
@@ -238,6 +244,16 @@ function nameOf(group: string): string {
   if (group === FAILED) return texts.library.failed;
   if (group === NOT_MUSIC) return texts.library.notMusic;
   return group === UNCERTAIN ? texts.library.uncertain : group;
+}
+
+/** Return the songs whose path contains each word of a search. */
+function matching(songs: readonly LibrarySong[], search: string): readonly LibrarySong[] {
+  const words = folded(search).split(/\s+/).filter(Boolean);
+  if (words.length === 0) return songs;
+  return songs.filter(({ song }) => {
+    const text = folded(song.path);
+    return words.every((word) => text.includes(word));
+  });
 }
 
 function countGroups(songs: readonly LibrarySong[]): Map<string, number> {

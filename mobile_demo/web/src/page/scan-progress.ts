@@ -74,6 +74,7 @@ export class ScanProgress {
 
   end(): void {
     this.element.hidden = true;
+    document.title = texts.title;
   }
 
   private togglePause(): void {
@@ -97,6 +98,7 @@ export class ScanProgress {
     const left = this.secondsLeft();
     if (left !== null) parts.push(texts.scan.timeLeft(left));
     this.numbers.textContent = parts.join(" · ");
+    document.title = texts.scan.pageTitle(parts[0]!);
     if (performance.now() - this.announcedAt > ANNOUNCE_MS) {
       this.announcedAt = performance.now();
       this.announcement.textContent = parts.join(", ");

@@ -12,8 +12,8 @@ const MIN_SHARE = 0.01;
 
 export interface SongActions {
   /** Set the user's genre of a song; null restores the predicted genre. */
-  readonly correct: (path: string, genre: string | null) => void;
-  readonly remove: (path: string) => void;
+  readonly correct: (song: Song, genre: string | null) => void;
+  readonly remove: (song: Song) => void;
 }
 
 /**
@@ -110,8 +110,8 @@ function correctionTools(
   const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
   for (const genre of labels) options[genre] = labelName(genre);
   const choice = select(options, corrected ?? NO_CORRECTION, (genre) =>
-    actions.correct(song.path, genre === NO_CORRECTION ? null : genre));
+    actions.correct(song, genre === NO_CORRECTION ? null : genre));
   return make("div", { class: "tools" },
     make("label", {}, texts.song.genre, choice),
-    button(texts.song.remove, () => actions.remove(song.path), "quiet"));
+    button(texts.song.remove, () => actions.remove(song), "quiet"));
 }

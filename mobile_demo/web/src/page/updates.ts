@@ -6,10 +6,11 @@ interface InstallPrompt extends Event {
   prompt(): Promise<void>;
 }
 
-/** The banner for a new version, and the footer line about offline use. */
+/** The banner for a new version, and the facts about offline use with the button that installs the page. */
 export class Updates {
   readonly banner = make("div", { class: "banner", role: "status", hidden: true });
-  readonly offline = make("p", { class: "soft small offline" });
+  readonly offline = make("span");
+  readonly install = make("span");
 
   constructor() {
     window.addEventListener("beforeinstallprompt", (event) => {
@@ -30,9 +31,9 @@ export class Updates {
       const registration = await navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" });
       this.observe(registration);
       await navigator.serviceWorker.ready;
-      this.offline.prepend(make("span", {}, texts.offline.ready));
-    } catch (error) {
-      console.warn("The page cannot be stored for offline use:", error);
+      this.offline.textContent = texts.offline.ready;
+    } catch {
+      this.offline.textContent = texts.offline.unavailable;
     }
   }
 
@@ -63,6 +64,6 @@ export class Updates {
       install.remove();
       void event.prompt();
     });
-    this.offline.append(install);
+    this.install.replaceChildren(install);
   }
 }

@@ -10,6 +10,8 @@ export interface Song {
   readonly size: number;
   /** Time of the last modification, in milliseconds since 1970. */
   readonly modified: number;
+  /** Hash of the file's content (file-hash.ts); null for a file that could not be read, or one of version 2. */
+  readonly hash: string | null;
   /** SHA-256 of the model. */
   readonly model: string;
   /** Reason why the song has no prediction, one sentence without a full stop; else null. */
