@@ -1,9 +1,11 @@
 """Serve the page for dropping songs, the interactive documentation and the built phone page."""
 
 import json
+from mimetypes import guess_type
 from pathlib import Path
 
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -45,8 +47,17 @@ class PhonePage(StaticFiles):
             ) from error
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file unchanged: the page's service worker checks its hash."""
-        response = await super().get_response(path, scope)
+        """Return a file, compressed if the build compressed it and the browser accepts that.
+
+        Its content stays unchanged, since the page's service worker checks its hash.
+        """
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        is_compressed = "gzip" in accepted and self.lookup_path(f"{path}.gz")[1] is not None
+        response = await super().get_response(f"{path}.gz" if is_compressed else path, scope)
+        if is_compressed:
+            response.headers["Content-Encoding"] = "gzip"
+            response.headers["Content-Type"] = guess_type(path)[0] or "application/octet-stream"
+        response.headers["Vary"] = "Accept-Encoding"
         headers = response.headers
         headers.update(self._headers)
         # Files named after their hash never change. The other files refer to them.

@@ -1,8 +1,9 @@
 /** Build the page into dist/: hashed files, the service worker with their list, the manifest. */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin, type PreviewOptions, type Rollup } from "vite";
 import { app } from "./src/texts.ts";
 
@@ -51,6 +52,11 @@ const MANIFEST = {
   ],
 };
 
+/** Files that are served compressed if the browser accepts it; the models are hardly smaller compressed. */
+const COMPRESSED = /\.(js|wasm)$/;
+const MIN_COMPRESSED_BYTES = 20_000;
+const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "application/wasm" };
+
 /** Insert texts and policy into index.html, and write the manifest and the headers. */
 function insertTexts(): Plugin {
   const values: Record<string, string> = { ...app, policy };
@@ -91,6 +97,42 @@ function precache(): Plugin {
   };
 }
 
+/**
+ * Write each large file in compressed form as well, and serve that one in the preview.
+ *
+ * The service worker checks the hash of the content, which is the same.
+ */
+function compress(): Plugin {
+  return {
+    name: "compress",
+    enforce: "post",
+    generateBundle: {
+      order: "post",
+      handler(_, bundle) {
+        for (const [name, part] of Object.entries(bundle)) {
+          const content = contentOf(part);
+          if (!COMPRESSED.test(name) || content.length < MIN_COMPRESSED_BYTES) continue;
+          this.emitFile({ type: "asset", fileName: `${name}.gz`, source: gzipSync(content, { level: 9 }) });
+        }
+      },
+    },
+    configurePreviewServer(server) {
+      const folder = resolve(server.config.root, server.config.build.outDir);
+      server.middlewares.use((request, response, next) => {
+        const path = (request.url ?? "").split("?")[0]!;
+        const accepts = /\bgzip\b/.test(String(request.headers["accept-encoding"]));
+        const type = TYPES[COMPRESSED.exec(path)?.[1] ?? ""];
+        const file = join(folder, `${path}.gz`);
+        if (!accepts || !type || !file.startsWith(folder + sep) || !existsSync(file)) return next();
+        response.setHeader("Content-Encoding", "gzip");
+        response.setHeader("Content-Type", type);
+        for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+        response.end(readFileSync(file));
+      });
+    },
+  };
+}
+
 function contentOf(part: Rollup.OutputAsset | Rollup.OutputChunk): string | Uint8Array {
   return part.type === "chunk" ? part.code : part.source;
 }
@@ -109,7 +151,7 @@ function previewServer(): PreviewOptions {
 
 export default defineConfig(({ isPreview }) => ({
   base: "./",
-  plugins: [insertTexts(), precache()],
+  plugins: [insertTexts(), precache(), compress()],
   build: {
     target: "es2022",
     modulePreload: false,

@@ -1,5 +1,6 @@
 """The built phone page is served with its own headers."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.server.servers import Server, build_app, serve_in_thread
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 
 
+RUNTIME = b"\0asm" * 5_000
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
@@ -24,6 +28,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "sw.js").write_text("// the service worker")
     (folder / "manifest.webmanifest").write_text("{}")
     (folder / "assets" / "best-0a1b.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+    (folder / "assets" / "runtime-2c.wasm").write_bytes(RUNTIME)
+    (folder / "assets" / "runtime-2c.wasm.gz").write_bytes(gzip.compress(RUNTIME))
     return folder
 
 
@@ -67,6 +73,16 @@ def test_file_has_media_type_and_caching(
 def test_file_is_unchanged(server: Server, page: Path) -> None:
     name = "assets/best-0a1b.tflite"
     assert server.get(f"/phone/{name}").content == (page / name).read_bytes()
+
+
+@pytest.mark.parametrize("accepted", ["gzip, deflate, br", "identity"])
+def test_runtime_is_compressed_if_accepted(server: Server, accepted: str) -> None:
+    response = server.get("/phone/assets/runtime-2c.wasm", headers={"Accept-Encoding": accepted})
+    assert response.content == RUNTIME
+    assert response.headers["content-type"] == "application/wasm"
+    assert response.headers.get("content-encoding") == ("gzip" if "gzip" in accepted else None)
+    size = int(response.headers["content-length"])
+    assert size < 200 if "gzip" in accepted else size == len(RUNTIME)
 
 
 @pytest.mark.parametrize(
