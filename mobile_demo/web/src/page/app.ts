@@ -65,10 +65,11 @@ export class App {
     const settings = button(texts.settings.open, () => this.dialog.showModal(), "quiet");
     const icon = make("img", { src: "./icon.svg", alt: "", width: "36", height: "36" });
     return [
-      make("header", { class: "page top-bar" }, make("h1", {}, icon, texts.title),
-        make("div", {}, this.updates.install, settings)),
-      make("p", { class: "page facts soft small" }, make("span", {}, texts.promise), this.updates.offline,
-        make("span", {}, texts.version(version))),
+      make("header", { class: "page" },
+        make("div", { class: "top-bar" }, make("h1", {}, icon, texts.title),
+          make("div", {}, this.updates.install, settings)),
+        make("p", { class: "facts soft small" }, make("span", {}, texts.promise), this.updates.offline,
+          make("span", {}, texts.version(version)))),
       this.updates.banner,
       make("main", { class: "page" },
         this.scanController.element, this.message,
