@@ -62,6 +62,8 @@ export class AudioStream {
     try {
       const track = await input.getPrimaryAudioTrack();
       if (!track) throw new AudioError(reasons.noAudio);
+      // The demuxer reports the codec below an encryption that it does not know, so the browser would decode noise.
+      if (PROTECTED_CODECS.includes(String(await track.getInternalCodecId()))) throw new AudioError(reasons.protected);
       if (!(await track.canDecode())) {
         const reason = await codecReason(track);
         input.dispose();
@@ -167,14 +169,9 @@ function oggSerials(bytes: Uint8Array, beginning: boolean): number[] {
   return serials;
 }
 
-/**
- * Return why a track cannot be decoded, with the name of its codec.
- *
- * @throws AudioError if the track is copy-protected
- */
+/** Return why a track cannot be decoded, with the name of its codec. */
 async function codecReason(track: InputAudioTrack): Promise<string> {
   const id = await track.getInternalCodecId();
-  if (PROTECTED_CODECS.includes(String(id))) throw new AudioError(reasons.protected);
   return reasons.codec((await track.getCodec()) ?? (typeof id === "string" ? id : null));
 }
 

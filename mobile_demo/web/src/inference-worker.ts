@@ -10,6 +10,7 @@ import type { DecodedSong, InferenceRequest, InferenceResponse, SongProgress } f
 import { MODELS, type ModelName } from "./models.ts";
 import { endsEarly } from "./rules/audio-format.ts";
 import { segmentSeconds } from "./rules/model-card.ts";
+import { rounded } from "./rules/rounding.ts";
 import { type Excerpt, planExcerpts } from "./rules/sampling.ts";
 import { mixToMono } from "./rules/segments.ts";
 import { type InferenceResult, SongInference } from "./song-inference.ts";
@@ -18,6 +19,8 @@ declare const self: DedicatedWorkerGlobalScope & { Module?: object };
 
 /** Length of the audio that one request classifies, in seconds. The scan can stop and pause after each. */
 const STEP_SECONDS = 9;
+/** Number of decimals of a length that is a sum over slices. */
+const MICROSECONDS = 6;
 
 let runtime: Promise<unknown> | undefined;
 const models = new Map<ModelName, Promise<CompiledModel>>();
@@ -97,7 +100,7 @@ async function* streamSteps(stream: AudioStream, inference: SongInference, perSe
     }
     const result = await inference.finish(isSampled ? Math.floor(stream.seconds / perSegment) : null);
     const isShort = endsEarly(stream.stated, decoded);
-    const durationSeconds = isSampled ? stream.seconds : isShort ? stream.stated! : decoded;
+    const durationSeconds = isSampled ? stream.seconds : isShort ? stream.stated! : rounded(decoded, MICROSECONDS);
     return finished(result, durationSeconds, isSampled || isShort);
   } finally {
     stream.close();
