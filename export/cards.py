@@ -20,7 +20,11 @@ from pocketgenre.training.runs import Run
 
 
 def build_card(
-    run: Run, model: keras.Model, variant: Variant, training: dict[str, Any]
+    run: Run,
+    model: keras.Model,
+    variant: Variant,
+    training: dict[str, Any],
+    licence: str | None = None,
 ) -> ModelCard:
     """Build the card of a file, without its hash and accuracy.
 
@@ -30,6 +34,7 @@ def build_card(
     model : network of the run
     variant : variant of the file
     training : result of :func:`training_record`
+    licence : SPDX expression of the run's owner; None if unspecified
     """
     standardization = None
     if variant.io == "int8":
@@ -42,7 +47,7 @@ def build_card(
         sha256="",
         input=variant.input,
         standardization=standardization,
-        licence=licence_of(run),
+        licence=licence_of(run, licence),
         training=training,
     )
 

@@ -1,6 +1,7 @@
 """Run ``export-tflite``: convert a trained run to a checked TFLite file."""
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,19 @@ class IOOption(StrEnum):
 
     float32 = "float32"
     int8 = "int8"
+
+
+_LICENCE = re.compile(r"[A-Za-z0-9(][A-Za-z0-9.+\-() ]*")
+"""Characters of an SPDX expression."""
+
+
+def _check_licence(value: str | None) -> str | None:
+    """Refuse a licence that is no SPDX expression."""
+    if value is not None and not _LICENCE.fullmatch(value):
+        raise typer.BadParameter(
+            f"{value!r} is no SPDX expression, such as CC-BY-4.0 or 'MIT OR Apache-2.0'."
+        )
+    return value
 
 
 def _check_input(value: str | None) -> str | None:
@@ -84,6 +98,16 @@ def export_tflite(
         Path | None,
         typer.Option(help="Data set of the run, if it has moved.", metavar="DATASET"),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the model, as an SPDX expression such as CC-BY-4.0. The licence of the"
+            " weights that the training started from is added.",
+            metavar="SPDX",
+            show_default="unspecified",
+            callback=_check_licence,
+        ),
+    ] = None,
     other_python: Annotated[
         Path | None,
         typer.Option(
@@ -122,7 +146,8 @@ def export_tflite(
     with suppress_stderr():
         from pocketgenre.export.pipeline import Exporter
 
-    exporter = Exporter(source, source.open_dataset(dataset), representative, other_python)
+    data = source.open_dataset(dataset)
+    exporter = Exporter(source, data, representative, other_python, licence)
     with progress() as bar:
         task = bar.add_task("Converting and checking", total=exporter.count_steps(variants))
         exports = exporter.export(variants, lambda: bar.advance(task))

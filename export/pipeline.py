@@ -66,6 +66,7 @@ class Exporter:
     dataset : data set of the run, with its audio
     representative : number of representative segments
     other_python : Python of another environment, whose TFLite runtime is benchmarked as well
+    licence : SPDX expression for the card; None if unspecified
 
     Raises
     ------
@@ -77,6 +78,7 @@ class Exporter:
     dataset: Dataset
     representative: int = 200
     other_python: Path | None = None
+    licence: str | None = None
 
     def __post_init__(self) -> None:
         _ = self._held_out  # fails now, not after the conversion, if the data set does not fit
@@ -193,7 +195,7 @@ class Exporter:
     ) -> ConvertedFile:
         representative, candidates = self._representative_features(model, train)
         tflite = convert(model, self.run.feature_config, representative, variant, candidates)
-        card = build_card(self.run, model, variant, self._training)
+        card = build_card(self.run, model, variant, self._training, self.licence)
         tflite = with_metadata(tflite, variant, card, __version__)
         return ConvertedFile(tflite, replace(card, sha256=model_hash(tflite)), test)
 

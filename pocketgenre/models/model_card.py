@@ -30,7 +30,7 @@ class ModelCard:
         quantization; None if the model standardizes the features
     training : data, command, seed, epochs and other facts about the training
     accuracy : measured accuracy, with data and split
-    licence : SPDX identifier
+    licence : SPDX expression; empty if the card has none
     confidence : calibration of the songs' confidence; None if there is none
 
     Raises
@@ -47,7 +47,7 @@ class ModelCard:
     standardization: dict[str, list[float]] | None = None
     training: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
-    licence: str = "Apache-2.0"
+    licence: str = ""
     confidence: ConfidenceModel | None = None
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.mfcc_songs import MfccSongs
 from pocketgenre.training.errors import DataError
+from pocketgenre.training.models.trainers import licence_of
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 pytestmark = pytest.mark.slow  # since the modules import TensorFlow
@@ -88,6 +89,22 @@ def test_card_has_epochs_if_trained_by_epochs(tmp_path: Path, data: Dataset) -> 
     for model, has_epochs in (("cnn", True), ("residual", True), ("musicnn", False)):
         run = fabricate_run(tmp_path / model, data, PROBABILITIES, model=model)
         assert ("epochs" in training_record(run, data, 1.0)) is has_epochs
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "expected"),
+    [
+        ("cnn", None, "LicenseRef-unspecified"),
+        ("cnn", "CC-BY-4.0", "CC-BY-4.0"),
+        ("musicnn", None, "LicenseRef-unspecified AND ISC"),
+        ("musicnn", "MIT OR 0BSD", "(MIT OR 0BSD) AND ISC"),
+    ],
+)
+def test_licence_is_the_owners(
+    tmp_path: Path, data: Dataset, model: str, own: str | None, expected: str
+) -> None:
+    run = fabricate_run(tmp_path / "run", data, PROBABILITIES, model=model)
+    assert licence_of(run, own) == expected
 
 
 def test_card_counts_mfcc_songs_of_training(tmp_path: Path, data: Dataset) -> None:

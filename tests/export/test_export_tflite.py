@@ -222,6 +222,13 @@ def test_unknown_input_is_a_usage_error(tmp_path: Path) -> None:
     assert "'flac' is not one of mfcc, log-mel, waveform" in result.output
 
 
+def test_licence_must_be_an_spdx_expression(tmp_path: Path) -> None:
+    command = [str(tmp_path), "--out", str(tmp_path / "x.tflite"), "--licence", "my\nown"]
+    result = CliRunner().invoke(as_app(export_tflite), command)
+    assert result.exit_code == 2
+    assert "is no SPDX expression" in result.output
+
+
 def test_command_fails_with_one_sentence(tmp_path: Path, run_command: Command) -> None:
     result = run_command(EXPORT, tmp_path, "--out", tmp_path / "x.bin")
     assert result.returncode == 1

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "pocketgenre.trainers"
 RESIDUAL = "residual"
 
-_PROJECT_LICENCE = "Apache-2.0"
+UNSPECIFIED_LICENCE = "LicenseRef-unspecified"
+"""SPDX identifier of weights whose owner has named no licence."""
 
 
 @dataclass(frozen=True)
@@ -228,16 +229,28 @@ def trainer_names() -> list[str]:
     return names + sorted(others - set(names))
 
 
-def licence_of(run: Run) -> str:
+def licence_of(run: Run, own: str | None = None) -> str:
     """Return the SPDX expression for the weights of a run.
+
+    Parameters
+    ----------
+    run : trained run
+    own : SPDX expression that the owner of the run has chosen; None if unspecified
+
+    Returns
+    -------
+    ``own`` and the licence of the pretrained weights that training started from.
 
     Raises
     ------
     PocketGenreError
         if the run's trainer is not installed.
     """
-    licence = find_trainer(run.config.model).licence
-    return f"{_PROJECT_LICENCE} AND {licence}" if licence else _PROJECT_LICENCE
+    own = own or UNSPECIFIED_LICENCE
+    pretrained = find_trainer(run.config.model).licence
+    if not pretrained:
+        return own
+    return f"({own}) AND {pretrained}" if " " in own else f"{own} AND {pretrained}"
 
 
 def _load(entry: EntryPoint) -> Trainer:
