@@ -1,5 +1,6 @@
 """Cut a stream of samples into segments of fixed length."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -14,6 +15,14 @@ FloatArray = NDArray[np.float32]
 
 class TooShortError(AudioError):
     """The song is too short to be classified."""
+
+
+def too_short(seconds: float) -> TooShortError:
+    """Create the error of a song that has too few seconds of audio."""
+    shown = math.floor(seconds * 100) / 100  # 0.999 s is not shown as the required 1.00 s
+    return TooShortError(
+        f"too short: {shown:.2f} s of audio, at least {MIN_SONG_SECONDS:g} s are needed"
+    )
 
 
 def cut_segments(
@@ -55,8 +64,5 @@ def cut_segments(
     if yielded:
         return
     if filled < MIN_SONG_SECONDS * config.sample_rate:
-        seconds = filled / config.sample_rate
-        raise TooShortError(
-            f"too short: {seconds:.2f} s of audio, at least {MIN_SONG_SECONDS:g} s are needed"
-        )
+        raise too_short(filled / config.sample_rate)
     yield np.resize(segment[:filled], size)

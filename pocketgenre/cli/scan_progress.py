@@ -190,7 +190,7 @@ def describe_listing(listing: FolderListing) -> Iterator[str]:
         verb = "was" if listing.excluded == 1 else "were"
         yield (
             f"{count_of(listing.excluded, 'file or folder', 'files and folders')} {verb} left out"
-            " (--exclude, .nomedia, recycle bins)."
+            " (a pattern, .nomedia, or a recycle bin)."
         )
 
 

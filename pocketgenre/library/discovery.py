@@ -118,6 +118,26 @@ def list_songs(folder: Path, file_filter: FileFilter = ALL_FILES) -> FolderListi
     return walk.listing()
 
 
+def list_subfolders(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder that :func:`list_songs` visits, sorted.
+
+    Raises
+    ------
+    OSError
+        if the folder can't be listed.
+    """
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".")
+            and entry.name.lower() not in _IGNORED_FOLDERS
+            and _is_folder(entry)
+        ]
+    marked = {n for n in names if any((folder / n / mark).exists() for mark in _IGNORE_MARKS)}
+    return sorted(set(names) - marked)
+
+
 def list_all_songs(
     folders: Sequence[Path], list_one: Callable[[Path], FolderListing] = list_songs
 ) -> FolderListing:

@@ -11,6 +11,7 @@ from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
 
 CARD_FORMAT = 1
+MAX_LABEL_LENGTH = 200  # characters
 _MAX_MODEL = 256 << 20  # bytes; the published networks have 0.05 to 4 MB
 _MAX_CARD = 1 << 20  # bytes
 
@@ -167,4 +168,4 @@ def _standardization(values: Any) -> dict[str, list[float]] | None:
 
 
 def _is_label(name: object) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable()
+    return isinstance(name, str) and 0 < len(name) <= MAX_LABEL_LENGTH and name.isprintable()

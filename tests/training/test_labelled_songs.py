@@ -1,17 +1,19 @@
 """Labelled songs are listed, and related songs are grouped."""
 
+import csv
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pocketgenre.library.discovery import list_songs
 from pocketgenre.training.data.groups import group_songs
 from pocketgenre.training.data.labelled_songs import (
     LabelledSong,
     read_duplicates,
-    songs_from_folders,
     songs_from_index,
+    songs_from_listing,
 )
 from pocketgenre.training.errors import DataError
 from tests.conftest import write_tone
@@ -26,30 +28,86 @@ def test_folder_name_is_the_genre(tmp_path: Path) -> None:
         (tmp_path / genre / "album").mkdir(parents=True)
         write_tone(tmp_path / genre / "album" / "a.wav", 1.0)
         (tmp_path / genre / "cover.jpg").touch()
-    songs = songs_from_folders(tmp_path)
+    songs = songs_from_listing(list_songs(tmp_path))
     assert [(s.name, s.genre) for s in songs] == [
         ("jazz/album/a.wav", "jazz"),
         ("rock/album/a.wav", "rock"),
     ]
 
 
-def test_known_corrupt_file_is_left_out(tmp_path: Path) -> None:
-    for name in ("jazz/jazz.00053.wav", "jazz/jazz.00054.wav", "rock/rock.00054.wav"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+def test_name_of_a_song_has_no_effect(tmp_path: Path) -> None:
+    for name in ("jazz/jazz.00054.wav", "rock/rock.00054.wav"):  # the first is corrupt in GTZAN
+        (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    names = [s.name for s in songs_from_folders(tmp_path)]
-    assert names == ["jazz/jazz.00053.wav", "rock/rock.00054.wav"]
+    assert len(songs_from_listing(list_songs(tmp_path))) == 2
 
 
-def test_single_or_empty_genre_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "rock").mkdir()
-    with pytest.raises(DataError, match="rock contains no song"):
-        songs_from_folders(tmp_path)
-    (tmp_path / "rock" / "a.wav").touch()
-    with pytest.raises(DataError, match="contains 1 genre; training needs at least two"):
-        songs_from_folders(tmp_path)
-    with pytest.raises(DataError, match="is not a folder"):
-        songs_from_folders(tmp_path / "nowhere")
+def index_of(folder: Path, *genres: str) -> Path:
+    """Write an index with a song of each of the genres."""
+    index = folder / "index.csv"
+    rows = [(f"{i}.ogg", str(i), genre) for i, genre in enumerate(genres)]
+    with open(index, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("path", "song", "genre"), *rows])
+    return index
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "folded"),
+    [
+        ("rock", " rock  ", "rock"),
+        ("hip hop", "hip \u3000 hop", "hip hop"),
+        ("caf\u00e9", "cafe\u0301", "caf\u00e9"),
+    ],
+)
+def test_spellings_of_a_genre_are_folded(tmp_path: Path, one: str, other: str, folded: str) -> None:
+    songs = songs_from_index(index_of(tmp_path, one, other, "jazz"))
+    assert [s.genre for s in songs] == [folded, folded, "jazz"]
+
+
+@pytest.mark.parametrize(
+    ("genres", "sentence"),
+    [
+        (("Rock", "rock"), "spells a genre in two ways, Rock and rock; choose one"),
+        (("\uff32ock", "rock"), "spells a genre in two ways"),
+        (("ro\nck", "jazz"), r"has the genre 'ro\\nck'; a genre needs a name of 1 to 200"),
+        (("ro\u2028ck", "jazz"), "without line breaks"),
+        (("r" * 201, "jazz"), "a name of 1 to 200 characters"),
+        ((" ", "jazz"), "a name of 1 to 200 characters"),
+        (("uncertain", "jazz"), "has the genre uncertain, a label that songs get in place of"),
+        (("not-music", "jazz"), "has the genre not-music, .* see train-model --not-music"),
+    ],
+)
+def test_unusable_genres_are_refused(
+    tmp_path: Path, genres: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=f"index.csv.*{sentence}"):
+        songs_from_index(index_of(tmp_path, *genres))
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 25, 300])
+def test_number_of_genres_is_not_limited(tmp_path: Path, count: int) -> None:
+    genres = [f"genre {i}" for i in range(count)]
+    songs = songs_from_index(index_of(tmp_path, *genres))
+    assert [s.genre for s in songs] == genres
+
+
+def test_recordings_for_not_music_keep_their_genres(tmp_path: Path) -> None:
+    songs = songs_from_index(index_of(tmp_path, "music", "not-music"))
+    assert [s.genre for s in songs] == ["music", "not-music"]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("c.ogg,a,rock", "names the song a twice, in lines 2 and 4; remove one"),
+        ("b.ogg,c,rock", r"names the file b\.ogg twice, in lines 3 and 4; remove one"),
+    ],
+)
+def test_repeated_row_is_named(tmp_path: Path, row: str, sentence: str) -> None:
+    index = tmp_path / "index.csv"
+    index.write_text(f"path,song,genre\na.ogg,a,rock\nb.ogg,b,jazz\n{row}\n")
+    with pytest.raises(DataError, match=sentence):
+        songs_from_index(index)
 
 
 def test_index_names_songs_genres_and_artists(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pocketgenre.demo.synthetic import write_audio
 from pocketgenre.features.config import LOG_MEL_CONFIG, MFCC_CONFIG, FeatureConfig
 from pocketgenre.jobs.executors import LocalExecutor
-from pocketgenre.library.discovery import SongFile
+from pocketgenre.library.discovery import SongFile, list_songs
 from pocketgenre.training.data.dataset import load_dataset, save_dataset
 from pocketgenre.training.data.dataset_builder import DatasetBuilder
 from pocketgenre.training.data.feature_files import (
@@ -23,7 +24,7 @@ from pocketgenre.training.data.feature_files import (
     find_files,
     prepare_songs,
 )
-from pocketgenre.training.data.labelled_songs import LabelledSong, songs_from_folders
+from pocketgenre.training.data.labelled_songs import LabelledSong, songs_from_listing
 from pocketgenre.training.data.librosa_features import librosa_log_mel, librosa_mfcc, song_segments
 from pocketgenre.training.data.shard_writer import plan_shards
 from pocketgenre.training.data.storage import FolderStore
@@ -204,20 +205,82 @@ def test_unreadable_songs_are_listed(audio_copy: Path, tmp_path: Path) -> None:
     assert len(load_dataset(tmp_path / "data").songs) == 6
 
 
-def test_genre_without_readable_song_is_an_error(audio_copy: Path, tmp_path: Path) -> None:
-    (audio_copy / "polka").mkdir()
-    (audio_copy / "polka" / "empty.mp3").touch()
+def test_unusable_genres_are_listed_at_once(audio_copy: Path, tmp_path: Path) -> None:
+    for genre in ("polka", "tango", "waltz"):
+        (audio_copy / genre).mkdir()
+    for number in range(3):
+        (audio_copy / "waltz" / f"{number}.mp3").write_text("no music")
+    write_tone(audio_copy / "tango" / "one.wav")
+    with pytest.raises(DataError, match="has 3 genres that cannot be learned") as error:
+        prepare(audio_copy, tmp_path / "data")
+    assert "polka has no song; tango has songs of one group only" in str(error.value)
+    assert "waltz has no readable song (waltz/0.mp3: not audio" in str(error.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_genre_of_one_song_is_a_warning(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "tango").mkdir()
+    write_tone(audio_copy / "tango" / "one.wav")
+    assert "Warning: all songs of tango are of one group" in prepare(audio_copy, tmp_path).text
+    assert "tango" in load_dataset(tmp_path).labels
+
+
+def test_one_readable_song_of_a_genre_suffices(audio_copy: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        (audio_copy / "bass" / f"!{number}.mp3").write_text("no music")
+    report = prepare(audio_copy, tmp_path / "data")
+    assert report.text.count("Left out bass/!") == 3
+
+
+def test_genre_of_silence_is_an_error(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "silence").mkdir()
+    write_audio(audio_copy / "silence" / "a.wav", np.zeros((66_150, 1), np.float32), 22_050)
     report = Report()
-    with pytest.raises(DataError, match="No song of polka could be read"):
+    with pytest.raises(DataError, match="No song of silence could be read"):
         prepare(audio_copy, tmp_path / "data", report=report)
-    assert "Left out polka/empty.mp3" in report.text
+    assert "Left out silence/a.wav: it holds only silence." in report.text
     with pytest.raises(DataError, match="not a finished data set"):
         load_dataset(tmp_path / "data")
 
 
+def test_truncated_song_is_left_out(audio_copy: Path, tmp_path: Path) -> None:
+    song = audio_copy / "bass" / "0.wav"
+    song.write_bytes(song.read_bytes()[:150_000])
+    report = prepare(audio_copy, tmp_path / "data")
+    assert "Left out bass/0.wav: ends early: 3 of 6 s." in report.text
+
+
+def test_recording_of_two_genres_is_reported(audio_copy: Path, tmp_path: Path) -> None:
+    shutil.copy(audio_copy / "bass" / "0.wav", audio_copy / "noise" / "copy.wav")
+    for songs_per_shard in (0, 4):
+        report = prepare(audio_copy, tmp_path / "data", songs_per_shard)
+        assert (
+            "Warning: bass/0.wav (bass) and noise/copy.wav (noise) are the same recording; remove"
+            " the wrong one." in report.messages
+        )
+
+
+def test_folders_follow_the_rules_of_the_scanner(audio_copy: Path, tmp_path: Path) -> None:
+    (audio_copy / "flute").rename(tmp_path / "elsewhere")
+    (audio_copy / "flute").symlink_to(tmp_path / "elsewhere")
+    for ignored in (".hidden", "@eaDir", "marked"):
+        (audio_copy / ignored).mkdir()
+    (audio_copy / "marked" / ".nomedia").touch()
+    (audio_copy / "bass" / ".trash").mkdir()
+    shutil.copy(audio_copy / "bass" / "0.wav", audio_copy / "bass" / ".trash" / "0.wav")
+    write_tone(audio_copy / "loose.wav")
+    report = prepare(audio_copy, tmp_path / "data")
+    assert "Left out 1 song that is in no genre folder: loose.wav." in report.messages
+    assert "flute leads out of the folder and is scanned" in report.text
+    data = load_dataset(tmp_path / "data")
+    assert data.labels == ("bass", "flute", "noise")
+    assert len(data.songs) == 6
+
+
 def test_interrupted_preparation_continues(audio_copy: Path, tmp_path: Path) -> None:
     (audio_copy / "polka").mkdir()
-    (audio_copy / "polka" / "empty.mp3").touch()
+    silence = np.zeros((66_150, 1), np.float32)
+    write_audio(audio_copy / "polka" / "silent.wav", silence, 22_050)
     with pytest.raises(DataError):  # fails at the end and keeps the feature files
         prepare(audio_copy, tmp_path / "data")
     parts = tmp_path / "data" / "parts"
@@ -303,7 +366,7 @@ class CrashingSetup:
 def test_crashed_worker_loses_only_its_song(
     audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    songs = songs_from_folders(audio)
+    songs = songs_from_listing(list_songs(audio))
     setup = "pocketgenre.training.data.feature_files._FeatureSetup"
     monkeypatch.setattr(setup, lambda *_: CrashingSetup())
     executor = LocalExecutor(2)

@@ -4,9 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketgenre.cli.scan_progress import describe_listing
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.jobs.executors import Executor
-from pocketgenre.library.discovery import is_address
+from pocketgenre.library.discovery import (
+    FolderListing,
+    is_address,
+    list_songs,
+    list_subfolders,
+)
 from pocketgenre.text import count_of, printable
 from pocketgenre.training.data.dataset import (
     DATASET_FILE,
@@ -26,12 +32,16 @@ from pocketgenre.training.data.feature_files import (
     prepare_songs,
     remove_feature_files,
 )
+from pocketgenre.training.data.genre_checks import (
+    genres_of_one_group,
+    require_decodable_genres,
+)
 from pocketgenre.training.data.groups import group_songs
 from pocketgenre.training.data.labelled_songs import (
     DUPLICATES_FILE,
     LabelledSong,
     read_duplicates,
-    songs_from_folders,
+    require_two_genres,
     songs_from_index,
     songs_from_listing,
 )
@@ -48,6 +58,8 @@ from pocketgenre.training.data.storage import Store
 from pocketgenre.training.errors import DataError
 
 _SINGLE_FILES = (FEATURES_FILE, SPECTRA_ARRAY, SPECTRA_FILE, MFCC_SONGS_FILE)
+
+_SHOWN_NAMES = 3
 
 Pairs = list[tuple[str, str]]
 
@@ -80,13 +92,49 @@ class DatasetBuilder:
         Raises
         ------
         PocketGenreError
-            if no songs of two genres are found.
+            if fewer than two genres are found, or none of a genre's songs can be decoded.
         """
+        empty: set[str] = set()
         if index:
-            return songs_from_index(index)
-        if is_address(self.audio):
-            return songs_from_listing(self.executor.list_songs(self.audio))
-        return songs_from_folders(self.audio)
+            songs = songs_from_index(index)
+        else:
+            listing = self._list_folders()
+            songs = songs_from_listing(listing)
+            if not is_address(self.audio):
+                folders = {song.path.parts[0] for song in songs}
+                empty = set(list_subfolders(self.audio)) - folders
+        grouped = group_songs(songs, self._listed_duplicates())
+        require_decodable_genres(grouped, empty, self.audio, self.executor)
+        require_two_genres(songs, index or self.audio)
+        for genre in genres_of_one_group(grouped):
+            self.on_message(
+                f"Warning: all songs of {genre} are of one group, such as one song or one artist;"
+                " train-model cannot split them."
+            )
+        return songs
+
+    def _list_folders(self) -> FolderListing:
+        """List the songs in the audio folder by the rules of the scanner, and report the rest."""
+        if not is_address(self.audio) and not self.audio.is_dir():
+            raise DataError(
+                f"{self.audio} is not a folder; it must contain a folder for each genre."
+            )
+        find = self.executor.list_songs if is_address(self.audio) else list_songs
+        listing = find(self.audio)
+        for sentence in describe_listing(listing):
+            self.on_message(sentence)
+        for path in listing.unlistable:
+            self.on_message(f"{printable(path)} cannot be read.")
+        outside = [f.path for f in listing.files if Path(f.path).parent == listing.folder]
+        if outside:
+            more = ", ..." if len(outside) > _SHOWN_NAMES else ""
+            names = ", ".join(printable(Path(path).name) for path in outside[:_SHOWN_NAMES])
+            verb = "is" if len(outside) == 1 else "are"
+            self.on_message(
+                f"Left out {count_of(len(outside), 'song')} that {verb} in no genre folder:"
+                f" {names}{more}."
+            )
+        return listing
 
     def build(
         self,
@@ -116,7 +164,9 @@ class DatasetBuilder:
         folder = self.store.location
         prepared = self._prepare(songs, "segments")
         self._report_left_out((item.song, item.error) for item in prepared if item.error)
-        pairs = find_duplicates(prepared, self.store) + self._listed_duplicates()
+        pairs = find_duplicates(prepared, self.store)
+        self._report_two_genres(songs, pairs)
+        pairs += self._listed_duplicates()
         kept = _group_readable(songs, [item.song for item in prepared if item.file], pairs)
         # Spectra and MFCC songs refer to the songs and groups of the previous data set.
         self.store.remove([DATASET_FILE, SPECTRA_FILE, MFCC_SONGS_FILE])
@@ -169,7 +219,9 @@ class DatasetBuilder:
         self._report_left_out((by_name[one.song], one.reason) for s in shards for one in s.left_out)
         counts = {n: c for s in shards for n, c in zip(s.songs, s.counts, strict=True)}
         digests = {n: d for s in shards for n, d in zip(s.songs, s.digests, strict=True)}
-        pairs = pairs_of_equal_digests(digests) + self._listed_duplicates()
+        pairs = pairs_of_equal_digests(digests)
+        self._report_two_genres(songs, pairs)
+        pairs += self._listed_duplicates()
         kept = _group_readable(songs, [by_name[name] for name in counts], pairs)
         self.store.remove([DATASET_FILE])
         write_manifest(shards, self.store)
@@ -208,6 +260,16 @@ class DatasetBuilder:
     def _report_left_out(self, left_out: Iterable[tuple[LabelledSong, str]]) -> None:
         for song, reason in left_out:
             self.on_message(f"Left out {printable(str(song.path))}: {reason}.")
+
+    def _report_two_genres(self, songs: Sequence[LabelledSong], pairs: Pairs) -> None:
+        """Report recordings that have two genres."""
+        genre = {song.name: song.genre for song in songs}
+        for one, other in map(sorted, pairs):
+            if genre[one] != genre[other]:
+                self.on_message(
+                    f"Warning: {printable(one)} ({genre[one]}) and {printable(other)}"
+                    f" ({genre[other]}) are the same recording; remove the wrong one."
+                )
 
     def _summarise(self, songs: Sequence[LabelledSong], segments: int) -> None:
         genres = sorted({song.genre for song in songs})

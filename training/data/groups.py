@@ -4,7 +4,6 @@ Otherwise a network could predict genres by recognising an artist or a recording
 set.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +13,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pocketgenre.training.data.labelled_songs import LabelledSong, stem, without_suffix
+from pocketgenre.training.data.labelled_songs import (
+    LabelledSong,
+    comparable,
+    stem,
+    without_suffix,
+)
 
 IntArray = NDArray[np.int64]
 
@@ -57,7 +61,7 @@ def artist_edges(songs: Sequence[LabelledSong]) -> Iterator[Edge]:
     first: dict[str, int] = {}
     for i, song in enumerate(songs):
         for artist in song.artist.split(";"):
-            name = unicodedata.normalize("NFKC", " ".join(artist.split())).casefold()
+            name = comparable(artist)
             if name:
                 yield i, first.setdefault(name, i)
 

@@ -1,16 +1,19 @@
 """Read labelled songs from a folder for each genre, or from an index file."""
 
 import csv
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pocketgenre.constants import SONG_SUFFIXES
+from pocketgenre.constants import NOT_MUSIC, SONG_SUFFIXES, UNCERTAIN
 from pocketgenre.library.discovery import FolderListing
-from pocketgenre.text import count_of
+from pocketgenre.models.model_card import MAX_LABEL_LENGTH
+from pocketgenre.text import count_of, printable
 from pocketgenre.training.errors import DataError
 
-KNOWN_CORRUPT = frozenset({"jazz.00054"})
-"""GTZAN files known to be unreadable, by name without extension."""
+MUSIC = "music"
+"""Genre of music whose genre is unknown, in a data set for the label ``not-music``."""
 
 DUPLICATES_FILE = "exact_duplicates.txt"
 """Optional file in the audio folder: pairs of repeated recordings, two names a line."""
@@ -36,43 +39,19 @@ class LabelledSong:
     group: int = -1
 
 
-def songs_from_folders(audio: Path) -> list[LabelledSong]:
-    """List the songs of a folder that contains a folder for each genre.
-
-    Raises
-    ------
-    DataError
-        if the folder does not exist, or a genre's folder contains no song.
-    """
-    if not audio.is_dir():
-        raise DataError(f"{audio} is not a folder; it must contain a folder for each genre.")
-    songs = []
-    for folder in sorted(p for p in audio.iterdir() if p.is_dir() and p.name[0] != "."):
-        files = sorted(
-            p for p in folder.rglob("*") if p.suffix.lower() in SONG_SUFFIXES and p.name[0] != "."
-        )
-        if not files:
-            raise DataError(f"The genre folder {folder} contains no song; add songs or remove it.")
-        songs += [
-            LabelledSong(
-                name=p.relative_to(audio).as_posix(), path=p.relative_to(audio), genre=folder.name
-            )
-            for p in files
-        ]
-    return _validated(songs, audio)
-
-
 def songs_from_listing(listing: FolderListing) -> list[LabelledSong]:
-    """List the songs of an address that contains a folder for each genre.
+    """List the songs of a folder or an address that contains a folder for each genre.
+
+    Files outside of the genre folders are left out.
 
     Raises
     ------
     DataError
-        if the listing has fewer than two genre folders.
+        if the name of a genre folder is unusable.
     """
     paths = [Path(file.path).relative_to(listing.folder) for file in listing.files]
     songs = [LabelledSong(p.as_posix(), p, p.parts[0]) for p in paths if len(p.parts) > 1]
-    return _validated(songs, listing.folder)
+    return _with_checked_genres(songs, listing.folder)
 
 
 def songs_from_index(index: Path) -> list[LabelledSong]:
@@ -85,8 +64,9 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
     DataError
         if the file cannot be read as an index.
     """
+    rows = read_index_rows(index, {"path", "song", "genre"})
     songs = []
-    for number, row in enumerate(read_index_rows(index, {"path", "song", "genre"}), start=2):
+    for number, row in enumerate(rows, start=2):
         path = Path(row["path"] or "")
         if not row["song"] or not row["genre"] or not path.parts or is_outside(path):
             raise DataError(
@@ -95,7 +75,26 @@ def songs_from_index(index: Path) -> list[LabelledSong]:
             )
         artist = (row.get("artist") or "").strip()
         songs.append(LabelledSong(row["song"], path, row["genre"], artist))
-    return _validated(songs, index)
+    _require_unique("song", [song.name for song in songs], index)
+    _require_unique("file", [str(song.path) for song in songs], index)
+    songs = _with_checked_genres(songs, index)
+    require_two_genres(songs, index)
+    return songs
+
+
+def require_two_genres(songs: Sequence[LabelledSong], source: Path) -> None:
+    """Refuse songs of fewer than two genres.
+
+    Raises
+    ------
+    DataError
+        with the number of genres.
+    """
+    genres = {song.genre for song in songs}
+    if len(genres) < 2:
+        raise DataError(
+            f"{source} contains {count_of(len(genres), 'genre')}; training needs at least two."
+        )
 
 
 def read_index_rows(index: Path, required: set[str]) -> list[dict[str, str]]:
@@ -179,16 +178,67 @@ def without_suffix(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in SONG_SUFFIXES | {".au"} else name
 
 
-def _validated(songs: list[LabelledSong], source: Path) -> list[LabelledSong]:
-    """Drop known corrupt files, and check that names, files and genres are usable."""
-    songs = [song for song in songs if stem(song.name) not in KNOWN_CORRUPT]
-    if len({song.name for song in songs}) < len(songs):
-        raise DataError(f"{source} names a song twice.")
-    if len({song.path for song in songs}) < len(songs):
-        raise DataError(f"{source} names a file twice.")
-    genres = {song.genre for song in songs}
-    if len(genres) < 2:
+def comparable(name: str) -> str:
+    """Return a name in a form without case, repeated spaces and forms of accents."""
+    return unicodedata.normalize("NFKC", " ".join(name.split())).casefold()
+
+
+def _require_unique(noun: str, values: Sequence[str], index: Path) -> None:
+    """Refuse an index that names something twice.
+
+    Raises
+    ------
+    DataError
+        with the two lines.
+    """
+    first: dict[str, int] = {}
+    for number, value in enumerate(values, start=2):
+        if value in first:
+            raise DataError(
+                f"{index} names the {noun} {printable(value)} twice, in lines {first[value]} and"
+                f" {number}; remove one."
+            )
+        first[value] = number
+
+
+def _with_checked_genres(songs: Sequence[LabelledSong], source: Path) -> list[LabelledSong]:
+    """Return the songs with each genre in one spelling.
+
+    Spaces at the ends, repeated spaces, and the form of accents are folded.
+
+    Raises
+    ------
+    DataError
+        if a genre's name is unusable.
+    """
+    spelling = {genre: _folded(genre, source) for genre in {song.genre for song in songs}}
+    _require_distinct(spelling.values(), source)
+    genres = set(spelling.values())
+    if UNCERTAIN in genres or (NOT_MUSIC in genres and genres != {MUSIC, NOT_MUSIC}):
+        name = UNCERTAIN if UNCERTAIN in genres else NOT_MUSIC
         raise DataError(
-            f"{source} contains {count_of(len(genres), 'genre')}; training needs at least two."
+            f"{source} has the genre {name}, a label that songs get in place of a genre; rename"
+            " it" + ("." if name == UNCERTAIN else ", or see train-model --not-music.")
         )
-    return songs
+    return [replace(song, genre=spelling[song.genre]) for song in songs]
+
+
+def _folded(genre: str, source: Path) -> str:
+    folded = unicodedata.normalize("NFC", " ".join(genre.split()))
+    controls = [c for c in genre if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")]
+    if controls or not folded.isprintable() or not 0 < len(folded) <= MAX_LABEL_LENGTH:
+        raise DataError(
+            f"{source} has the genre '{printable(genre)}'; a genre needs a name of 1 to"
+            f" {MAX_LABEL_LENGTH} characters, without line breaks and control characters."
+        )
+    return folded
+
+
+def _require_distinct(genres: Iterable[str], source: Path) -> None:
+    first: dict[str, str] = {}
+    for genre in sorted(set(genres)):
+        other = first.setdefault(comparable(genre), genre)
+        if other != genre:
+            raise DataError(
+                f"{source} spells a genre in two ways, {other} and {genre}; choose one of them."
+            )

@@ -10,9 +10,11 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketgenre.audio.decoding import DamagedAudioError, stream_mono
-from pocketgenre.audio.segments import TooShortError
-from pocketgenre.constants import MIN_SONG_SECONDS
+from pocketgenre.audio.decoding import DamagedAudioError, open_stream
+from pocketgenre.audio.segments import too_short
+from pocketgenre.audio.silence import level
+from pocketgenre.constants import MIN_SONG_SECONDS, SILENCE_DECIBELS
+from pocketgenre.errors import AudioError
 from pocketgenre.features.config import (
     LOG_MEL_CONFIG,
     MFCC_CONFIG,
@@ -78,7 +80,7 @@ def librosa_features(
 
 
 def song_features(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> FloatArray:
-    """Decode a song and compute the features of its segments.
+    """Decode a song to train on, and compute the features of its segments.
 
     Returns
     -------
@@ -87,12 +89,16 @@ def song_features(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Fl
     Raises
     ------
     AudioError
-        if the song cannot be decoded, or is shorter than one second.
+        if the song cannot be decoded to its end, is shorter than one second, or is silent.
     """
     compute = feature_kind(feature_config.kind).load_reference()
-    return np.stack(
-        [compute(segment, feature_config) for segment in song_segments(path, feature_config)]
-    )
+    samples, damage = _decode(path, feature_config)
+    if damage is not None:
+        raise DamagedAudioError(damage)
+    segments = split_into_segments(samples, feature_config)
+    if max(map(level, segments)) < SILENCE_DECIBELS:
+        raise AudioError("it holds only silence")
+    return np.stack([compute(segment, feature_config) for segment in segments])
 
 
 def song_spectra(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> NDArray[np.float16]:
@@ -145,18 +151,22 @@ def song_samples(path: Path, feature_config: FeatureConfig = MFCC_CONFIG) -> Flo
     AudioError
         if the song cannot be decoded, or is shorter than one second.
     """
+    return _decode(path, feature_config)[0]
+
+
+def _decode(path: Path, feature_config: FeatureConfig) -> tuple[FloatArray, str | None]:
+    """Return the samples of a song, and the reason why they are not the whole song."""
     blocks: list[FloatArray] = []
-    try:
-        blocks.extend(stream_mono(path, feature_config.sample_rate))
-    except DamagedAudioError:
-        if not blocks:
-            raise
+    with open_stream(path, feature_config.sample_rate) as song:
+        try:
+            blocks.extend(song.blocks)
+        except DamagedAudioError:
+            if not blocks:
+                raise
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
     if len(samples) < MIN_SONG_SECONDS * feature_config.sample_rate:
-        raise TooShortError(
-            f"too short: {len(samples) / feature_config.sample_rate:.2f} s of audio"
-        )
-    return samples
+        raise too_short(len(samples) / feature_config.sample_rate)
+    return samples, song.damage
 
 
 def split_into_segments(

@@ -1,7 +1,7 @@
 """Open a data set with which the label ``not-music`` is trained.
 
 The data set has two genres. :data:`~pocketgenre.constants.NOT_MUSIC` is speech, noise and effects.
-:data:`MUSIC` is music of unknown genre: without it, a network would classify all music that differs
+``music`` is music of unknown genre: without it, a network would classify all music that differs
 from the songs as ``not-music``.
 """
 
@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.training.data.dataset import Dataset, load_dataset
+from pocketgenre.training.data.labelled_songs import MUSIC
 from pocketgenre.training.errors import DataError
-
-MUSIC = "music"
-"""Genre of music whose genre is unknown, in a data set for the label ``not-music``."""
 
 
 def load_not_music(folder: Path, dataset: Dataset) -> Dataset:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from pocketgenre.text import count_of, printable
+from pocketgenre.text import printable
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.errors import DataError
 
@@ -173,13 +173,17 @@ def _require_enough_groups(
     dataset: Dataset, targets: IntArray, groups: IntArray, folds: int
 ) -> None:
     """Require two groups of each genre (one to train on), and a group in total for each fold."""
-    for target, label in enumerate(dataset.labels):
-        found = len(np.unique(groups[targets == target]))
-        if found < 2:
-            raise DataError(
-                f"{label} has only {count_of(found, 'group')} of songs (such as one artist), and"
-                " the train and the test set need one each; add songs of other artists."
-            )
+    few = [
+        label
+        for target, label in enumerate(dataset.labels)
+        if len(np.unique(groups[targets == target])) < 2
+    ]
+    if few:
+        verb = "has" if len(few) == 1 else "have"
+        raise DataError(
+            f"{', '.join(few)} {verb} only 1 group of songs (such as one artist), and the train and"
+            " the test set need one each; add songs of other artists."
+        )
     largest = int(np.bincount(targets).max())
     if len(np.unique(groups)) < folds or largest < folds:
         raise DataError(

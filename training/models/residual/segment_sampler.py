@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.labelled_songs import MUSIC
 from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs
-from pocketgenre.training.data.not_music import MUSIC, recording_weights
+from pocketgenre.training.data.not_music import recording_weights
 from pocketgenre.training.data.splits import Split
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.residual.augmentation import (
