@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pocketgenre.atomic_write import write_atomic
+from pocketgenre.errors import PocketGenreError
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.not_music import with_not_music_label
 from pocketgenre.training.data.splits import (
@@ -109,7 +110,12 @@ def train_run(
     builder = _RunBuilder(config, dataset, unfinished, placement, on_epoch, tensorboard, not_music)
     if placement.is_chief:
         _start_folder(unfinished, run)
-    parts = [builder.train_and_predict(name, split) for name, split in splits.items()]
+    try:
+        parts = [builder.train_and_predict(name, split) for name, split in splits.items()]
+    except PocketGenreError:
+        if placement.is_chief and not _has_progress(unfinished):
+            shutil.rmtree(unfinished)
+        raise
     if not placement.is_chief:
         return None
     builder.save_metrics([part for part in parts if len(part.segments)])
@@ -235,7 +241,7 @@ def _plan_splits(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
 def _start_folder(unfinished: Path, run: Run) -> None:
     """Create the folder of a run, or check that the existing one belongs to the same run."""
     marker = unfinished / "run.json"
-    if marker.exists():
+    if marker.exists() and _has_progress(unfinished):
         if not _is_same_run(marker.read_bytes(), run):
             raise DataError(
                 f"{unfinished} is an interrupted run of another configuration, data set or"
@@ -246,6 +252,11 @@ def _start_folder(unfinished: Path, run: Run) -> None:
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
     write_atomic(marker, run.to_json().encode())
+
+
+def _has_progress(unfinished: Path) -> bool:
+    """Check whether an unfinished run has a network, or a checkpoint of one."""
+    return any(unfinished.rglob("*.keras"))
 
 
 def _is_same_run(marker: bytes, run: Run) -> bool:

@@ -69,9 +69,12 @@ def test_split_depends_on_the_seed_only() -> None:
     assert not np.array_equal(one, other)
 
 
-def test_genre_of_one_artist_is_refused() -> None:
+def test_genres_of_one_artist_are_refused_at_once() -> None:
     data = dataset({"jazz": ["Nina"] * 10, "rock": [""] * 10})
-    with pytest.raises(DataError, match="jazz has only 1 group of songs"):
+    with pytest.raises(DataError, match=r"^jazz has only 1 group of songs"):
+        split_segments(data, "songs", 2, seed=1)
+    data = dataset({"jazz": ["Nina"] * 10, "pop": ["Ann"], "rock": [""] * 10})
+    with pytest.raises(DataError, match=r"^jazz, pop have only 1 group of songs"):
         split_segments(data, "songs", 2, seed=1)
 
 

@@ -267,6 +267,23 @@ def test_interrupted_run_keeps_its_configuration(dataset: Dataset, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_failed_start_leaves_no_folder(tmp_path: Path) -> None:
+    data = three_genres(tmp_path / "data", config=LOG_MEL_CONFIG)
+    options = ["--model", "musicnn", "--pretrained", tmp_path / "nowhere"]
+    assert "nowhere" in refuse(TRAIN, data.folder, *options, "--out", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == [data.folder]
+
+
+@pytest.mark.slow
+def test_start_without_progress_keeps_no_name(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "run.unfinished").mkdir()
+    (tmp_path / "run.unfinished" / "run.json").write_text("{}")
+    options = [dataset.folder, "--model", "ann", "--epochs", 1, "--out", tmp_path / "run"]
+    succeed(TRAIN, *options)
+    assert list(tmp_path.iterdir()) == [tmp_path / "run"]
+
+
+@pytest.mark.slow
 def test_interrupted_run_keeps_its_song_groups(dataset: Dataset, tmp_path: Path) -> None:
     """With other groups, the remaining folds would train on songs that were held out before."""
     shutil.copytree(dataset.folder, tmp_path / "data")
