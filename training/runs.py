@@ -136,8 +136,13 @@ class Run:
         Raises
         ------
         DataError
-            if the folder is not a data set, or the data set is damaged.
+            if the folder is missing or not a data set, or the data set is damaged.
         """
+        if folder is None and not self.dataset.is_dir():
+            raise DataError(
+                f"The data set of {self.folder} is not at {self.dataset}; if it has moved, name its"
+                " folder with --dataset."
+            )
         dataset = load_dataset(folder or self.dataset)
         return with_not_music_label(dataset) if self.config.not_music else dataset
 

@@ -25,6 +25,7 @@ from pocketgenre.training.evaluation.run_evaluation import evaluate_dataset, eva
 from pocketgenre.training.plots.curves import plot_curves
 from pocketgenre.training.runs import Run
 from tests.conftest import REPOSITORY, Command, invoke
+from tests.training.commands import refuse, succeed
 from tests.training.fabricated import fabricate_dataset, fabricate_run
 
 EVALUATE = "pocketgenre.training.cli.evaluate_model"
@@ -150,6 +151,14 @@ def test_command_writes_files_and_prints_table(run: Run) -> None:
     assert result.stdout.splitlines()[0] in report
     assert "| rock/1 | rock  | jazz      | jazz 1 |       100% |              95% |" in report
     assert "LEAKS" not in report + result.stdout + result.stderr
+
+
+def test_moved_dataset_is_named(run: Run, data: Dataset, tmp_path: Path) -> None:
+    moved = data.folder.rename(tmp_path / "moved")
+    message = refuse(EVALUATE, run.folder)
+    assert f"is not at {run.dataset}; if it has moved, name its folder with --dataset" in message
+    succeed(EVALUATE, run.folder, "--dataset", moved)
+    assert (run.folder / "evaluation" / "evaluation.md").exists()
 
 
 def test_output_files_are_reproducible(run: Run, tmp_path: Path, run_command: Command) -> None:

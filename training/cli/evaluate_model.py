@@ -10,6 +10,7 @@ from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
+from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.evaluation.report_markdown import (
     evaluation_report,
     evaluation_summary,
@@ -45,6 +46,15 @@ def evaluate_model(
             show_default="RUN/evaluation",
         ),
     ] = None,
+    moved_dataset: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset",
+            help="Data set of the run, if it has moved.",
+            metavar="DATASET",
+            show_default="the run's",
+        ),
+    ] = None,
     robustness: Annotated[
         bool,
         typer.Option(
@@ -71,6 +81,8 @@ def evaluate_model(
         raise PocketGenreError(
             "--robustness evaluates the run on its held-out songs; remove DATASET."
         )
+    if dataset and moved_dataset:
+        raise PocketGenreError("--dataset is the run's own data set; remove it or DATASET.")
     source = Run.load(run_folder)
     if robustness:
         require_song_split(source)
@@ -79,7 +91,7 @@ def evaluate_model(
         print_status("Starting TensorFlow.")
         evaluation = evaluate_dataset(source, source.open_dataset(dataset))
     else:
-        evaluation = evaluate_heldout(source, source.open_dataset())
+        evaluation = evaluate_heldout(source, source.open_dataset(moved_dataset))
     for warning in evaluation.warnings:
         print_status(f"Warning: {warning}")
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +99,8 @@ def evaluate_model(
     print(evaluation_summary(evaluation))
     print_status(f"The full evaluation is in {out / 'evaluation.md'}.")
     if robustness:
-        _evaluate_robustness(source, evaluation.songs.count, out)
+        data = source.open_dataset(moved_dataset)
+        _evaluate_robustness(source, data, evaluation.songs.count, out)
 
 
 def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
@@ -111,12 +124,11 @@ def _write(evaluation: Evaluation, source: Run, out: Path) -> None:
     write_atomic(out / "evaluation.json", content.encode())
 
 
-def _evaluate_robustness(source: Run, songs: int, out: Path) -> None:
+def _evaluate_robustness(source: Run, data: Dataset, songs: int, out: Path) -> None:
     print_status("Starting TensorFlow.")
     with suppress_stderr():
         from pocketgenre.training.evaluation.robustness import evaluate_robustness
 
-    data = source.open_dataset()
     with progress() as bar:
         task = bar.add_task("Evaluating changed songs", total=songs)
         robustness = evaluate_robustness(source, data, lambda: bar.advance(task))

@@ -29,6 +29,14 @@ def find_mislabelled_songs(
         Path | None,
         typer.Option(help="Also write the songs to this CSV file.", metavar="FILE"),
     ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data set of the runs, if it has moved.",
+            metavar="DATASET",
+            show_default="the runs'",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """List songs that probably have the wrong genre, largest difference in probability first.
@@ -42,7 +50,7 @@ def find_mislabelled_songs(
     - `find-mislabelled runs/cnn-seed1 runs/cnn-seed2 --out issues.csv`
     """
     runs = [Run.load(folder) for folder in run_folders]
-    found = find_label_issues(runs, runs[0].open_dataset())
+    found = find_label_issues(runs, runs[0].open_dataset(dataset))
     if out:
         write_atomic(out, label_issues_csv(found.issues))
         print_status(f"Wrote {out}.")
