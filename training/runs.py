@@ -59,6 +59,7 @@ class TrainingConfig:
     leave_out : names of songs to evaluate on but not to train on
     not_music : folder of the data set with which the label ``not-music`` is trained; empty to train
         without this label
+    max_segments : number of segments of a song to train on, spread over the song; 0 for all
     """
 
     model: str = "cnn"
@@ -75,6 +76,7 @@ class TrainingConfig:
     members: int = 1
     leave_out: tuple[str, ...] = ()
     not_music: str = ""
+    max_segments: int = 20
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

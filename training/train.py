@@ -24,6 +24,7 @@ from pocketgenre.training.data.splits import (
     hold_out_folds,
     hold_out_validation,
     leave_out_songs,
+    limit_songs,
     require_all_genres,
     split_segments,
 )
@@ -230,12 +231,12 @@ def _plan_splits(config: TrainingConfig, dataset: Dataset) -> dict[str, Split]:
         plan = {
             name: leave_out_songs(dataset, split, config.leave_out) for name, split in plan.items()
         }
-    if not config.early_stopping:
-        return plan
-    return {
-        name: hold_out_validation(dataset, split, config.protocol, config.seed)
-        for name, split in plan.items()
-    }
+    if config.early_stopping:
+        plan = {
+            name: hold_out_validation(dataset, split, config.protocol, config.seed)
+            for name, split in plan.items()
+        }
+    return {name: limit_songs(dataset, split, config.max_segments) for name, split in plan.items()}
 
 
 def _start_folder(unfinished: Path, run: Run) -> None:

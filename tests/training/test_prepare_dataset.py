@@ -260,6 +260,12 @@ def test_recording_of_two_genres_is_reported(audio_copy: Path, tmp_path: Path) -
         )
 
 
+def test_song_that_outweighs_its_genre_is_reported(audio_copy: Path, tmp_path: Path) -> None:
+    write_tone(audio_copy / "bass" / "long.wav", seconds=90.0)
+    warning = "Warning: bass/long.wav has 30 of the 34 segments of bass; train-model takes 20 of a"
+    assert warning in prepare(audio_copy, tmp_path / "data").text
+
+
 def test_folders_follow_the_rules_of_the_scanner(audio_copy: Path, tmp_path: Path) -> None:
     (audio_copy / "flute").rename(tmp_path / "elsewhere")
     (audio_copy / "flute").symlink_to(tmp_path / "elsewhere")

@@ -1,5 +1,6 @@
 """Splits keep songs, artists and duplicates together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pocketgenre.training.data.splits import (
     hold_out_folds,
     hold_out_validation,
     leave_out_songs,
+    limit_songs,
     require_all_genres,
     split_segments,
 )
@@ -82,6 +84,21 @@ def test_more_folds_than_groups_are_refused() -> None:
     data = dataset({"jazz": ["", ""], "rock": ["", ""]})
     with pytest.raises(DataError, match="too few songs, or groups of songs, for 5 folds"):
         split_segments(data, "songs", 5, seed=1)
+
+
+def test_long_song_is_limited_in_the_train_set() -> None:
+    songs = dataset({"jazz": [""] * 3, "rock": [""] * 3})
+    data = replace(songs, segment_counts=np.array([199, 3, 3, 3, 3, 3]))
+    for split in split_segments(data, "songs", 3, seed=1):
+        limited = limit_songs(data, split, 5)
+        np.testing.assert_array_equal(limited.test, split.test)
+        counts = np.bincount(data.segment_songs[limited.train], minlength=6)
+        before = np.bincount(data.segment_songs[split.train], minlength=6)
+        np.testing.assert_array_equal(counts, np.minimum(before, 5))
+        assert set(limited.train) <= set(split.train)
+        assert limit_songs(data, split, 0) is split
+    long = limit_songs(data, Split(np.arange(199), np.arange(0), np.arange(0)), 5).train
+    np.testing.assert_array_equal(long, [0, 50, 99, 148, 198])
 
 
 def test_left_out_songs_leave_the_train_set_only() -> None:

@@ -98,6 +98,15 @@ def train_model(
     balance_genres: Annotated[
         bool, typer.Option(help="Weight genres equally, regardless of their number of segments.")
     ] = DEFAULT.balance_genres,
+    max_segments: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Segments of a song to train on, spread over the song, so that a long song does"
+            " not outweigh the others of its genre. 0: all.",
+            show_default=_shown_default("max_segments"),
+        ),
+    ] = DEFAULT.max_segments,
     pretrained: Annotated[
         Path,
         typer.Option(
@@ -169,6 +178,7 @@ def train_model(
         "early_stopping": early_stopping,
         "seed": seed,
         "balance_genres": balance_genres,
+        "max_segments": max_segments,
         "pretrained": str(pretrained),
         "members": members,
         "leave_out": left_out,

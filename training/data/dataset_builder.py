@@ -1,5 +1,6 @@
 """Build a data set from labelled songs, in one file or in shards."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ from pocketgenre.training.data.shard_writer import (
 )
 from pocketgenre.training.data.storage import Store
 from pocketgenre.training.errors import DataError
+from pocketgenre.training.runs import TrainingConfig
 
 _SINGLE_FILES = (FEATURES_FILE, SPECTRA_ARRAY, SPECTRA_FILE, MFCC_SONGS_FILE)
 
@@ -187,7 +189,7 @@ class DatasetBuilder:
         )
         remove_feature_files(self.store)
         remove_other_shards(self.store, ())
-        self._summarise(kept, len(dataset.segment_songs))
+        self._summarise(kept, dataset.segment_counts.tolist())
         return dataset
 
     def build_shards(self, songs: Sequence[LabelledSong], songs_per_shard: int) -> None:
@@ -230,7 +232,7 @@ class DatasetBuilder:
         self.store.remove(_SINGLE_FILES)
         remove_feature_files(self.store)
         remove_other_shards(self.store, shards)
-        self._summarise(kept, sum(segments))
+        self._summarise(kept, segments)
 
     def _prepare(self, songs: Sequence[LabelledSong], content: FileContent) -> list[PreparedSong]:
         advance = self._start_task(content, len(songs))
@@ -271,12 +273,22 @@ class DatasetBuilder:
                     f" ({genre[other]}) are the same recording; remove the wrong one."
                 )
 
-    def _summarise(self, songs: Sequence[LabelledSong], segments: int) -> None:
+    def _summarise(self, songs: Sequence[LabelledSong], counts: Sequence[int]) -> None:
         genres = sorted({song.genre for song in songs})
+        of_genre = Counter[str]()
+        for song, count in zip(songs, counts, strict=True):
+            of_genre[song.genre] += count
+        for song, count in zip(songs, counts, strict=True):
+            if count > of_genre[song.genre] / 2 and count > TrainingConfig.max_segments:
+                self.on_message(
+                    f"Warning: {printable(song.name)} has {count} of the"
+                    f" {of_genre[song.genre]} segments of {song.genre}; train-model takes"
+                    f" {TrainingConfig.max_segments} of a song (--max-segments)."
+                )
         groups = count_of(len({song.group for song in songs}), "group")
         self.on_message(
             f"{self.store.location}: {count_of(len(songs), 'song')},"
-            f" {count_of(segments, 'segment')}, {groups} of songs that splits keep together,"
+            f" {count_of(sum(counts), 'segment')}, {groups} of songs that splits keep together,"
             f" {count_of(len(genres), 'genre')}: {', '.join(genres)}."
         )
 

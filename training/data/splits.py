@@ -6,7 +6,7 @@ of nearly every song on both sides. Its figures measure memorisation, not genera
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -158,6 +158,28 @@ def hold_out_validation(dataset: Dataset, split: Split, protocol: str, seed: int
         if not len(_missing_genres(dataset, split.train[train])):
             return Split(split.train[train], split.test, split.train[validation])
     raise DataError("A genre has too few songs to hold some out for --early-stopping.")
+
+
+def limit_songs(dataset: Dataset, split: Split, max_segments: int) -> Split:
+    """Keep at most a number of segments of each song of the train set, spread over the song.
+
+    Parameters
+    ----------
+    dataset : data set that is split
+    split : split to limit
+    max_segments : number of segments of a song; 0 for all
+    """
+    order = np.argsort(dataset.segment_songs[split.train], kind="stable")
+    _, starts, counts = np.unique(
+        dataset.segment_songs[split.train][order], return_index=True, return_counts=True
+    )
+    if not max_segments or counts.max() <= max_segments:
+        return split
+    kept = [
+        start + np.unique(np.linspace(0, count - 1, min(count, max_segments)).round().astype(int))
+        for start, count in zip(starts, counts, strict=True)
+    ]
+    return replace(split, train=np.sort(split.train[order[np.concatenate(kept)]]))
 
 
 def _missing_genres(dataset: Dataset, segments: IntArray) -> IntArray:

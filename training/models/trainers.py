@@ -178,10 +178,11 @@ BUILT_IN = (
         "pocketgenre.training.models.residual.trainer:fit_residual",
         feature_kind="mfcc",
         min_shape=(22, 1),
-        defaults=TrainingConfig(batch_size=100, learning_rate=2e-3),
+        defaults=TrainingConfig(batch_size=100, learning_rate=2e-3, max_segments=0),
         unused_options=(
             "early_stopping",
             "balance_genres",
+            "max_segments",  # songs are drawn with equal probability, whatever their length
             "pretrained",
             "tensorboard",
             "strategy",
