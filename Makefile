@@ -71,10 +71,10 @@ MFCC_SONGS = $(if $(wildcard $(DATA)/frames387.npz),--mfcc-songs $(DATA)/frames3
 reproduce-model: $(addprefix $(MODELS)/,standard.tflite standard_waveform.tflite best.tflite best_waveform.tflite)  ## Train and export the pretrained models from DATA
 
 $(MODELS)/%_waveform.tflite: runs/%/run.json
-	$(BIN)/export-tflite runs/$* --licence Apache-2.0 --input waveform --out $@
+	$(BIN)/export-tflite runs/$* --licence Apache-2.0 --replace --input waveform --out $@
 
 $(MODELS)/%.tflite: runs/%/run.json
-	$(BIN)/export-tflite runs/$* --licence Apache-2.0 --out $@
+	$(BIN)/export-tflite runs/$* --licence Apache-2.0 --replace --out $@
 
 runs/standard/run.json: | data/gtzan/dataset.json data/not-music-mfcc/dataset.json
 	$(BIN)/train-model data/gtzan --model residual --members 2 --folds 5 --not-music data/not-music-mfcc --out runs/standard

@@ -105,6 +105,14 @@ def accuracy_record(
     }
 
 
+def accepted_parity(held_out: LabelParity) -> dict[str, Any]:
+    """Describe a file that misses the limits of the check and that its owner has accepted."""
+    return {
+        "parity_accepted": True,
+        "segment_agreement": round(held_out.segment_agreement, 4),
+    }
+
+
 def _describe_confidence(confidence: ConfidenceFit) -> dict[str, float]:
     """Describe the cross-fitted confidence of the songs, and the default threshold."""
     return {

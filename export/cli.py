@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,22 +11,38 @@ import typer
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, progress, run
-from pocketgenre.errors import PocketGenreError
+from pocketgenre.errors import ModelError, PocketGenreError
 from pocketgenre.export.runtime_results import require_runtime
-from pocketgenre.export.variants import WAVEFORM, Variant, all_variants
+from pocketgenre.export.variants import (
+    QUANTIZATIONS,
+    WAVEFORM,
+    Quantization,
+    Variant,
+    all_variants,
+)
 from pocketgenre.features.config import feature_kind_names
-from pocketgenre.models.model_card import card_path
+from pocketgenre.models.model_card import card_path, read_model
 from pocketgenre.suppress_stderr import suppress_stderr
-from pocketgenre.training.errors import DataError
+from pocketgenre.text import printable
+from pocketgenre.training.errors import DataError, ParityError
 from pocketgenre.training.runs import Run
 
 if TYPE_CHECKING:
-    from pocketgenre.export.pipeline import Export
+    from pocketgenre.export.pipeline import Export, Exporter
+
+
+_SMALLEST_FIRST: tuple[Quantization, ...] = ("int8", "dynamic", "int16x8", "float16", "float32")
+"""Quantizations by the size of their files; int8 is also the fastest."""
+
+_WAYS_ON = (
+    " --quantization auto takes the smallest file that passes; --accept-parity writes this one."
+)
 
 
 class QuantizationOption(StrEnum):
-    """Values of ``--quantization``."""
+    """Values of ``--quantization``; without ``auto``, those of a variant."""
 
+    auto = "auto"
     int8 = "int8"
     int16x8 = "int16x8"
     float16 = "float16"
@@ -79,8 +96,12 @@ def export_tflite(
         ),
     ] = None,
     quantization: Annotated[
-        QuantizationOption, typer.Option(help="Quantization of the network.")
-    ] = QuantizationOption.int8,
+        QuantizationOption,
+        typer.Option(
+            help="Quantization of the network. auto: the smallest file that passes the check, tried"
+            f" in the order {', '.join(_SMALLEST_FIRST)}."
+        ),
+    ] = QuantizationOption.auto,
     io: Annotated[
         IOOption,
         typer.Option(
@@ -91,6 +112,13 @@ def export_tflite(
     representative: Annotated[
         int, typer.Option(min=10, help="Segments that calibrate int8, drawn evenly by genre.")
     ] = 200,
+    accept_parity: Annotated[
+        bool,
+        typer.Option(
+            "--accept-parity",
+            help="Write the file even if it misses the limits of the check; the card says so.",
+        ),
+    ] = False,
     all_files: Annotated[
         bool, typer.Option("--all", help="Write every variant, and a table that compares them.")
     ] = False,
@@ -108,6 +136,9 @@ def export_tflite(
             callback=_check_licence,
         ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace FILE even if it is no model of this run.")
+    ] = False,
     other_python: Annotated[
         Path | None,
         typer.Option(
@@ -120,8 +151,7 @@ def export_tflite(
     """Convert a run's network to TFLite and compare its predictions with Keras.
 
     The model card (.json) that scan-library reads and a report (.report.json, .report.md) are
-    written next to FILE. If the check fails, the report is written but the model is not, and the
-    exit status is 1.
+    written next to FILE. If the check fails, the model is not written, and the exit status is 1.
 
     For example:
 
@@ -135,32 +165,78 @@ def export_tflite(
     if other_python:
         require_runtime(other_python)
     source = Run.load(run_folder)
+    if not replace and not all_files:
+        _require_own_file(out, source)
     kind = source.feature_config.kind
     if input not in (None, kind, WAVEFORM):
         raise PocketGenreError(f"{run_folder} was trained on {kind}, not on {input}.")
-    if all_files:
-        variants = all_variants(kind)
-    else:
-        variants = [Variant(input or kind, quantization.value, io.value)]
+    variants = all_variants(kind) if all_files else _list_variants(input or kind, quantization, io)
     print_status("Starting TensorFlow.")
     with suppress_stderr():
         from pocketgenre.export.pipeline import Exporter
 
     data = source.open_dataset(dataset)
-    exporter = Exporter(source, data, representative, other_python, licence)
+    exporter = Exporter(
+        source,
+        data,
+        representative,
+        other_python,
+        licence,
+        accept_parity=accept_parity,
+        explain=len(variants) == 1 or all_files,
+    )
+    if all_files:
+        exports = _export(exporter, variants)
+        names = [f"{source.config.model}_{variant.name}.tflite" for variant in variants]
+        _write_all(out, source.config.model, dict(zip(names, exports, strict=True)), accept_parity)
+    else:
+        _write(out, _export_smallest(exporter, variants), accept_parity)
+
+
+def _list_variants(input_: str, quantization: QuantizationOption, io: IOOption) -> list[Variant]:
+    """Return the variants to try until one passes the check."""
+    if quantization is QuantizationOption.auto:
+        tried = _SMALLEST_FIRST if io is IOOption.float32 else _SMALLEST_FIRST[:1]
+    else:
+        tried = tuple(name for name in QUANTIZATIONS if name == quantization.value)
+    return [Variant(input_, name, io.value) for name in tried]
+
+
+def _export(exporter: "Exporter", variants: Sequence[Variant]) -> "list[Export | DataError]":
     with progress() as bar:
         task = bar.add_task("Converting and checking", total=exporter.count_steps(variants))
-        exports = exporter.export(variants, lambda: bar.advance(task))
-    if all_files:
-        names = [f"{source.config.model}_{variant.name}.tflite" for variant in variants]
-        _write_all(out, source.config.model, dict(zip(names, exports, strict=True)))
-    elif isinstance(exports[0], DataError):
-        raise exports[0]
-    else:
-        _write(out, exports[0])
+        return exporter.export(variants, lambda: bar.advance(task))
 
 
-def _write_all(folder: Path, model: str, exports: "dict[str, Export | DataError]") -> None:
+def _export_smallest(exporter: "Exporter", variants: Sequence[Variant]) -> "Export":
+    """Return the export of the first variant that passes the check, or of the only one.
+
+    Raises
+    ------
+    DataError
+        if none can be converted, or none passes.
+    """
+    reasons = []
+    for variant in variants:
+        (export,) = _export(exporter, [variant])
+        if isinstance(export, DataError) and len(variants) == 1:
+            raise ParityError(f"{export}{_WAYS_ON}") if isinstance(export, ParityError) else export
+        if isinstance(export, DataError):
+            reasons.append(str(export).rstrip("."))
+        elif export.report.holds or exporter.accept_parity or len(variants) == 1:
+            if reasons:
+                print_status(f"Chose {variant.quantization}: {'; '.join(reasons)}.")
+            return export
+        else:
+            reasons.append(f"{variant.quantization} {export.report.worst}")
+    raise ParityError(
+        f"No file passes the check: {'; '.join(reasons)}. --accept-parity writes the first one."
+    )
+
+
+def _write_all(
+    folder: Path, model: str, exports: "dict[str, Export | DataError]", accept_parity: bool
+) -> None:
     """Write all variants and the table that compares them."""
     from pocketgenre.export.export_report import VariantTable
 
@@ -169,7 +245,7 @@ def _write_all(folder: Path, model: str, exports: "dict[str, Export | DataError]
         try:
             if isinstance(export, DataError):
                 raise export
-            _write(folder / name, export)
+            _write(folder / name, export, accept_parity)
         except PocketGenreError as error:
             print_status(f"{name}: {error}")
     reports = {n: e if isinstance(e, DataError) else e.report for n, e in exports.items()}
@@ -181,14 +257,21 @@ def _write_all(folder: Path, model: str, exports: "dict[str, Export | DataError]
         raise PocketGenreError("No variant was written; the messages above name the reasons.")
 
 
-def _write(out: Path, export: "Export") -> None:
-    """Write a file with its card and reports; the file itself only if its check passed."""
+def _write(out: Path, export: "Export", accept_parity: bool) -> None:
+    """Write a file with its card and reports; the file itself only if its check passed.
+
+    Raises
+    ------
+    PocketGenreError
+        if the check failed, and is not accepted.
+    """
     report, page = export.report, out.with_suffix(".report.md")
     write_atomic(out.with_suffix(".report.json"), report.to_json().encode())
     write_atomic(page, report.to_markdown(out.name).encode())
-    if not report.holds:
+    if not report.holds and not accept_parity:
         raise PocketGenreError(
-            f"The parity check failed and {out.name} was not written; see {page}."
+            f"The parity check failed and {out.name} was not written: it {report.worst}; see"
+            f" {page}.{_WAYS_ON}"
         )
     write_atomic(card_path(out), export.card.to_json().encode())
     write_atomic(out, export.model)
@@ -211,6 +294,25 @@ def _check_out(out: Path, *, is_folder: bool) -> None:
     folder = out if is_folder and out.exists() else out.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise PocketGenreError(f"{folder} is not a folder, or is not writable.")
+
+
+def _require_own_file(out: Path, source: Run) -> None:
+    """Refuse to replace a file, unless it is a model of the same run.
+
+    Raises
+    ------
+    PocketGenreError
+        if the file is a model of another run, or no model.
+    """
+    if not out.exists():
+        return
+    try:
+        command = read_model(out)[1].training.get("command")
+    except ModelError:
+        command = None
+    if command != printable(source.command):
+        described = f"a model of another run ({command})" if command else "no model of this run"
+        raise PocketGenreError(f"{out} is {described}; name another file, or add --replace.")
 
 
 def main() -> None:

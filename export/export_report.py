@@ -7,10 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from pocketgenre.export.layer_errors import LayerError
-from pocketgenre.export.parity_checks import FeatureParity, LabelParity
+from pocketgenre.export.parity_checks import (
+    CONFIDENCE,
+    MAX_ACCURACY_DROP,
+    MIN_SEGMENT_AGREEMENT,
+    FeatureParity,
+    LabelParity,
+)
 from pocketgenre.export.runtime_results import RuntimeResult
 from pocketgenre.export.variants import QUANTIZATIONS, Variant
-from pocketgenre.text import printable
+from pocketgenre.text import count_of, printable
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.report_markdown import markdown_table
 
@@ -51,6 +57,20 @@ class ExportReport:
     def holds(self) -> bool:
         """True if every comparison is within its limits, so that the file may be used."""
         return all(p.holds for p in self.features.values()) and all(p.holds for p in self.labels)
+
+    @property
+    def worst(self) -> str:
+        """Describe the comparison that misses its limit by most, as the end of a sentence."""
+        failed = [p for p in self.labels if not p.holds]
+        if not failed:
+            return "computes other features than the reference"
+        parity = min(failed, key=lambda p: p.segment_agreement)
+        return (
+            f"keeps the label of {parity.segment_agreement:.1%} of"
+            f" {count_of(parity.segments, 'segment')} and loses"
+            f" {max(0, round(parity.accuracy_drop * parity.songs))} of"
+            f" {count_of(parity.songs, 'song')}"
+        )
 
     @property
     def runtimes_agree(self) -> bool:
@@ -101,7 +121,14 @@ class ExportReport:
             self._feature_table(),
         ]
         lines += ["", "## Labels of this file on these features, compared with Keras", ""]
-        lines += [*self._label_lines(), "", "## Runtimes", "", *self._runtime_lines()]
+        lines += [
+            *self._label_lines(),
+            *self._uncertain_lines(),
+            "",
+            "## Runtimes",
+            "",
+            *self._runtime_lines(),
+        ]
         if self.layers:
             lines += ["", "## Error of each operation, in quantization steps", ""]
             lines += ["Rounding contributes 0.29.", ""]
@@ -149,6 +176,18 @@ class ExportReport:
             for name, p in zip(names, self.labels, strict=False)
         ]
         return [*lines, "", markdown_table(columns, rows)]
+
+    def _uncertain_lines(self) -> list[str]:
+        """Explain a check that passed only since its sample is small."""
+        if all(p.is_within_limits or not p.holds for p in self.labels):
+            return []
+        return [
+            "",
+            f"The limits are {MIN_SEGMENT_AGREEMENT:.0%} of the segments and a loss of"
+            f" {MAX_ACCURACY_DROP:.0%} of the songs. The sample is too small to show",
+            f"that the file misses them: they are within its one-sided {CONFIDENCE:.0%} confidence"
+            " bounds.",
+        ]
 
     def _runtime_lines(self) -> list[str]:
         columns = ["runtime", "one thread", "two threads", "tensor memory"]

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
 from sklearn.metrics import accuracy_score
 
 from pocketgenre.training.data.dataset import Dataset
@@ -12,6 +13,11 @@ from pocketgenre.training.evaluation.metrics import predict_song_labels
 
 MIN_SEGMENT_AGREEMENT = 0.98
 MAX_ACCURACY_DROP = 0.01
+CONFIDENCE = 0.95
+"""One-sided confidence with which a limit must be missed before a file is refused.
+
+With 32 segments, one changed label is 97 %, which says little about the next thousand segments.
+"""
 
 FloatArray = NDArray[np.float32]
 
@@ -64,7 +70,17 @@ class LabelParity:
 
     @property
     def holds(self) -> bool:
-        """True if agreement and accuracy are within the limits."""
+        """True if agreement and accuracy may be within the limits, by their confidence bounds."""
+        agreeing = round(self.segment_agreement * self.segments)
+        lost = max(0, round(self.accuracy_drop * self.songs))
+        return (
+            highest_share(agreeing, self.segments) >= MIN_SEGMENT_AGREEMENT
+            and 1 - highest_share(self.songs - lost, self.songs) <= MAX_ACCURACY_DROP
+        )
+
+    @property
+    def is_within_limits(self) -> bool:
+        """True if agreement and accuracy are within the limits on this sample."""
         return (
             self.segment_agreement >= MIN_SEGMENT_AGREEMENT
             and self.accuracy_drop <= MAX_ACCURACY_DROP + 1e-9
@@ -78,6 +94,21 @@ class LabelParity:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read the result of :meth:`to_dict`."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def highest_share(count: int, total: int) -> float:
+    """Compute the upper confidence bound of a share (Clopper and Pearson, one-sided).
+
+    The segments of a song are similar, so that the true bound is even higher.
+
+    Parameters
+    ----------
+    count : number of successes
+    total : number of trials
+    """
+    if count >= total:
+        return 1.0
+    return float(beta.ppf(CONFIDENCE, count + 1, total - count))
 
 
 def compare_features(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre import __version__
-from pocketgenre.export.cards import accuracy_record, build_card, training_record
+from pocketgenre.export.cards import accepted_parity, accuracy_record, build_card, training_record
 from pocketgenre.export.convert import NetworkParts, convert
 from pocketgenre.export.edge_cases import difficult_segments
 from pocketgenre.export.evaluate_files import ConvertedFile, FileEvaluation, evaluate_files
@@ -22,10 +22,12 @@ from pocketgenre.export.layer_errors import layer_errors
 from pocketgenre.export.metadata import with_metadata
 from pocketgenre.export.operations import op_names
 from pocketgenre.export.parity_checks import (
+    MIN_SEGMENT_AGREEMENT,
     FeatureParity,
     LabelParity,
     compare_features,
     compare_labels,
+    highest_share,
 )
 from pocketgenre.export.representative_data import draw_segments, least_extreme_half
 from pocketgenre.export.runtime_results import benchmark_runtimes
@@ -33,9 +35,11 @@ from pocketgenre.export.variants import WAVEFORM, Variant
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import feature_kind
 from pocketgenre.models.model_card import ModelCard, model_hash
+from pocketgenre.models.tflite_model import TFLiteModel
+from pocketgenre.text import count_of
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.splits import PROTOCOLS
-from pocketgenre.training.errors import DataError
+from pocketgenre.training.errors import DataError, ParityError
 from pocketgenre.training.evaluation.calibration import fit_temperature
 from pocketgenre.training.evaluation.confidence_fit import fit_confidence
 from pocketgenre.training.evaluation.run_evaluation import load_heldout
@@ -45,6 +49,9 @@ from pocketgenre.training.runs import HeldOutPredictions, Run
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+
+SAMPLE = 300
+"""Held-out segments on which each file is checked before the audio of all songs is decoded."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Exporter:
     representative : number of representative segments
     other_python : Python of another environment, whose TFLite runtime is benchmarked as well
     licence : SPDX expression for the card; None if unspecified
+    accept_parity : True to go on with a file that misses the limits, and to write that on its card
+    explain : True to measure the error of each operation of a file that misses the limits
 
     Raises
     ------
@@ -79,6 +88,8 @@ class Exporter:
     representative: int = 200
     other_python: Path | None = None
     licence: str | None = None
+    accept_parity: bool = False
+    explain: bool = True
 
     def __post_init__(self) -> None:
         _ = self._held_out  # fails now, not after the conversion, if the data set does not fit
@@ -138,7 +149,9 @@ class Exporter:
                 confidence=confidence.model if confidence else None,
             )
             report = self._report(variant, file.model, card, features, labels)
-            if not report.holds:
+            if not report.holds and self.accept_parity:
+                card = replace(card, accuracy={**card.accuracy, **accepted_parity(labels[1])})
+            if not report.holds and self.explain:
                 representative, _ = self._representative_features(model, self._all_segments)
                 report = replace(report, layers=layer_errors(model, representative, variant))
             exports.append(Export(file.model, card, report))
@@ -179,16 +192,43 @@ class Exporter:
         """Convert the final network and the networks with held-out songs."""
         all_segments = self._all_segments
         try:
-            files = [self._convert(model, all_segments, all_segments, variant)]
-            on_step()
+            held_out = []
             for part in self._held_out:
                 network = self._load_network(part.model)
                 train = np.setdiff1d(all_segments, part.segments)
-                files.append(self._convert(network, train, part.segments, variant))
+                held_out.append(self._convert(network, train, part.segments, variant))
+                self._check_sample(held_out[-1], part, variant)
                 on_step()
+            final = self._convert(model, all_segments, all_segments, variant)
+            on_step()
         except DataError as error:
             return error
-        return files
+        return [final, *held_out]
+
+    def _check_sample(
+        self, file: ConvertedFile, part: HeldOutPredictions, variant: Variant
+    ) -> None:
+        """Compare a file with Keras on some stored features of its held-out songs.
+
+        A bad file is so refused before the audio of all songs is decoded.
+
+        Raises
+        ------
+        ParityError
+            if the file misses the limit.
+        """
+        if self.accept_parity or variant.input == WAVEFORM:
+            return
+        drawn = draw_segments(self.dataset, part.segments, SAMPLE, self.run.config.seed)
+        labels = TFLiteModel(file.model, file.card).predict(self.dataset.features[drawn])
+        keras_labels = part.probabilities[np.isin(part.segments, drawn)].argmax(axis=1)
+        equal = int((labels.argmax(axis=1) == keras_labels).sum())
+        if highest_share(equal, len(drawn)) < MIN_SEGMENT_AGREEMENT:
+            raise ParityError(
+                f"{variant.quantization} keeps the label of {equal} of"
+                f" {count_of(len(drawn), 'held-out segment')}, and {MIN_SEGMENT_AGREEMENT:.0%} are"
+                " required."
+            )
 
     def _convert(
         self, model: keras.Model, train: IntArray, test: IntArray, variant: Variant
@@ -204,12 +244,19 @@ class Exporter:
     ) -> tuple[FloatArray, FloatArray]:
         """Return the least extreme half of the drawn segments' features, and all of them.
 
+        If there are fewer segments than to draw, all are representative: half of a small data set
+        has so narrow a range that the logits of certain segments are clipped, and the correction
+        of the logits then moves all others. On 254 segments of four genres, the error of
+        ann-regularized's logits was 17 dB below them with half of the segments, and 40 dB with all.
+
         All segments are from songs with a genre. Recordings that are not music have values beyond
         the range of these segments. These values are clipped, which changes few labels; a wider
         range would make the quantization of music coarser.
         """
         drawn = draw_segments(self.dataset, train, 2 * self.representative, self.run.config.seed)
         features, genres = self.dataset.features[drawn], self.dataset.segment_targets[drawn]
+        if len(drawn) < 2 * self.representative:
+            return features, features
         parts = NetworkParts.from_model(model)
         half = least_extreme_half(parts.core, parts.standardize(features), genres)
         return features[half], features
@@ -281,6 +328,13 @@ class Exporter:
         features: dict[str, FeatureParity],
         labels: list[LabelParity],
     ) -> ExportReport:
+        segments, drawn = len(self._all_segments), 2 * self.representative
+        calibration = (
+            f"all {segments} segments"
+            if segments < drawn
+            else f"the least extreme half of {drawn} segments, drawn evenly by genre, seed"
+            f" {self.run.config.seed}"
+        )
         pythons = [Path(sys.executable), *([self.other_python] if self.other_python else [])]
         return ExportReport(
             model=card.name,
@@ -288,8 +342,7 @@ class Exporter:
             size=len(tflite),
             variant=variant,
             ops=op_names(tflite),
-            calibration=f"the least extreme half of {2 * self.representative} segments, drawn"
-            f" evenly by genre, seed {self.run.config.seed}",
+            calibration=calibration,
             runtimes=benchmark_runtimes(tflite, card, pythons),
             features={
                 name: parity

@@ -1,5 +1,6 @@
 """Test the pages and the cards of exports."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from pocketgenre.export.cards import training_record
 from pocketgenre.export.export_report import ExportReport, VariantTable
-from pocketgenre.export.parity_checks import compare_features, compare_labels
+from pocketgenre.export.parity_checks import LabelParity, compare_features, compare_labels
 from pocketgenre.export.runtime_results import RuntimeResult
 from pocketgenre.export.variants import Variant
 from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
@@ -89,6 +90,46 @@ def test_card_has_epochs_if_trained_by_epochs(tmp_path: Path, data: Dataset) -> 
     for model, has_epochs in (("cnn", True), ("residual", True), ("musicnn", False)):
         run = fabricate_run(tmp_path / model, data, PROBABILITIES, model=model)
         assert ("epochs" in training_record(run, data, 1.0)) is has_epochs
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "segments", "holds"),
+    [
+        (31, 32, True),
+        (23, 25, True),
+        (22, 25, False),
+        (290, 300, True),
+        (287, 300, False),
+        (9_800, 10_000, True),
+        (9_700, 10_000, False),
+    ],
+)
+def test_agreement_is_limited_by_its_confidence_bound(
+    agreeing: int, segments: int, holds: bool
+) -> None:
+    parity = LabelParity("", segments, segments, agreeing / segments, 1.0, 0.5, 0.5)
+    assert parity.holds is holds
+    assert parity.is_within_limits is (agreeing / segments >= 0.98)
+
+
+@pytest.mark.parametrize(
+    ("lost", "songs", "holds"),
+    [(0, 19, True), (1, 19, True), (2, 19, False), (7, 422, True), (9, 422, False), (-3, 19, True)],
+)
+def test_lost_songs_are_limited_by_their_confidence_bound(
+    lost: int, songs: int, holds: bool
+) -> None:
+    parity = LabelParity("", songs, songs, 1.0, 1.0, 0.5, 0.5 - lost / songs)
+    assert parity.holds is holds
+
+
+def test_report_says_that_a_sample_is_small(data: Dataset) -> None:
+    small = LabelParity("held-out songs", 32, 5, 31 / 32, 1.0, 0.4, 0.4)
+    page = replace(make_report(data), labels=[small]).to_markdown("x.tflite")
+    assert "Parity check passed." in page
+    assert "The sample is too small to show" in page
+    assert "too small" not in make_report(data).to_markdown("x.tflite")
+    assert max(map(len, page.splitlines())) <= 120
 
 
 @pytest.mark.parametrize(

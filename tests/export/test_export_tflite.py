@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pocketgenre import GenreClassifier
 from pocketgenre.cli.scan_library import scan_library
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.export.cli import IOOption, export_tflite
+from pocketgenre.export.cli import IOOption, QuantizationOption, export_tflite
 from pocketgenre.export.pipeline import Exporter
 from pocketgenre.export.runtime_results import require_runtime
 from pocketgenre.export.variants import all_variants
@@ -136,11 +136,18 @@ def test_failed_parity_check_writes_no_model(
     )
     (tmp_path / "tampered" / "metrics.json").write_text(json.dumps(metrics.to_dict()))
     out = tmp_path / "tampered.tflite"
-    with pytest.raises(PocketGenreError, match=r"The parity check failed and tampered\.tflite"):
+    with pytest.raises(DataError, match=r"int8 keeps the label of \d+ of 12 held-out segments"):
+        export_tflite(tmp_path / "tampered", out, quantization=QuantizationOption.int8)
+    with pytest.raises(DataError, match=r"No file passes the check: int8 keeps .*; float32 keeps"):
         export_tflite(tmp_path / "tampered", out)
-    assert not out.exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "tampered"]
+    export_tflite(tmp_path / "tampered", out, accept_parity=True)
+    _, card = read_model(out)
+    assert card.accuracy["parity_accepted"] is True
+    assert card.accuracy["segment_agreement"] < 0.9
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["parity_holds"] is False
+    assert report["calibration"] == "all 36 segments"
     assert {"CONV_2D", "MEAN"} <= {layer["operation"] for layer in report["layers"]}
     assert "in quantization steps" in out.with_suffix(".report.md").read_text()
 
@@ -220,6 +227,18 @@ def test_unknown_input_is_a_usage_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(as_app(export_tflite), command)
     assert result.exit_code == 2
     assert "'flac' is not one of mfcc, log-mel, waveform" in result.output
+
+
+def test_file_of_another_run_is_not_replaced(
+    trained_run: Path, small_run: Run, tmp_path: Path
+) -> None:
+    for suffix in (".tflite", ".json"):
+        shutil.copy(trained_run / f"model{suffix}", tmp_path)
+    with pytest.raises(PocketGenreError, match=r"model of another run \(train-model .*--replace"):
+        export_tflite(small_run.folder, tmp_path / "model.tflite")
+    (tmp_path / "notes.tflite").write_text("not a model")
+    with pytest.raises(PocketGenreError, match="is no model of this run"):
+        export_tflite(small_run.folder, tmp_path / "notes.tflite")
 
 
 def test_licence_must_be_an_spdx_expression(tmp_path: Path) -> None:
