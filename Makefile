@@ -52,10 +52,12 @@ bench: .venv/bench/ready .venv/tflite-runtime/ready  ## Measure speed ratios, ea
 check-arm64: $(DEV)/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
 	$(BIN)/python -m tests.arm64.check
 
-data/musicnn: | $(DEV)/ready  ## Download musicnn's weights, for train-model --model musicnn
-	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
+data/musicnn:  ## Download musicnn's weights (29 MB), for train-model --model musicnn
+	$(check-python)
+	@$(PYTHON) -m venv --clear data/musicnn.part
+	@data/musicnn.part/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest data musicnn==0.1.0
 	@rm -rf data/musicnn.part
-	@$(BIN)/python -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
+	@$(PYTHON) -m zipfile -e data/musicnn-0.1.0-*.whl data/musicnn.part
 	@mv data/musicnn.part data/musicnn
 
 data/not-music: | $(DEV)/ready  ## Build the recordings that are not music, from packages of Debian 12 (1.9 GB)
@@ -119,7 +121,12 @@ clean:  ## Remove the environments and what builds left
 .venv/%/ready: requirements/%.txt pyproject.toml
 	$(call install,.venv/$*,$<)
 
+define check-python
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "$(PYTHON) is $$($(PYTHON) -V), but Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ..." >&2; exit 1; }
+endef
+
 define install
+	$(check-python)
 	@echo "Setting up $(1) (once)"
 	@rm -rf $(1)
 	@$(PYTHON) -m venv $(1) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }

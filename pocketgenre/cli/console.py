@@ -24,9 +24,26 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 stderr = Console(stderr=True, highlight=False)
 
 _EXTRAS = {
-    "train": ("h5py", "keras", "librosa", "matplotlib", "scipy", "sklearn", "tensorflow"),
+    "train": (
+        "h5py",
+        "keras",
+        "librosa",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+        "tensorboard",
+        "tensorflow",
+    ),
     "learn": ("scipy", "sklearn"),
-    "server": ("fastapi", "h11", "prometheus_client", "pydantic", "starlette", "uvicorn"),
+    "server": (
+        "fastapi",
+        "h11",
+        "multipart",
+        "prometheus_client",
+        "pydantic",
+        "starlette",
+        "uvicorn",
+    ),
     "cluster": ("dask", "distributed", "fsspec", "pyarrow"),
 }
 """Packages of each extra in pyproject.toml."""

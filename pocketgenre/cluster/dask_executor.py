@@ -164,7 +164,7 @@ class DaskExecutor:
         except Exception as error:  # anything that a worker raises
             raise PocketGenreError(
                 f"The cluster's workers cannot be set up ({type(error).__name__}: {error}); install"
-                " pocketgenre[cluster] for them, the same version as here."
+                " pocketgenre and its extra cluster for them, the same version as here."
             ) from error
 
     def _remove_abandoned_plugins(self) -> None:
@@ -293,5 +293,5 @@ def _explain(error: BaseException) -> PocketGenreError:
         return PocketGenreError(_DISCONNECTED)
     return PocketGenreError(
         f"A worker of the cluster cannot process jobs ({type(error).__name__}: {error}); install"
-        " pocketgenre[cluster] there, the same version as here."
+        " pocketgenre and its extra cluster there, the same version as here."
     )
