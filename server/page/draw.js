@@ -21,7 +21,9 @@ function scaleToDisplay(canvas) {
 // Return the colour of a label; transparent if the model lacks it, as "uncertain".
 export function colourOf(label, labels) {
   if (label === NOT_MUSIC) return NOT_MUSIC_COLOUR;
-  return COLOURS[labels.indexOf(label) % COLOURS.length] ?? "transparent";
+  const index = labels.indexOf(label);
+  if (index < COLOURS.length) return COLOURS[index] ?? "transparent";
+  return `hsl(${(index * 137.508) % 360} 50% ${40 + (index % 4) * 8}%)`; // the golden angle: all hues differ
 }
 
 // Return the name of a label for display.

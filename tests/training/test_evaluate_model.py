@@ -46,6 +46,12 @@ ROCK_1 = [[0.95, 0.05]]  # jazz by 1 of 1, at 95 %: wrong
 PROBABILITIES = JAZZ_0 + JAZZ_1 + ROCK_0 + ROCK_1
 
 
+def png_size(file: Path) -> tuple[int, int]:
+    """Return width and height of a PNG file in pixels."""
+    header = file.read_bytes()[16:24]
+    return int.from_bytes(header[:4]), int.from_bytes(header[4:])
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
     return fabricate_dataset(tmp_path / "data", {"jazz": [3, 2], "rock": [4, 1]})
@@ -151,6 +157,35 @@ def test_command_writes_files_and_prints_table(run: Run) -> None:
     assert result.stdout.splitlines()[0] in report
     assert "| rock/1 | rock  | jazz      | jazz 1 |       100% |              95% |" in report
     assert "LEAKS" not in report + result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("count", [2, 25])
+def test_pictures_hold_with_long_names(tmp_path: Path, count: int) -> None:
+    genres = [f"{'a genre with a long name ' * 6}{i}" for i in range(count)]
+    data = fabricate_dataset(tmp_path / "data", dict.fromkeys(genres, (1,)))
+    order = [genres.index(label) for label in data.labels]
+    run = fabricate_run(tmp_path / "run", data, np.eye(count)[order][:, order].tolist())
+    succeed(EVALUATE, run.folder)
+    for name in ("confusion.png", "curves.png"):
+        width, height = png_size(run.folder / "evaluation" / name)
+        assert 500 < width < 6_500
+        assert 500 < height < 3_500
+
+
+def test_epochs_are_whole_numbers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    ticks: list[float] = []
+    save = Figure.savefig
+
+    def record_ticks(figure: Figure, *arguments, **options) -> None:
+        ticks.extend(figure.axes[0].get_xticks())
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", record_ticks)
+    plot_curves(run, run.folder / "curves.png")
+    assert ticks
+    assert all(tick == round(tick) for tick in ticks)
 
 
 def test_moved_dataset_is_named(run: Run, data: Dataset, tmp_path: Path) -> None:

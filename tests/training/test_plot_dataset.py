@@ -87,3 +87,23 @@ def test_folder_without_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a finished data set"):
         plot_dataset(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("genre", ["g" * 180, "歌謡曲" * 40])
+def test_long_genre_has_a_picture(tmp_path: Path, genre: str) -> None:
+    data = fabricate_dataset(tmp_path / "data", {genre: [1], "rock": [1]})
+    for song in data.songs:
+        (data.audio / song.path).parent.mkdir(parents=True, exist_ok=True)
+        write_tone(data.audio / song.path, 3.0)
+    plot_dataset(data.folder, tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("song-*.png"))) == 2
+
+
+def test_characters_without_font_are_reported_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    data = fabricate_dataset(tmp_path / "data", {"\U000a0000": [1], "rock": [1]})  # in no font
+    for name in ("a.png", "b.png"):
+        plot_class_balance(data, tmp_path / name)
+    assert capsys.readouterr().err.count("No installed font has the characters") == 1
+    assert not recwarn.list

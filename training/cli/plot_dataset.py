@@ -1,5 +1,6 @@
 """Run ``plot-dataset``: plot a song of each genre, and the class balance of a data set."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -17,6 +18,9 @@ from pocketgenre.training.errors import DataError
 
 EXCERPT_SECONDS = 30
 """Length of the plotted excerpt, as of GTZAN's songs. Longer plots would not show details."""
+
+_LONGEST_NAME = 200
+"""Characters of a genre in a file name, whose limit is 255 bytes."""
 
 
 def plot_dataset(
@@ -49,11 +53,20 @@ def plot_dataset(
                 _load_excerpt(data, song),
                 data.feature_config,
                 printable(f"{genre}: {song.name}"),
-                out / f"song-{quote(genre, safe='')}.png",
+                out / _file_name(genre),
             )
             bar.advance(task)
     figures = count_of(len(data.labels), "figure")
     print_status(f"{out}: class-balance.png and {figures} of songs, one for each genre.")
+
+
+def _file_name(genre: str) -> str:
+    """Return the name of a genre's picture; a name too long for a file is shortened."""
+    quoted = quote(genre, safe="")
+    if len(quoted) > _LONGEST_NAME:
+        digest = hashlib.sha256(genre.encode()).hexdigest()[:8]
+        quoted = f"{quoted[:_LONGEST_NAME].rpartition('%')[0]}-{digest}"
+    return f"song-{quoted}.png"
 
 
 def _load_excerpt(data: Dataset, song: LabelledSong) -> NDArray[np.float32]:

@@ -31,6 +31,11 @@ PUBLISHED_VALIDATION_ACCURACY: dict[str, float] = {
 }
 """Published share of validation segments with the correct label, by name of the network."""
 
+GTZAN_GENRES = (
+    *("blues", "classical", "country", "disco", "hiphop"),
+    *("jazz", "metal", "pop", "reggae", "rock"),
+)
+
 PUBLISHED_CONDITIONS = (
     "published validation accuracy on all of GTZAN, split by segment, so that parts of a song are"
     " in both training and validation; comparable only to the segment accuracy of runs with"
@@ -56,7 +61,7 @@ class RunMetrics:
     metrics : shares in [0, 1], by the keys of
         :data:`pocketgenre.training.evaluation.metrics.METRIC_NAMES`
     parameters : number of parameters of the network; None if unknown
-    published : published validation accuracy of the same network; None if not published
+    published : published validation accuracy of the same network on the same genres, or None
     """
 
     run: str
@@ -207,7 +212,9 @@ def _run_metrics(run: Run, name: str) -> RunMetrics:
         songs=songs,
         metrics=metrics,
         parameters=count_parameters(run.folder / "model.keras"),
-        published=PUBLISHED_VALIDATION_ACCURACY.get(run.config.model),
+        published=PUBLISHED_VALIDATION_ACCURACY.get(run.config.model)
+        if run.labels == GTZAN_GENRES
+        else None,
     )
 
 

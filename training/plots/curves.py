@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.plots.figure_style import add_title, saved_figure
@@ -37,8 +38,10 @@ def plot_curves(run: Run, path: Path, warnings: tuple[str, ...] = ()) -> None:
             _plot(axes, final, key, "final network" if folds else "network", "black", 1.8)
             axes.set(xlabel="epoch", ylabel=_AXIS_LABELS[key], xlim=(1, None))
             axes.set_ylim(*((0, 1) if key == "accuracy" else (0, None)))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(color="0.9")
-        figure.axes[0].legend(loc="lower right")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
 def read_history(file: Path) -> History:

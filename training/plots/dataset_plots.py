@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from pocketgenre.features.config import FeatureConfig
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.librosa_features import librosa_mfcc
-from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure
+from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure, shortened
 
 
 def plot_song(
@@ -87,5 +87,5 @@ def plot_class_balance(dataset: Dataset, path: Path) -> None:
             axes.set(xlabel=unit, title=f"{counts.sum():,} {unit}")
             axes.margins(x=0.12)
         right.set_xlabel(f"segments of {dataset.feature_config.segment_seconds:g} s")
-        left.set_yticks(rows, dataset.labels)
+        left.set_yticks(rows, [shortened(label) for label in dataset.labels])
         left.invert_yaxis()

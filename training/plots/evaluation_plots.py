@@ -12,12 +12,19 @@ from pocketgenre.training.evaluation.metrics import (
     ClassificationMetrics,
 )
 from pocketgenre.training.evaluation.run_evaluation import Evaluation, SongConfidence
-from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure
+from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure, shortened
+
+_MOST_COUNTED_GENRES = 40
+"""Genres up to which each cell of a confusion matrix has its count."""
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:
     """Plot the confusion matrices of songs and segments, shaded by share of the true genre."""
-    size = max(4.5, 0.55 * len(evaluation.labels))
+    genres = len(evaluation.labels)
+    has_counts = genres <= _MOST_COUNTED_GENRES
+    # Tick labels of hundreds of genres would have several gigabytes of pixels at full size.
+    size = max(4.5, 0.55 * genres) if has_counts else 0.55 * _MOST_COUNTED_GENRES
+    font_size = 10.0 if has_counts else 10.0 * _MOST_COUNTED_GENRES / genres
     with saved_figure(path, 2 * size + 2, size + 0.7) as figure:
         add_title(figure, f"{evaluation.run}: true and predicted genres", evaluation.warnings)
         matrices: tuple[tuple[str, ClassificationMetrics], ...] = (
@@ -27,17 +34,22 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
         for axes, (name, metrics) in zip(figure.subplots(1, 2), matrices, strict=True):
             counts = np.array(metrics.confusion)
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            display = ConfusionMatrixDisplay(shares, display_labels=evaluation.labels)
+            display = ConfusionMatrixDisplay(
+                shares, display_labels=[shortened(label) for label in evaluation.labels]
+            )
             display.plot(
                 ax=axes,
                 cmap=GREYS,
                 colorbar=False,
                 xticks_rotation="vertical",
                 im_kw={"vmin": 0.0, "vmax": 1.0},
-                text_kw={"fontsize": 10},
+                include_values=has_counts,
+                text_kw={"fontsize": 10} if has_counts else None,
             )
-            for text, count in zip(display.text_.flat, counts.flat, strict=True):
-                text.set_text(str(count) if count else "")
+            if has_counts:
+                for text, count in zip(display.text_.flat, counts.flat, strict=True):
+                    text.set_text(str(count) if count else "")
+            axes.tick_params(labelsize=font_size)
             axes.set(title=f"{name} (count)", xlabel="predicted genre", ylabel="true genre")
         figure.colorbar(display.im_, ax=figure.axes, label="share of the true genre", shrink=0.7)
 
@@ -86,7 +98,7 @@ def plot_confidence(evaluation: Evaluation, confidence: SongConfidence, path: Pa
             ylim=(0, None),
         )
         curve.grid(color="0.9")
-        curve.legend(loc="upper left")
+        curve.legend(loc="best")
 
 
 def _draw_reliability(above: Axes, below: Axes, calibration: Calibration, unit: str) -> None:
@@ -97,7 +109,7 @@ def _draw_reliability(above: Axes, below: Axes, calibration: Calibration, unit: 
     above.plot(confidences, accuracies, "o-", color="black", label=unit, clip_on=False)
     above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     above.grid(color="0.9")
-    above.legend(loc="lower right")
+    above.legend(loc="best")
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     indices = np.clip(np.searchsorted(edges, confidences) - 1, 0, None)
     below.bar(

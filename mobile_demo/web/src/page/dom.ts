@@ -39,7 +39,9 @@ export function select<T extends string>(
 export function colour(label: string, labels: readonly string[]): string {
   if (label === NOT_MUSIC) return "var(--not-music)";
   const index = labels.indexOf(label);
-  return index < 0 ? "var(--soft)" : `var(--g${index % 12})`;
+  if (index < 0) return "var(--soft)";
+  if (index < 12) return `var(--g${index})`;
+  return `hsl(${(index * 137.508) % 360} 50% ${40 + index % 4 * 8}%)`;  // the golden angle: all hues differ
 }
 
 export function swatch(label: string, labels: readonly string[]): HTMLElement {
