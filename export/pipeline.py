@@ -192,25 +192,24 @@ class Exporter:
         """Convert the final network and the networks with held-out songs."""
         all_segments = self._all_segments
         try:
-            held_out = []
+            files = [self._convert(model, all_segments, all_segments, variant)]
+            on_step()
             for part in self._held_out:
                 network = self._load_network(part.model)
                 train = np.setdiff1d(all_segments, part.segments)
-                held_out.append(self._convert(network, train, part.segments, variant))
-                self._check_sample(held_out[-1], part, variant)
+                files.append(self._convert(network, train, part.segments, variant))
+                self._check_sample(files[-1], part, variant)
                 on_step()
-            final = self._convert(model, all_segments, all_segments, variant)
-            on_step()
         except DataError as error:
             return error
-        return [final, *held_out]
+        return files
 
     def _check_sample(
         self, file: ConvertedFile, part: HeldOutPredictions, variant: Variant
     ) -> None:
         """Compare a file with Keras on some stored features of its held-out songs.
 
-        A bad file is so refused before the audio of all songs is decoded.
+        Thus, a bad file is refused before the audio of all songs is decoded.
 
         Raises
         ------
