@@ -183,7 +183,8 @@ def export_tflite(
         other_python,
         licence,
         accept_parity=accept_parity,
-        explain=len(variants) == 1 or all_files,
+        # A file that is only tried needs no explanation.
+        explain=accept_parity or all_files or len(variants) == 1,
     )
     if all_files:
         exports = _export(exporter, variants)
