@@ -198,12 +198,16 @@ def test_missing_package_is_refused(tmp_path: Path) -> None:
 
 
 def test_make_discards_incomplete_download(tmp_path: Path) -> None:
-    python = tmp_path / ".venv" / "dev" / "bin" / "python"  # replaces pip and unzip
-    python.parent.mkdir(parents=True)
-    make = ["make", "-f", REPOSITORY / "Makefile", "-o", ".venv/dev/ready", "data/musicnn"]
-    unpack = '#!/bin/sh\n[ "$2" != zipfile ] || { mkdir -p "$5/musicnn" && exit %d; }\n'
+    python = tmp_path / "python"  # replaces venv, pip and unzip
+    make = ["make", "-f", REPOSITORY / "Makefile", f"PYTHON={python}", "data/musicnn"]
+    script = (
+        '#!/bin/sh\ncase "$2" in'
+        ' venv) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;'
+        ' zipfile) mkdir -p "$5/musicnn" && exit %d ;;'
+        " esac\n"
+    )
     for status, is_complete in ((1, False), (0, True)):
-        python.write_text(unpack % status)
+        python.write_text(script % status)
         python.chmod(0o755)
         done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode == 0) is is_complete, done.stderr
