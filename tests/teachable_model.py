@@ -24,14 +24,16 @@ _FLOAT32, _INT8, _INT32 = (
 )
 
 
-def write_teachable_model(folder: Path, name: str = "model", seed: int = 0) -> Path:
+def write_teachable_model(
+    folder: Path, name: str = "model", seed: int = 0, labels: tuple[str, ...] = LABELS
+) -> Path:
     """Write a model with random weights of its last layer, and its card."""
     rng = np.random.default_rng(seed)
-    kernel = rng.normal(scale=0.05, size=(len(LABELS), BANDS)).astype(np.float32)
-    content = _build(kernel, np.zeros(len(LABELS), np.float32))
+    kernel = rng.normal(scale=0.05, size=(len(labels), BANDS)).astype(np.float32)
+    content = _build(kernel, np.zeros(len(labels), np.float32))
     path = folder / f"{name}.tflite"
     path.write_bytes(content)
-    card = ModelCard("test", LABELS, LOG_MEL_CONFIG, model_hash(content), input="log-mel")
+    card = ModelCard("test", labels, LOG_MEL_CONFIG, model_hash(content), input="log-mel")
     card_path(path).write_text(card.to_json(), encoding="utf-8")
     return path
 

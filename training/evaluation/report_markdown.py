@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # importing it starts TensorFlow
 
 _LINE_WIDTH = 120  # characters; tables may be wider
 
+MOST_CONFUSION_GENRES = 40
+"""Genres up to which a confusion matrix has a row and a column for each genre."""
+
 
 def markdown_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1
@@ -267,6 +270,8 @@ def _genres(metrics: ClassificationMetrics, unit: str) -> list[str]:
 
 def _confusion(metrics: ClassificationMetrics) -> list[str]:
     labels = [g.genre for g in metrics.genres]
+    if len(labels) > MOST_CONFUSION_GENRES:
+        return _frequent_confusions(metrics, labels)
     rows = [
         [label, *(str(count) if count else "·" for count in counts)]
         for label, counts in zip(labels, metrics.confusion, strict=True)
@@ -276,6 +281,26 @@ def _confusion(metrics: ClassificationMetrics) -> list[str]:
         "A row is a true genre, a column the predicted one.",
         "",
         markdown_table(["", *labels], rows),
+    ]
+
+
+def _frequent_confusions(metrics: ClassificationMetrics, labels: Sequence[str]) -> list[str]:
+    """List the most frequent errors, where a matrix would be too wide to read."""
+    counts = {
+        (true, predicted): count
+        for true, row in enumerate(metrics.confusion)
+        for predicted, count in enumerate(row)
+        if count and true != predicted
+    }
+    frequent = sorted(counts, key=counts.__getitem__, reverse=True)[:MOST_CONFUSION_GENRES]
+    rows = [
+        [labels[true], labels[predicted], str(counts[true, predicted])]
+        for true, predicted in frequent
+    ]
+    return [
+        f"The {len(rows)} most frequent errors of {len(counts)}; `evaluation.json` has all.",
+        "",
+        markdown_table(["true genre", "predicted genre", "count"], rows, text_columns=2),
     ]
 
 

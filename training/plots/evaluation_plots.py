@@ -1,5 +1,6 @@
 """Plot the confusion matrices, the calibration and the confidence of an evaluation."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,21 @@ from pocketgenre.training.evaluation.metrics import (
     Calibration,
     ClassificationMetrics,
 )
+from pocketgenre.training.evaluation.report_markdown import MOST_CONFUSION_GENRES
 from pocketgenre.training.evaluation.run_evaluation import Evaluation, SongConfidence
 from pocketgenre.training.plots.figure_style import GREYS, add_title, saved_figure, shortened
 
-_MOST_COUNTED_GENRES = 40
-"""Genres up to which each cell of a confusion matrix has its count."""
-
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:
-    """Plot the confusion matrices of songs and segments, shaded by share of the true genre."""
-    genres = len(evaluation.labels)
-    has_counts = genres <= _MOST_COUNTED_GENRES
-    # Tick labels of hundreds of genres would have several gigabytes of pixels at full size.
-    size = max(4.5, 0.55 * genres) if has_counts else 0.55 * _MOST_COUNTED_GENRES
-    font_size = 10.0 if has_counts else 10.0 * _MOST_COUNTED_GENRES / genres
+    """Plot the confusion matrices of songs and segments, shaded by share of the true genre.
+
+    With many genres, cells have no counts, and only genres at equal distances are named: the names
+    of all would be unreadable or need gigabytes of pixels.
+    """
+    labels = [shortened(label) for label in evaluation.labels]
+    has_counts = len(labels) <= MOST_CONFUSION_GENRES
+    size = max(4.5, 0.55 * min(len(labels), MOST_CONFUSION_GENRES))
+    named = range(0, len(labels), math.ceil(len(labels) / MOST_CONFUSION_GENRES))
     with saved_figure(path, 2 * size + 2, size + 0.7) as figure:
         add_title(figure, f"{evaluation.run}: true and predicted genres", evaluation.warnings)
         matrices: tuple[tuple[str, ClassificationMetrics], ...] = (
@@ -34,14 +36,11 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
         for axes, (name, metrics) in zip(figure.subplots(1, 2), matrices, strict=True):
             counts = np.array(metrics.confusion)
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            display = ConfusionMatrixDisplay(
-                shares, display_labels=[shortened(label) for label in evaluation.labels]
-            )
+            display = ConfusionMatrixDisplay(shares)
             display.plot(
                 ax=axes,
                 cmap=GREYS,
                 colorbar=False,
-                xticks_rotation="vertical",
                 im_kw={"vmin": 0.0, "vmax": 1.0},
                 include_values=has_counts,
                 text_kw={"fontsize": 10} if has_counts else None,
@@ -49,7 +48,9 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
             if has_counts:
                 for text, count in zip(display.text_.flat, counts.flat, strict=True):
                     text.set_text(str(count) if count else "")
-            axes.tick_params(labelsize=font_size)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_ticks(named, [labels[genre] for genre in named])
+            axes.tick_params(axis="x", rotation=90)
             axes.set(title=f"{name} (count)", xlabel="predicted genre", ylabel="true genre")
         figure.colorbar(display.im_, ax=figure.axes, label="share of the true genre", shrink=0.7)
 
