@@ -51,8 +51,14 @@ class ConfidenceModel:
 
     def confidence(self, evidence: SongEvidence) -> float:
         """Compute the probability that a label is correct, in (0, 1)."""
-        weights, values = asdict(self.weights), asdict(evidence)
-        log_odds = self.intercept + sum(weights[name] * values[name] for name in weights)
+        weights = self.weights
+        log_odds = (
+            self.intercept
+            + weights.probability * evidence.probability
+            + weights.vote_share * evidence.vote_share
+            + weights.margin * evidence.margin
+            + weights.segments * evidence.segments
+        )
         return 1 / (1 + math.exp(-log_odds))
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 
 def printable(text: str) -> str:
     """Escape control characters and invalid UTF-8, which file names may contain."""
+    if text.isprintable():  # as nearly all names; surrogates are not printable
+        return text
     text = encode_escaped(text).decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -19,7 +19,7 @@ from pocketgenre.inference import (
 )
 from pocketgenre.jobs.executors import Executor, LocalExecutor
 from pocketgenre.jobs.process import JobFailure
-from pocketgenre.library.catalog import Catalog
+from pocketgenre.library.catalog import Catalog, no_garbage_collection
 from pocketgenre.library.discovery import (
     FolderListing,
     SongFile,
@@ -205,15 +205,16 @@ def catalog_songs(
     min_seconds : length below which songs are left out, such as ringtones [s]
     """
     present = {file.path for file in listing.files}
-    songs = {
-        song.path: song
-        for root in roots_of(listing)
-        for song in _songs_below(root, listing, catalog, label_config)
-        if song.model == model
-        and song.state != "vanished"
-        and str(song.path) in present
-        and not is_shorter(song, min_seconds)
-    }
+    with no_garbage_collection():
+        songs = {
+            song.path: song
+            for root in roots_of(listing)
+            for song in _songs_below(root, listing, catalog, label_config)
+            if song.model == model
+            and song.state != "vanished"
+            and str(song.path) in present
+            and not is_shorter(song, min_seconds)
+        }
     for path in map(Path, listing.unlistable):
         songs[path] = _unlistable(path, listing.folder, model)
     is_sorted = len(roots_of(listing)) == 1 and not listing.unlistable
