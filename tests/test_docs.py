@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -56,6 +57,68 @@ def test_python_snippets_run(page: Path, songs: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout
+
+
+NAS = REPOSITORY / "docs" / "nas.md"
+
+
+@pytest.fixture
+def nas_home(songs: Path, tmp_path: Path) -> Path:
+    """A home folder with music, and with scan-library where the page expects it."""
+    command = tmp_path / ".local" / "bin" / "scan-library"
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m pocketgenre.cli.scan_library "$@"\n')
+    command.chmod(0o755)
+    shutil.copytree(songs / "Music", tmp_path / "Music")
+    return tmp_path
+
+
+def test_cron_line_writes_playlists(nas_home: Path) -> None:
+    (line,) = snippets(NAS, "crontab")
+    assert run_as_cron(line.split(maxsplit=5)[5], nas_home) == ""
+    assert list((nas_home / "Music" / "Genres").glob("*.m3u8"))
+
+
+def test_systemd_service_writes_results(nas_home: Path) -> None:
+    service, _ = snippets(NAS, "systemd")
+    (line,) = re.findall(r"^ExecStart=(.*)$", service, flags=re.MULTILINE)
+    assert run_as_cron(line.replace("%h", str(nas_home)), nas_home) == ""
+    assert (nas_home / "genres.json").exists()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_units_are_valid(nas_home: Path) -> None:
+    for ending, unit in zip(("service", "timer"), snippets(NAS, "systemd"), strict=True):
+        (nas_home / f"scan.{ending}").write_text(unit.replace("%h", str(nas_home)))
+    result = subprocess.run(
+        ["systemd-analyze", "verify", "--user", nas_home / "scan.service", nas_home / "scan.timer"],
+        env={"XDG_RUNTIME_DIR": str(nas_home), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def run_as_cron(line: str, home: Path) -> str:
+    """Run a command with cron's variables; return what cron would mail."""
+    result = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=home,
+        env={
+            "HOME": str(home),
+            "PATH": "/usr/bin:/bin",
+            "SHELL": "/bin/sh",
+            "PYTHONPATH": str(REPOSITORY),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
 def command_lines(page: Path) -> list[list[str]]:

@@ -79,7 +79,7 @@ from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_diff import LibraryDiff
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.scan import ScanConfig, catalog_songs, configure_scan, is_shorter
-from pocketgenre.library.song_groups import group_songs
+from pocketgenre.library.song_groups import OddSong, group_key, group_songs
 from pocketgenre.library.tags.genre_tag import GENRE_FIELD
 from pocketgenre.library.tags.tagging import SETTLE_SECONDS, TagConfig
 from pocketgenre.models.model_card import read_model
@@ -223,8 +223,6 @@ def scan_library(
         raise PocketGenreError(
             "--watch, --write-tags, --playlists and several folders need folders, not an address."
         )
-    if watch and by:
-        raise PocketGenreError("--by needs all songs of an album at once; omit it with --watch.")
     if watch and any(folder.is_file() for folder in folders):
         raise PocketGenreError("--watch needs a folder, not a song.")
 
@@ -279,24 +277,48 @@ class _Scan:
             as_json=self.as_json,
         )
 
-    def songs(self, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
-        """Read the listed songs from the catalogue."""
+    def songs(
+        self,
+        listing: FolderListing,
+        catalog: Catalog,
+        only: set[Path] | None = None,
+        *,
+        name_odd: bool = True,
+    ) -> list[LibrarySong]:
+        """Read the listed songs from the catalogue, or only some of them.
+
+        With ``by``, each has the genre of its album or artist; with ``name_odd``, a message names
+        each song whose own genre is another one.
+        """
+        if only is not None and not self.by:
+            found = [self._song(path, listing, catalog) for path in sorted(only)]
+            songs = [song for song in found if song and not is_shorter(song, self.min_seconds)]
+            return self.outputs.names.rename(songs)
         model = self.config.card.sha256
         songs = catalog_songs(listing, catalog, model, self.labels, self.min_seconds)
+        odd: list[OddSong] = []
         if self.by:
             songs, odd = group_songs(songs, self.by.value)
-            for one in odd:
-                name, rename = printable(one.song.name.as_posix()), self.outputs.names.name
-                own, group = (printable(rename(g)) for g in (one.song.genre or "", one.group_genre))
-                print_status(f"{name}: {own}, but its {self.by.value} is {group}.")
+        if only is not None:
+            songs = [song for song in songs if song.path in only]
+            odd = [one for one in odd if one.song.path in only]
+        for one in odd if name_odd else ():
+            self._name_odd(one)
         return self.outputs.names.rename(songs)
 
-    def song(self, path: Path | str, listing: FolderListing, catalog: Catalog) -> list[LibrarySong]:
-        """Read one song from the catalogue; an empty list if it is missing or too short."""
-        song = catalog.song(str(path), listing.folder, self.labels)
-        if song is None or is_shorter(song, self.min_seconds):
-            return []
-        return self.outputs.names.rename([song])
+    def group(self, path: Path, listing: FolderListing, catalog: Catalog) -> object:
+        """Return a key that all songs of the song's album or artist share."""
+        song = self._song(path, listing, catalog)
+        return group_key(song, self.by.value) if song and self.by else path
+
+    def _song(self, path: Path, listing: FolderListing, catalog: Catalog) -> LibrarySong | None:
+        return catalog.song(str(path), listing.folder, self.labels)
+
+    def _name_odd(self, odd: OddSong) -> None:
+        genres = (odd.song.genre or "", odd.group_genre)
+        own, group = (printable(self.outputs.names.name(genre)) for genre in genres)
+        name = printable(odd.song.name.as_posix())
+        print_status(f"{name}: {own}, but its {self.by} is {group}.")
 
 
 def _preview(scan: _Scan, file: Path) -> int:
@@ -349,19 +371,50 @@ def _watch(
     for a_round in watch_listing(listing, scan.list_files, catalog, scan.config, is_interrupted):
         new = set()
         for scanned in a_round.scanned:
-            for song in scan.song(scanned.file.path, listing, catalog):
-                new.add(song.path)
-                if not others.out:
-                    print(song_line(song), flush=True)
+            path = Path(scanned.file.path)
+            new.add(path)
+            if not scan.by:
+                _print_songs({path}, scan, a_round.listing, catalog)
+        if scan.by and new:  # whose genre depends on all songs of the round
+            _print_songs(new, scan, a_round.listing, catalog)
         if scan.outputs.tags:
-            due = new | {path for path in waiting if is_settled(path, scan.outputs.tags)}
-            waiting = (waiting - due) | _tag(due, scan, listing, catalog, is_interrupted)
+            due = _due(new, waiting, scan, a_round.listing, catalog)
+            refused = _tag(due, scan, a_round.listing, catalog, is_interrupted)
+            waiting = ((waiting | new) - due if scan.by else waiting - due) | refused
         if new and has_files and a_round.is_complete:
-            current = scan.songs(a_round.listing, catalog)
+            current = scan.songs(a_round.listing, catalog, name_odd=False)
             write_outputs(current, listing.folder, others, write_list=others.out is not None)
     if waiting:
         its = "its tag" if len(waiting) == 1 else "their tags"
         print_status(f"{count_of(len(waiting), 'song')} without {its}; the next scan writes {its}.")
+
+
+def _print_songs(paths: set[Path], scan: _Scan, listing: FolderListing, catalog: Catalog) -> None:
+    songs = scan.songs(listing, catalog, paths)
+    for song in songs if not scan.outputs.out else ():
+        print(song_line(song), flush=True)
+
+
+def _due(
+    new: set[Path], waiting: set[Path], scan: _Scan, listing: FolderListing, catalog: Catalog
+) -> set[Path]:
+    """Return the songs to tag now.
+
+    An album or artist waits until no program seems to write into any of its new songs, since its
+    genre depends on all of them.
+    """
+    tags = scan.outputs.tags
+    if tags is None:
+        return set()
+    if not scan.by:
+        return new | {path for path in waiting if is_settled(path, tags)}
+    waiting = waiting | new
+    settled = {path for path in waiting if is_settled(path, tags)}
+    if settled in (waiting, set()):
+        return settled
+    groups = {path: scan.group(path, listing, catalog) for path in waiting}
+    incomplete = {groups[path] for path in waiting - settled}
+    return {path for path in settled if groups[path] not in incomplete}
 
 
 def _tag(
@@ -372,8 +425,8 @@ def _tag(
     is_interrupted: IsInterrupted,
 ) -> set[Path]:
     """Tag songs; return those that have to wait for other programs."""
-    read = (song for path in sorted(paths) for song in scan.song(path, listing, catalog))
-    songs = [song for song in read if song.has_genre]
+    found = scan.songs(listing, catalog, paths, name_odd=False) if paths else []
+    songs = [song for song in found if song.has_genre]
     if not songs or scan.outputs.tags is None:
         return set()
     outcomes = write_tags(

@@ -13,6 +13,7 @@ from pocketgenre.cli.console import Debug, run
 from pocketgenre.cli.options import (
     CatalogFile,
     Folder,
+    GenreMap,
     Quiet,
     Version,
     Vote,
@@ -21,7 +22,14 @@ from pocketgenre.cli.options import (
     catalog_file,
 )
 from pocketgenre.library.catalog import Catalog
-from pocketgenre.library.queries import Statistics, check_folder, compute_statistics
+from pocketgenre.library.genre_names import read_genre_names
+from pocketgenre.library.queries import (
+    Statistics,
+    check_folder,
+    compute_statistics,
+    known_labels,
+    rename_genres,
+)
 from pocketgenre.text import count_of, printable
 
 _NUMBERS_WIDTH = 42
@@ -38,6 +46,7 @@ class StatisticsFormat(StrEnum):
 def show_statistics(
     folder: Folder = None,
     vote: Vote = VoteOption.majority,
+    genre_map: GenreMap = None,
     format: Annotated[
         StatisticsFormat, typer.Option(help="Output format.")
     ] = StatisticsFormat.table,
@@ -54,7 +63,9 @@ def show_statistics(
     """
     with Catalog(catalog_file(catalog), access="read") as opened:
         check_folder(opened, absolute(folder))
-        statistics = compute_statistics(opened, vote.rule, absolute(folder))
+        names = read_genre_names(genre_map, known_labels(opened))
+        counted = compute_statistics(opened, vote.rule, absolute(folder))
+    statistics = rename_genres(counted, names)
     if format is StatisticsFormat.json:
         json.dump(asdict(statistics), sys.stdout, indent=2, ensure_ascii=False)
         print()

@@ -11,7 +11,7 @@ import typer
 from pocketgenre.cli.console import print_status, progress
 from pocketgenre.library.genre_names import GenreNames
 from pocketgenre.library.library_song import LibrarySong
-from pocketgenre.library.tags.genre_tag import GENRE_FIELD, FileInUseError
+from pocketgenre.library.tags.genre_tag import GENRE_FIELD, FileInUseError, holds_no_genre
 from pocketgenre.library.tags.replace_file import check_settled, check_unused
 from pocketgenre.library.tags.tagging import Outcome, TagConfig, tag_songs
 from pocketgenre.library.tags.undo_log import UndoLog, default_undo_file
@@ -97,11 +97,16 @@ def field_name(name: str) -> str:
     Raises
     ------
     typer.BadParameter
-        if it is not a name.
+        if it is not a name, or that of a field that players use for something else.
     """
     name = name.strip().lower()
     if not name.isascii() or not name.replace("_", "").replace(" ", "").isalnum():
         raise typer.BadParameter("a field has a name of letters, digits and spaces.")
+    if holds_no_genre(name):
+        raise typer.BadParameter(
+            f"players store something else in the field {name}, which a genre would replace; choose"
+            " genre, grouping, mood, style or a name of your own."
+        )
     return name
 
 

@@ -95,7 +95,7 @@ def find_label(name: str, labels: Iterable[str], names: Mapping[str, str] | None
     Raises
     ------
     PocketGenreError
-        if there is none; names the most similar one.
+        if there is none; names the most similar one, if one is similar.
     """
     return find_labels(name, labels, names)[0]
 
@@ -112,7 +112,7 @@ def find_labels(
             by_name.setdefault(spelling, []).append(label)
     if found := by_name.get(_letters(name)):
         return found
-    similar = difflib.get_close_matches(_letters(name), by_name, 1, 0.0)
+    similar = difflib.get_close_matches(_letters(name), by_name, 1)
     hint = f"did you mean {by_name[similar[0]][0]}? " if similar else ""
     raise PocketGenreError(
         f"There is no genre {printable(name)}; {hint}Genres: {', '.join(sorted(labels))}."

@@ -3,7 +3,9 @@
 import difflib
 import json
 import os
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,7 +134,7 @@ def check_folder(catalog: Catalog, folder: Path | None) -> None:
     Raises
     ------
     PocketGenreError
-        if not; names the most similar folder.
+        if not; names the most similar folder, if one is similar.
     """
     if folder is None or folder.exists():
         return
@@ -141,10 +143,25 @@ def check_folder(catalog: Catalog, folder: Path | None) -> None:
     ):
         return
     rows = catalog.select("SELECT path FROM songs")
-    known = {str(parent) for (path,) in rows for parent in Path(os.fsdecode(path)).parents}
-    similar = difflib.get_close_matches(str(folder), sorted(known), 1, 0.0)
-    hint = f"did you mean {printable(similar[0])}?" if similar else "the catalogue is empty."
+    known = {parent for (path,) in rows for parent in Path(os.fsdecode(path)).parents}
+    similar = _similar_folder(folder, known)
+    hint = f"did you mean {printable(str(similar))}?" if similar else "scan it, or name another."
     raise PocketGenreError(f"There is no folder {printable(str(folder))}; {hint}")
+
+
+def _similar_folder(folder: Path, known: set[Path]) -> Path | None:
+    """Return the known folder that differs from a mistyped one by the spelling of its names."""
+    similar = Path(folder.anchor)
+    for name in folder.relative_to(folder.anchor).parts:
+        if similar / name in known:
+            similar /= name
+            continue
+        siblings = sorted(one.name for one in known if one.parent == similar and one != similar)
+        found = difflib.get_close_matches(name, siblings, 1)
+        if not found:
+            return None
+        similar /= found[0]
+    return similar
 
 
 def compute_statistics(
@@ -188,6 +205,27 @@ def compute_statistics(
         sum(row[2] for row in models),
         sum(row[3] for row in models),
         tuple((row[0], row[1]) for row in models),
+    )
+
+
+def rename_genres(statistics: Statistics, names: Mapping[str, str]) -> Statistics:
+    """Count genres by the names that the user gave them; several genres may have one name.
+
+    Parameters
+    ----------
+    statistics : statistics by label
+    names : name by label; a genre without a name, or with an empty one, keeps its label
+    """
+    counts: dict[str, list[GenreCount]] = defaultdict(list)
+    for count in statistics.genres:
+        counts[names.get(count.genre) or count.genre].append(count)
+    merged = []
+    for name, same in counts.items():
+        songs = sum(count.songs for count in same)
+        confidence = sum(count.songs * count.confidence for count in same) / songs
+        merged.append(GenreCount(name, songs, confidence))
+    return replace(
+        statistics, genres=tuple(sorted(merged, key=lambda one: (-one.songs, one.genre)))
     )
 
 

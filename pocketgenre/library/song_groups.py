@@ -39,11 +39,11 @@ def group_songs(
     groups: dict[tuple[str, ...], list[SongPrediction]] = defaultdict(list)
     for song in songs:
         if song.prediction and song.prediction.winner != NOT_MUSIC:
-            groups[_key(song, by)].append(song.prediction)
+            groups[group_key(song, by)].append(song.prediction)
     genres = {key: _genre(predictions) for key, predictions in groups.items()}
     grouped, odd = [], []
     for song in songs:
-        genre = genres.get(_key(song, by))
+        genre = genres.get(group_key(song, by))
         if song.prediction is None or genre is None or song.prediction.winner == NOT_MUSIC:
             grouped.append(song)
             continue
@@ -65,7 +65,8 @@ def _genre(predictions: Sequence[SongPrediction]) -> str | None:
     return max(sums, key=lambda label: sums[label])
 
 
-def _key(song: LibrarySong, by: GroupBy) -> tuple[str, ...]:
+def group_key(song: LibrarySong, by: GroupBy) -> tuple[str, ...]:
+    """Return a key that all songs of an album or artist share."""
     metadata = song.metadata
     artist = metadata.album_artist or metadata.artist
     if by == "artist":

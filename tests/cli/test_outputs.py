@@ -243,6 +243,15 @@ def test_invalid_outputs_are_rejected_before_the_scan(
     assert state(music) == before
 
 
+@pytest.mark.parametrize("name", ["title", "Album Artist", "MUSICBRAINZ_TRACKID", "comment"])
+def test_field_of_something_else_is_refused(music: Path, name: str) -> None:
+    before = state(music)
+    result = invoke(SCAN, *STANDARD, music, "--write-tags", "--overwrite", "--tag-field", name)
+    assert result.returncode == 2
+    assert "players store something else" in " ".join(result.stderr.replace("│", "").split())
+    assert state(music) == before
+
+
 def test_undo_without_an_undo_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = invoke(UNDO, tmp_path / "none.jsonl")
     assert result.returncode == 1

@@ -144,6 +144,8 @@ def test_genres_are_found_in_any_spelling(scanned: Path) -> None:
     result = invoke(LIST, "--genre", "jaz")
     assert result.returncode == 1
     assert "There is no genre jaz; did you mean jazz?" in result.stderr
+    result = invoke(LIST, "--genre", "Gamelan")
+    assert "There is no genre Gamelan; Genres: blues," in result.stderr
 
 
 def test_mistyped_folder_names_the_nearest(scanned: Path) -> None:
@@ -152,6 +154,14 @@ def test_mistyped_folder_names_the_nearest(scanned: Path) -> None:
         result = invoke(command, "--folder", wrong)
         assert result.returncode == 1
         assert f"There is no folder {wrong}; did you mean {scanned}?" in result.stderr
+
+
+def test_dissimilar_folder_has_no_suggestion(scanned: Path) -> None:
+    result = invoke(LIST, "--folder", scanned.parent / "Hörbücher")
+    assert result.stderr.endswith("Hörbücher; scan it, or name another.\n")
+    wrong = scanned.parent.with_name(scanned.parent.name + "x") / scanned.name
+    result = invoke(LIST, "--folder", wrong)
+    assert result.stderr.endswith(f"did you mean {scanned}?\n")
 
 
 def test_places_are_checked_before_the_scan(library: Path) -> None:

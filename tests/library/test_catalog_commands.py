@@ -101,6 +101,18 @@ def test_statistics_count_songs(scanned: Path) -> None:
     assert (data["failed"], data["vanished"]) == (1, 1)
 
 
+def test_statistics_count_names_of_the_map(scanned: Path, tmp_path: Path) -> None:
+    count = "--format", "json"
+    before = json.loads(invoke(CLI + "show_statistics", *count).stdout)["genres"]
+    file = tmp_path / "genres.toml"
+    file.write_text("".join(f'{label} = "All"\n' for label in GENRES))
+    (genre,) = json.loads(invoke(CLI + "show_statistics", *count, "--genre-map", file).stdout)[
+        "genres"
+    ]
+    mean = sum(one["songs"] * one["confidence"] for one in before) / 6
+    assert genre == {"genre": "All", "songs": 6, "confidence": pytest.approx(mean)}
+
+
 def test_statistics_have_bars_where_they_fit(
     scanned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+import mutagen
 import pytest
 
 from pocketgenre.library.catalog import Catalog
@@ -175,6 +176,31 @@ def test_watch_tags_a_file_when_it_is_closed(music: Path, library: Path, tmp_pat
             file.write(content[len(content) // 2 :])
         until(lambda: target.read_bytes().startswith(b"ID3"))
     assert target.read_bytes().endswith(content)
+
+
+def test_album_waits_for_its_last_song(music: Path, library: Path, tmp_path: Path) -> None:
+    tags = ["--write-tags", "--settle", "0", "--undo-file", str(tmp_path / "undo.jsonl")]
+    content = (library / "Broken beat.mp3").read_bytes()
+    done, waiting, other = (music / name for name in ("a/1.ogg", "a/2.mp3", "b/1.mp3"))
+    for folder in (music / "a", music / "b"):
+        folder.mkdir()
+    with WatchProcess(music, "--by", "album", "--min-confidence", "0", *tags) as watch:
+        watch.wait_for_message("Watching")
+        with open(waiting, "wb") as file:
+            file.write(content)
+            file.flush()
+            shutil.copy(library / "Distorted riff.ogg", done)
+            watch.wait_for_output("1.ogg")
+            watch.wait_for_output("2.mp3")
+            other.write_bytes(content)
+            until(lambda: genre_of(other))
+            assert not genre_of(done)
+        until(lambda: genre_of(done) and genre_of(waiting))
+        assert genre_of(done) == genre_of(waiting)
+
+
+def genre_of(path: Path) -> list[str] | None:
+    return mutagen.File(path, easy=True).get("genre")
 
 
 def test_watch_tags_no_short_song(music: Path, library: Path, tmp_path: Path) -> None:

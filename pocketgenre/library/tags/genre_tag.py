@@ -56,6 +56,27 @@ GENRE_FIELD = "genre"
 GROUPING_FIELD = "grouping"
 """Name of the field by which players group songs; any other name is a field of the user's own."""
 
+_OTHER_FIELDS = (
+    "title subtitle titlesort version artist artists artistsort performer performers album"
+    " albumsort albumartist albumartists albumartistsort composer composersort lyricist conductor"
+    " arranger remixer author encodedby encoder encodersettings organization label publisher"
+    " copyright license location contact website isrc barcode catalognumber asin media comment"
+    " description lyrics unsyncedlyrics language date year originaldate originalyear track"
+    " tracknumber tracktotal totaltracks disc discnumber disctotal totaldiscs discsubtitle"
+    " discset compilation bpm length duration rating playcount cuesheet coverart"
+    " metadatablockpicture"
+)
+"""Fields in which players show or store something else than a genre, without marks."""
+
+_OTHER_PREFIXES = ("replaygain", "r128", "musicbrainz", "acoustid", "itunes", "fmps")
+
+
+def holds_no_genre(field: str) -> bool:
+    """Check whether players use a field for something else, such as the title."""
+    letters = "".join(filter(str.isalnum, field.lower()))
+    return letters in _OTHER_FIELDS.split() or letters.startswith(_OTHER_PREFIXES)
+
+
 _SPELLINGS: dict[str, str] = {"hiphop": "Hip-Hop", "rnb": "R&B"}
 
 
