@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.tags.formats import read_genre
 from pocketgenre.library.tags.replace_file import check_replaceable, new_temporary, replace_changed
 from pocketgenre.library.tags.tagging import Outcome, TagConfig, tag_songs
 from pocketgenre.library.tags.undo_log import UndoLog
-from tests.conftest import make_older, until
+from tests.conftest import REPOSITORY, make_older, until
 from tests.library.songs import song, write_song
 from tests.library.test_watch import WatchProcess
 
@@ -179,6 +181,68 @@ def test_writer_at_the_moment_of_renaming_wins(
         replace_changed(source, check_replaceable(source), new_temporary(source),
                         lambda copy: copy.write_bytes(b"changed"), 1)  # fmt: skip
     assert source.read_bytes() == b"theirs"
+
+
+def killed_after_the_exchange(path: Path, undo_file: Path) -> Path:
+    """Leave a song as after ``kill -9`` between the exchange of the names and the last check.
+
+    Returns the temporary name, which the song itself has now.
+    """
+    code = """
+import os, signal, sys
+from pathlib import Path
+from tests.library.test_writers import NOW, tag
+from pocketgenre.library.tags import replace_file
+rename = replace_file.exchange
+def exchange(one, other):
+    rename(one, other)
+    os.kill(os.getpid(), signal.SIGKILL)
+replace_file.exchange = exchange
+tag(Path(sys.argv[1]), Path(sys.argv[2]), NOW)
+"""
+    command = [sys.executable, "-c", code, str(path), str(undo_file)]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    (leftover,) = path.parent.glob(".pocketgenre-*.part")
+    return leftover
+
+
+def test_copy_of_a_killed_run_is_removed(source: Path, undo_file: Path) -> None:
+    content = source.read_bytes()
+    leftover = killed_after_the_exchange(source, undo_file)
+    assert leftover.read_bytes() == content
+    UndoLog(undo_file).__exit__()
+    assert not leftover.exists()
+    assert source.read_bytes().startswith(b"ID3")
+    assert_complete(source, content)
+
+
+def test_bytes_written_after_a_kill_are_kept(source: Path, undo_file: Path) -> None:
+    content = source.read_bytes()
+    leftover = killed_after_the_exchange(source, undo_file)
+    with open(leftover, "ab") as file:  # as a program does that opened the song before
+        UndoLog(undo_file).__exit__()
+        file.write(b"end")
+    assert source.read_bytes() == content + b"end"
+    assert not leftover.exists()
+    make_older(source, 10)
+    leftover = killed_after_the_exchange(source, undo_file)
+    leftover.write_bytes(content + b"end and more")
+    source.unlink()
+    UndoLog(undo_file).__exit__()
+    assert source.read_bytes() == content + b"end and more"
+
+
+def test_two_changed_versions_are_both_kept(source: Path, undo_file: Path) -> None:
+    leftover = killed_after_the_exchange(source, undo_file)
+    leftover.write_bytes(b"one")
+    source.write_bytes(b"other")
+    make_older(source, 10)
+    with pytest.raises(PocketGenreError, match="keep the better one"):
+        UndoLog(undo_file)
+    assert (leftover.read_bytes(), source.read_bytes()) == (b"one", b"other")
+    leftover.unlink()
+    UndoLog(undo_file).__exit__()
 
 
 def test_random_writers_lose_no_byte(source: Path, music: Path, undo_file: Path) -> None:

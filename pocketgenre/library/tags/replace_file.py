@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Self
 
 from pocketgenre.atomic_write import is_write_protected
 from pocketgenre.library.tags.exchange import exchange
 from pocketgenre.library.tags.genre_tag import FileInUseError, TagError
 from pocketgenre.library.tags.read_lease import ReadLease
 from pocketgenre.text import count_of
+
+SAME_TIME_NS = 2 * 10**9
+"""Resolution of modification times on FAT [ns]."""
 
 _PREFIX, _SUFFIX = ".pocketgenre-", ".part"
 
@@ -25,13 +28,80 @@ def new_temporary(path: Path) -> Path:
     return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
 
 
-def remove_leftover(temporary: Path) -> None:
-    """Remove a copy that a crash left behind, and no other file."""
+class Original(NamedTuple):
+    """State of a file before it was changed.
+
+    Attributes
+    ----------
+    number : number of the file on its drive
+    size : size [bytes]
+    modified_ns : modification time [ns since 1970]
+    """
+
+    number: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Return the state of a file."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def remove_leftover(
+    temporary: Path, path: Path, original: Original | None, modified_ns: int | None
+) -> None:
+    """Remove the copy of a file that a crash left behind, and no other file.
+
+    If the crash came after the exchange of the names, the copy's name is that of the file itself.
+    If another program has written into it, or has it open for writing, it gets its name back.
+
+    Parameters
+    ----------
+    temporary : path of the copy
+    path : the file
+    original : state of the file before; None if unknown
+    modified_ns : modification time that the copy got [ns since 1970]; None if unknown
+
+    Raises
+    ------
+    TagError
+        if other programs have written into both.
+    """
     name = temporary.name
-    if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
-        with suppress(OSError):
-            if stat.S_ISREG(temporary.lstat().st_mode):
-                temporary.unlink()
+    if not name.startswith(_PREFIX) or not name.endswith(_SUFFIX):
+        return
+    with suppress(OSError):
+        status = temporary.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return
+        if original and status.st_ino == original.number and _is_written(temporary, original):
+            _give_back(temporary, path, modified_ns)
+        temporary.unlink()
+
+
+def _is_written(path: Path, original: Original) -> bool:
+    try:
+        check_unused(path)
+    except FileInUseError:
+        return True
+    return Original.of(path.lstat()) != original
+
+
+def _give_back(temporary: Path, path: Path, modified_ns: int | None) -> None:
+    """Give a file its name back; the changed copy gets the temporary name."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        temporary.rename(path)
+        return
+    if modified_ns is not None and abs(status.st_mtime_ns - modified_ns) >= SAME_TIME_NS:
+        raise TagError(
+            f"{path} and {temporary} are one song that different programs have changed after a"
+            " crash; keep the better one, delete the other one, and start again."
+        )
+    if not exchange(temporary, path):
+        temporary.replace(path)
 
 
 def check_replaceable(path: Path) -> os.stat_result:
@@ -168,9 +238,11 @@ def _put_in_place(path: Path, before: os.stat_result, temporary: Path, lease: Re
     try:
         _check_unchanged(temporary.lstat(), before, lease)
     except FileInUseError:
-        exchange(temporary, path)
-        if temporary.lstat().st_ino != copy:  # replaced once more meanwhile: the last one counts
+        # If the copy was replaced once more meanwhile, the last one counts.
+        if path.lstat().st_ino == copy:
             exchange(temporary, path)
+            if temporary.lstat().st_ino != copy:
+                exchange(temporary, path)
         sync_folder(path.parent)
         raise
 

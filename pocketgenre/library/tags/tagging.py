@@ -19,6 +19,8 @@ from pocketgenre.library.tags.genre_tag import (
     join_genres,
 )
 from pocketgenre.library.tags.replace_file import (
+    SAME_TIME_NS,
+    Original,
     check_replaceable,
     check_settled,
     check_unused,
@@ -36,8 +38,6 @@ SETTLE_SECONDS = 120.0
 """Time since the last change of a file after which it counts as complete [s].
 
 Programs that download or copy a file write more often than that; a stalled download may not."""
-
-_SAME_TIME_NS = 2 * 10**9  # the resolution of the times on FAT
 
 
 @dataclass(frozen=True)
@@ -258,14 +258,16 @@ def _is_own_time(status: os.stat_result, change: Change) -> bool:
     """Check whether the last change of a file was that of its tags."""
     if change.modified_ns is None:
         return False
-    return abs(status.st_mtime_ns - change.modified_ns) < _SAME_TIME_NS
+    return abs(status.st_mtime_ns - change.modified_ns) < SAME_TIME_NS
 
 
 def _new_change(
     path: Path, before: GenreTag, after: GenreTag, status: os.stat_result, config: TagConfig
 ) -> Change:
     modified_ns = status.st_mtime_ns if config.keep_times else new_time(status)
-    return Change(path, new_temporary(path), before, after, config.field, modified_ns)
+    return Change(
+        path, new_temporary(path), before, after, config.field, modified_ns, Original.of(status)
+    )
 
 
 def _write_change(

@@ -17,8 +17,8 @@ import platformdirs
 
 from pocketgenre.atomic_write import can_write_into
 from pocketgenre.errors import PocketGenreError
-from pocketgenre.library.tags.genre_tag import GENRE_FIELD, GenreTag
-from pocketgenre.library.tags.replace_file import remove_leftover, sync_folder
+from pocketgenre.library.tags.genre_tag import GENRE_FIELD, GenreTag, TagError
+from pocketgenre.library.tags.replace_file import Original, remove_leftover, sync_folder
 
 _VERSION = 1
 # O_CLOEXEC exists on POSIX systems only, O_BINARY on Windows only.
@@ -46,6 +46,7 @@ class Change:
     before, after : genre tags
     field : field of the tags, see :data:`pocketgenre.library.tags.genre_tag.GENRE_FIELD`
     modified_ns : modification time of the file after the change [ns since 1970]; None if unknown
+    original : state of the file before the change; None if unknown
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Change:
     after: GenreTag
     field: str = GENRE_FIELD
     modified_ns: int | None = None
+    original: Original | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Undone:
 class UndoLog:
     """An undo file, locked by this process until it is closed.
 
-    Opening removes the copy that a crash may have left next to the last song.
+    Opening removes copies that crashes have left next to songs, see
+    :func:`pocketgenre.library.tags.replace_file.remove_leftover`.
 
     Parameters
     ----------
@@ -76,7 +79,8 @@ class UndoLog:
     Raises
     ------
     PocketGenreError
-        if another process has locked the file, or it is not an undo file.
+        if another process has locked the file, it is not an undo file, or other programs have
+        changed both a song and the copy that a crash left.
     OSError
         if it can't be written.
     """
@@ -94,8 +98,12 @@ class UndoLog:
                 f"{file} is in use: genres are being written or undone; wait until that ends."
             ) from None
         sync_folder(file.parent)
-        for leftover in _last_temporary(file):
-            remove_leftover(leftover)
+        try:
+            for change in _changes(file):
+                remove_leftover(change.temporary, change.path, change.original, change.modified_ns)
+        except TagError:
+            os.close(self._handle)
+            raise
         # A line that a crash or a full disk cut off must not merge with the next one.
         size = os.fstat(self._handle).st_size
         if size and _last_byte(file) != b"\n":
@@ -200,11 +208,10 @@ def _last_byte(file: Path) -> bytes:
         return content.read(1)
 
 
-def _last_temporary(file: Path) -> list[Path]:
-    last: Path | None = None
+def _changes(file: Path) -> Iterator[Change]:
     for entry in read_undo_file(file):
-        last = entry.temporary if isinstance(entry, Change) else last
-    return [last] if last else []
+        if isinstance(entry, Change):
+            yield entry
 
 
 def _to_dict(entry: Change | Undone) -> dict[str, Any]:
@@ -217,6 +224,7 @@ def _to_dict(entry: Change | Undone) -> dict[str, Any]:
         **head,
         "do": "change",
         "modified_ns": entry.modified_ns,
+        "original": entry.original,
         "temporary": entry.temporary.name,
         "kind": entry.before.kind,
         "before": [value.hex() for value in entry.before.values],
@@ -245,6 +253,13 @@ def _parse(line: bytes) -> Change | Undone | None:
         modified = fields.get("modified_ns")
         modified_ns = modified if isinstance(modified, int) else None
         temporary = path.with_name(fields["temporary"])
-        return Change(path, temporary, before, after, field, modified_ns)
+        original = _parse_original(fields.get("original"))
+        return Change(path, temporary, before, after, field, modified_ns, original)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _parse_original(values: object) -> Original | None:
+    if not isinstance(values, list) or not all(isinstance(value, int) for value in values):
+        return None
+    return Original(*values) if len(values) == len(Original._fields) else None
