@@ -10,7 +10,7 @@ DEV ?= .venv/dev
 BIN = $(DEV)/bin
 export MUSIC CERT KEY
 
-.PHONY: help scan serve phone train check test test-long lint bench check-arm64 reproduce-model lock clean
+.PHONY: help scan serve phone train check check-lowest test test-long lint bench check-arm64 reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -48,6 +48,12 @@ lint: $(DEV)/ready  ## Check style and types
 
 bench: .venv/bench/ready .venv/tflite-runtime/ready  ## Measure speed ratios, each side by side in one run
 	.venv/bench/bin/python -m benchmarks
+
+# With the extras server and learn. TensorFlow, which train-model needs, has one version only.
+check-lowest: .venv/lowest/ready  ## Run fast tests with the lowest versions that pyproject.toml allows
+	.venv/lowest/bin/python -m pytest -m "not slow and not long" -n auto --dist worksteal \
+	    $(addprefix tests/,audio cli features jobs library models parity server test_classifier.py) \
+	    --deselect "tests/cli/test_commands.py::test_unknown_option_is_a_usage_error[train-model]"
 
 check-arm64: $(DEV)/ready .venv/scan/ready .venv/tflite-runtime/ready .venv/arm64/ready  ## Compare with an emulated arm64
 	$(BIN)/python -m tests.arm64.check
@@ -113,7 +119,7 @@ clean:  ## Remove the environments and what builds left
 	@echo "Setting up an arm64 Python to emulate (once)"
 	@sh tests/arm64/build.sh
 
-# One environment per role, from locked versions: scan, server, dev (everything), tflite-runtime, mediapipe.
+# One environment per role, from locked versions: scan, server, dev (everything), lowest, tflite-runtime, mediapipe.
 # The file `ready` is written last, so that an interrupted installation starts again.
 .venv/dev-%/ready: requirements/dev.txt pyproject.toml
 	$(call install,.venv/dev-$*,$<)
