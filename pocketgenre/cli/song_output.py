@@ -143,7 +143,8 @@ def summary(songs: Sequence[LibrarySong], *, has_lines: bool) -> list[str]:
     if partial:
         lines.append(f"{count_of(partial, 'song')} classified without the end (partial).")
     if failed:
-        place = "the line of each" if has_lines else "the field `error`"
+        line = "its line" if failed == 1 else "the line of each"
+        place = line if has_lines else "the field `error`"
         lines.append(f"{failed:,} could not be labelled; {place} gives the reason.")
     return lines
 
