@@ -45,8 +45,8 @@ from pocketgenre.learning.teaching import (
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FileFilter, FolderListing, list_songs
 from pocketgenre.library.genre_folding import GenreFolding
-from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.scan import ScanConfig, configure_scan
+from pocketgenre.library.tags.metadata import Metadata
 from pocketgenre.models.flatbuffer import read_output_layer
 from pocketgenre.models.model_card import card_path, read_model
 from pocketgenre.models.output_layer import OutputLayer
@@ -243,15 +243,12 @@ def _read_songs(
         if no taught song could be decoded.
     """
     paths = {file.path for file in listing.files}
-    songs: list[LibrarySong] = []
+    songs: list[tuple[str, Metadata]] = []
     features, others = [], []
-    for song in catalog.songs():
-        stored = catalog.features(str(song.path), layer.base)
-        if stored is None:
-            continue
+    for path, metadata, stored in catalog.all_features(layer.base):
         rows = layer.dequantize(stored.values[stored.values.any(axis=1)])
-        if str(song.path) in labels.genres and str(song.path) in paths:
-            songs.append(song)
+        if path in labels.genres and path in paths:
+            songs.append((path, metadata))
             features.append(rows)
         else:
             others.append(rows.mean(axis=0))
@@ -261,7 +258,7 @@ def _read_songs(
         )
     return TaughtSongs(
         features,
-        [labels.genres[str(song.path)] for song in songs],
+        [labels.genres[path] for path, _ in songs],
         group_songs(songs, labels.artists),
         _stack(others, len(layer.kernel)),
     )

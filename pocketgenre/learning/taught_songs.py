@@ -15,8 +15,8 @@ from pocketgenre.jobs.executors import Executor
 from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.discovery import FolderListing, SongFile
 from pocketgenre.library.genre_folding import GenreFolding, unify_spellings
-from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.tags.formats import read_genre
+from pocketgenre.library.tags.metadata import Metadata
 from pocketgenre.training.data.groups import connected_groups
 
 _MAX_CSV = 64 << 20  # bytes
@@ -102,12 +102,14 @@ def unify_all(genres: Mapping[str, str]) -> dict[str, str]:
     return {path: genre for path, genre in zip(genres, unified, strict=True) if genre}
 
 
-def group_songs(songs: Iterable[LibrarySong], artists: Mapping[str, str]) -> NDArray[np.int64]:
+def group_songs(
+    songs: Iterable[tuple[str, Metadata]], artists: Mapping[str, str]
+) -> NDArray[np.int64]:
     """Group songs that share an artist or an album, directly or indirectly.
 
     Parameters
     ----------
-    songs : songs of the catalogue, with the fields of their tags
+    songs : path and fields of the tags of each song
     artists : artist by path, which takes precedence over the tags
 
     Returns
@@ -117,14 +119,13 @@ def group_songs(songs: Iterable[LibrarySong], artists: Mapping[str, str]) -> NDA
     """
     first: dict[tuple[str, ...], int] = {}
     edges, count = [], 0
-    for i, song in enumerate(songs):
+    for i, (path, tags) in enumerate(songs):
         count += 1
-        tags = song.metadata
-        artist = _normal(artists.get(str(song.path)) or tags.artist or tags.album_artist)
+        artist = _normal(artists.get(path) or tags.artist or tags.album_artist)
         album = _normal(tags.album)
         # Albums of one name by different artists, such as "Greatest Hits", differ in the folder.
         keys: list[tuple[str, ...]] = [("artist", artist)] if artist else []
-        keys += [("album", album, str(song.path.parent))] if album else []
+        keys += [("album", album, str(Path(path).parent))] if album else []
         edges += [(i, first.setdefault(key, i)) for key in keys]
     return connected_groups(count, edges)
 

@@ -258,9 +258,26 @@ class Catalog:
             " WHERE path = ? AND base = ?",
             (os.fsencode(path), base),
         )
-        if not rows:
-            return None
-        compressed, segments = rows[0][:2]
+        return self._features(base, *rows[0]) if rows else None
+
+    def all_features(self, base: bytes) -> Iterator[tuple[str, Metadata, SongFeatures]]:
+        """Read the path, the fields of the tags and the features of each song that has features.
+
+        Raises
+        ------
+        CatalogError
+            if the catalogue is damaged.
+        """
+        for path, compressed, segments, *metadata in self._stream(
+            "SELECT path, compressed, segments, title, artist, album, album_artist, year FROM songs"
+            " JOIN segment_features ON segment_features.song = songs.id"
+            " WHERE base = ? ORDER BY path",
+            (base,),
+        ):
+            features = self._features(base, compressed, segments)
+            yield os.fsdecode(path), Metadata(*metadata), features
+
+    def _features(self, base: bytes, compressed: bytes, segments: int) -> SongFeatures:
         try:
             content = _decompress(compressed, _MAX_FEATURES * segments)
             values = np.frombuffer(content, np.int8).reshape(segments, -1)
@@ -270,27 +287,28 @@ class Catalog:
             ) from damage
         return SongFeatures(base, values)
 
-    def relabel(self, path: str, card: ModelCard, probabilities: NDArray[np.floating]) -> None:
-        """Replace the probabilities of a song by those of another model; its features stay.
+    def relabel(self, songs: Iterable[tuple[str, NDArray[np.floating]]], card: ModelCard) -> None:
+        """Replace the probabilities of songs by those of another model; their features stay.
 
         Parameters
         ----------
-        path : path of the song
+        songs : path and probabilities of each song: float [shape=(segments, labels)], zeros for a
+            silent segment
         card : model card of the model
-        probabilities : float [shape=(segments, labels)], zeros for a silent segment
         """
-        labels = _label_values(probabilities, card)
         with self._transaction() as execute:
-            updates = ", ".join(f"{name} = :{name}" for name in labels)
-            values = labels | {"path": os.fsencode(path), "model": _model_id(execute, card)}
-            song = execute(
-                f"UPDATE songs SET {updates}, model = :model WHERE path = :path RETURNING id",  # noqa: S608
-                values,
-            ).fetchone()[0]
-            execute(
-                "UPDATE segment_probabilities SET probabilities = ? WHERE song = ?",
-                (_pack(probabilities), song),
-            )
+            model = _model_id(execute, card)
+            for path, probabilities in songs:
+                labels = _label_values(probabilities, card)
+                updates = ", ".join(f"{name} = :{name}" for name in labels)
+                song = execute(
+                    f"UPDATE songs SET {updates}, model = :model WHERE path = :path RETURNING id",  # noqa: S608
+                    labels | {"path": os.fsencode(path), "model": model},
+                ).fetchone()[0]
+                execute(
+                    "UPDATE segment_probabilities SET probabilities = ? WHERE song = ?",
+                    (_pack(probabilities), song),
+                )
 
     def correct(self, path: str, genre: str | None) -> None:
         """Store the genre that the user gives to a song; None to remove it."""

@@ -7,7 +7,11 @@ Each result is stored before the next one is awaited. A scan that ends early (Ct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pocketgenre.inference import (
     MIN_TIMEOUT,
@@ -33,6 +37,8 @@ from pocketgenre.library.tags.metadata import NO_METADATA, Metadata, read_metada
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.models.output_layer import OutputLayer, find_output_layer
 from pocketgenre.prediction import DEFAULT_LABELS, LabelConfig
+
+_RELABELLED_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -111,15 +117,26 @@ def relabel_files(files: Iterable[SongFile], catalog: Catalog, config: ScanConfi
     CatalogError
         if the catalogue can't be read or written, or is damaged.
     """
-    layer, count = config.output_layer, 0
+    layer = config.output_layer
+    if layer is None:
+        return 0
+    count, predicted = 0, _predict_from_features(files, catalog, layer)
+    # Not all in one transaction, since other scans would wait for it.
+    while batch := list(islice(predicted, _RELABELLED_AT_ONCE)):
+        catalog.relabel(batch, config.card)
+        count += len(batch)
+    return count
+
+
+def _predict_from_features(
+    files: Iterable[SongFile], catalog: Catalog, layer: OutputLayer
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
     for file in files:
-        features = catalog.features(file.path, layer.base) if layer else None
-        if layer and features and features.values.shape[1] == len(layer.kernel):
+        features = catalog.features(file.path, layer.base)
+        if features and features.values.shape[1] == len(layer.kernel):
             probabilities = layer.predict(features.values)
             probabilities[~features.values.any(axis=1)] = 0.0
-            catalog.relabel(file.path, config.card, probabilities)
-            count += 1
-    return count
+            yield file.path, probabilities
 
 
 def read_missing_metadata(

@@ -6,11 +6,13 @@ import sqlite3
 import struct
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import mutagen
 import pytest
-from mutagen.id3 import ID3, TALB, TDRC, TIT2, TPE1, TPE2
+from mutagen.apev2 import APEv2
+from mutagen.id3 import TALB, TDRC, TIT2, TPE1, TPE2
 
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.scan import read_missing_metadata
@@ -23,12 +25,14 @@ FIELDS = Metadata("Jóga", "Björk", "Homogenic", "Various", 1997)
 
 
 def write_fields(path: Path) -> None:
-    if path.suffix == ".mp3":
-        tags = ID3()
+    if path.suffix in (".mp3", ".wav", ".aiff"):
+        audio = mutagen.File(path)
+        audio.add_tags()
+        tags = audio.tags
         for frame, text in ((TIT2, "Jóga"), (TPE1, "Björk"), (TALB, "Homogenic"),
                             (TPE2, "Various"), (TDRC, "1997-09-22")):  # fmt: skip
             tags.add(frame(encoding=3, text=text))
-        tags.save(path)
+        audio.save()
         return
     audio = mutagen.File(path, easy=True)
     audio["title"], audio["artist"], audio["album"] = "Jóga", "Björk", "Homogenic"
@@ -36,11 +40,40 @@ def write_fields(path: Path) -> None:
     audio.save()
 
 
-@pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".flac", ".ogg", ".opus"])
+@pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".flac", ".ogg", ".opus", ".wav", ".aiff"])
 def test_fields_are_read_from_every_format(suffix: str, tmp_path: Path) -> None:
     path = write_song(tmp_path / f"a{suffix}")
     assert read_metadata(path) == NO_METADATA
     write_fields(path)
+    assert read_metadata(path) == FIELDS
+
+
+def write_info(path: Path, fields: dict[bytes, bytes]) -> None:
+    """Append an INFO list to a WAV file."""
+    texts = b""
+    for name, text in fields.items():
+        texts += name + struct.pack("<I", len(text)) + text + bytes(len(text) % 2)
+    chunk = b"LIST" + struct.pack("<I", 4 + len(texts)) + b"INFO" + texts
+    content = bytearray(path.read_bytes()) + chunk
+    content[4:8] = struct.pack("<I", len(content) - 8)
+    path.write_bytes(content)
+
+
+def test_fields_of_a_riff_list_are_read(tmp_path: Path) -> None:
+    path = write_song(tmp_path / "a.wav")
+    info = {b"INAM": "Jóga\0".encode(), b"IART": "Björk\0".encode("cp1252"), b"ICRD": b"1997-09"}
+    write_info(path, info | {b"IPRD": b"Homogenic", b"ISFT": b"Editor"})
+    assert read_metadata(path) == replace(FIELDS, album_artist=None)
+    write_fields(path)  # an ID3 chunk, which players prefer
+    assert read_metadata(path) == FIELDS
+
+
+def test_fields_of_an_ape_tag_are_read(tmp_path: Path) -> None:
+    path = write_song(tmp_path / "a.mp3")
+    tags = APEv2()
+    tags["Title"], tags["Artist"], tags["Album"] = "Jóga", "Björk", "Homogenic"
+    tags["Album Artist"], tags["Year"] = "Various", "1997"
+    tags.save(path)
     assert read_metadata(path) == FIELDS
 
 

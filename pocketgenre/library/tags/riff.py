@@ -1,4 +1,4 @@
-"""Read the genre in the INFO list of a WAV file, and check its sizes."""
+"""Read the INFO list of a WAV file, and check its sizes."""
 
 import os
 from collections.abc import Iterator
@@ -9,18 +9,26 @@ from pocketgenre.library.tags.genre_tag import TagError
 
 _HEADER = 12
 _MAX_CHUNKS = 1000  # more are damage
-_MAX_GENRE_BYTES = 1000
+_MAX_BYTES = 1000  # of a text
+_SIGNATURES = {b"RIFF", b"RF64", b"BW64"}
 
 
 def riff_info_genres(path: Path) -> tuple[str, ...]:
     """Return the genres of the INFO list of a WAV file (``IGNR``)."""
+    return tuple(text for name, text in read_riff_info(path) if name == "IGNR")
+
+
+def read_riff_info(path: Path) -> list[tuple[str, str]]:
+    """Return the names and texts of the INFO list of a WAV file; empty for other files."""
     with open(path, "rb") as file:
+        if file.read(4) not in _SIGNATURES:
+            return []
         end = file.seek(0, os.SEEK_END)
         for name, start, size in _chunks(file, _HEADER, end):
             file.seek(start)
             if name == b"LIST" and file.read(4) == b"INFO":
-                return tuple(_genres(file, start + 4, start + size))
-    return ()
+                return list(_texts(file, start + 4, start + size))
+    return []
 
 
 def check_riff_size(path: Path) -> None:
@@ -42,14 +50,16 @@ def check_riff_size(path: Path) -> None:
         )
 
 
-def _genres(file: BinaryIO, start: int, end: int) -> Iterator[str]:
+def _texts(file: BinaryIO, start: int, end: int) -> Iterator[tuple[str, str]]:
     for name, position, size in _chunks(file, start, end):
-        if name == b"IGNR":
-            file.seek(position)
-            content = file.read(min(size, _MAX_GENRE_BYTES))
-            genre = content.partition(b"\0")[0].decode("utf-8", "replace").strip()
-            if genre:
-                yield genre
+        file.seek(position)
+        content = file.read(min(size, _MAX_BYTES)).partition(b"\0")[0]
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            text = content.decode("cp1252", "replace")  # as Windows wrote before UTF-8
+        if text.strip():
+            yield name.decode("latin-1"), text.strip()
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
