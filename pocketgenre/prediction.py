@@ -221,7 +221,7 @@ def predict_songs(
 ) -> list[SongPrediction]:
     """Predict the genres of many songs at once, see :func:`predict_song`.
 
-    That takes an eighth of the time for a library, since NumPy is called for all songs together.
+    That takes a fifth of the time for a library, since NumPy is called for all songs together.
 
     Parameters
     ----------

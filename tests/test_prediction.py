@@ -11,10 +11,12 @@ from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.prediction import (
     DEFAULT_LABELS,
     UNCERTAIN,
+    VOTE_RULES,
     LabelConfig,
     SongAnalysis,
     VoteRule,
     predict_song,
+    predict_songs,
 )
 
 LABELS = ("blues", "jazz", "rock")
@@ -83,6 +85,19 @@ def test_thresholds_make_songs_uncertain(config: LabelConfig, genre: str) -> Non
     assert (song.confidence, song.margin, song.votes, song.top) == (
         certain.confidence, certain.margin, certain.votes, certain.top,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", VOTE_RULES)
+def test_songs_of_a_batch_equal_single_ones(rule: VoteRule) -> None:
+    rng = np.random.default_rng(3)
+    songs = []
+    for segments in (1, 5, 80):
+        table = rng.dirichlet(np.ones(len(LABELS)), size=segments)
+        table[1::3] = 0.0  # silent
+        songs.append((SongAnalysis(table, duration_seconds=float(segments)), 3.0))
+    single = [predict_song(analysis, LABELS, LabelConfig(rule), 3.0) for analysis, _ in songs]
+    assert predict_songs(songs, LABELS, LabelConfig(rule)) == single
+    assert predict_songs([], LABELS) == []
 
 
 def test_default_labels_have_no_thresholds() -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,22 @@ def test_song_is_read_as_recorded(catalog: Catalog) -> None:
     )
     assert catalog.song(os.fsdecode(raw)).path == song.path
     assert catalog.song("/music/other.mp3") is None
+
+
+def test_songs_of_several_models_keep_their_labels(catalog: Catalog) -> None:
+    other = replace(CARD, sha256="1" * 64, labels=CARD.labels[::-1])
+    tables = {}
+    for n in range(210):
+        recorded = result()
+        tables[f"/music/{n:03}.mp3"] = recorded.analysis.probabilities
+        file = SongFile(f"/music/{n:03}.mp3", n, n)
+        catalog.record(file, other if n % 3 else CARD, 0, recorded)
+    songs = list(catalog.songs())
+    assert [str(song.path) for song in songs] == list(tables)
+    for n, song in enumerate(songs):
+        assert song.prediction.labels == (other if n % 3 else CARD).labels
+        expected = tables[str(song.path)]
+        np.testing.assert_allclose(song.prediction.segment_probabilities, expected, atol=3e-4)
 
 
 def test_later_result_replaces_the_earlier(catalog: Catalog) -> None:
