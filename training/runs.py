@@ -4,6 +4,7 @@
 
     RUN/
         run.json        configuration, data set, labels, feature parameters, normalisation, versions
+        recipe.toml     options for train-model --recipe
         model.keras     final network
         history.json    loss and accuracy of the final network by epoch
         logs/           TensorBoard logs, with --tensorboard

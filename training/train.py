@@ -34,6 +34,7 @@ from pocketgenre.training.models.checkpoints import save_network
 from pocketgenre.training.models.keras_trainer import coefficient_moments, predict
 from pocketgenre.training.models.strategy import Placement
 from pocketgenre.training.models.trainers import TrainingContext, find_trainer
+from pocketgenre.training.recipe import write_recipe
 from pocketgenre.training.runs import HeldOutPredictions, History, Run, TrainingConfig
 
 _MAX_DENOMINATOR = 20  # --validation is rounded to a fraction with at most this denominator
@@ -252,6 +253,7 @@ def _start_folder(unfinished: Path, run: Run) -> None:
     if unfinished.exists():
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
+    write_recipe(run.config, unfinished)
     write_atomic(marker, run.to_json().encode())
 
 

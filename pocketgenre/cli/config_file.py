@@ -66,6 +66,31 @@ def read_defaults(command: Any, name: str, arguments: Sequence[str]) -> dict[str
     return defaults | _parameters(command, table, options, user_file)
 
 
+def read_options(
+    command: Any, file: Path, description: str, options: dict[str, str]
+) -> dict[str, Any]:
+    """Read the values of a command's options from a file.
+
+    Parameters
+    ----------
+    command : command
+    file : TOML file
+    description : kind of file, for messages
+    options : names of click's parameters, by the names that the file may have
+
+    Returns
+    -------
+    dict
+        values by the names of click's parameters
+
+    Raises
+    ------
+    PocketGenreError
+        if the file can't be read, or has an unknown option.
+    """
+    return _parameters(command, read_toml(file, description), options, file)
+
+
 def _folders(command: Any, arguments: Sequence[str]) -> list[Path]:
     if not any(parameter.name == "folders" for parameter in command.params):
         return []
@@ -87,8 +112,14 @@ def _parameters(
             raise PocketGenreError(
                 f"{file}: {printable(option)} is no option that can be set there; {hint}"
             )
-    parameters = {options[option]: value for option, value in table.items()}
-    for parameter in command.params:
-        if parameter.multiple and isinstance(parameters.get(parameter.name), str):
-            parameters[parameter.name] = [parameters[parameter.name]]
+    multiple = {parameter.name for parameter in command.params if parameter.multiple}
+    parameters: dict[str, Any] = {}
+    for option, value in table.items():
+        name = options[option]
+        items = value if isinstance(value, list) and name in multiple else [value]
+        if any(isinstance(item, list | dict) for item in items):
+            raise PocketGenreError(f"{file}: {printable(option)} must be a text or a number.")
+        # Texts, as on the command line, so that click checks them: 3.5 is not an integer.
+        texts = [str(item) for item in items]
+        parameters[name] = texts if name in multiple else texts[0]
     return parameters

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketgenre.cli.config_file import read_options
 from pocketgenre.cli.console import Debug, print_status, progress, run, stderr
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
@@ -23,6 +24,7 @@ from pocketgenre.training.models.trainers import (
     list_trainers,
     trainer_names,
 )
+from pocketgenre.training.recipe import recipe_options, resolve_paths
 from pocketgenre.training.runs import History, Run, TrainingConfig
 
 if TYPE_CHECKING:
@@ -39,6 +41,14 @@ def _shown_default(option: str) -> str | bool:
     values = {trainer.name: getattr(trainer.defaults, option) for trainer in BUILT_IN}
     others = [f"; {name}: {value}" for name, value in values.items() if value != usual]
     return f"{usual}{''.join(others)}" if others else True
+
+
+def _use_recipe(context: typer.Context, value: Path | None) -> Path | None:
+    """Let the options of a recipe be the defaults of the command."""
+    if value is not None and not context.resilient_parsing:
+        options = read_options(context.command, value, "recipe", recipe_options())
+        context.default_map = {**(context.default_map or {}), **resolve_paths(options, value)}
+    return value
 
 
 def train_model(
@@ -133,6 +143,16 @@ def train_model(
             metavar="DATASET",
         ),
     ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with options of this command, such as RUN/recipe.toml of another run."
+            " Options of the command line override it.",
+            metavar="FILE",
+            callback=_use_recipe,
+            is_eager=True,  # before the options whose defaults it sets
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard logs to RUN/logs.")
     ] = False,
@@ -157,6 +177,8 @@ def train_model(
     - `train-model data/log-mel --model musicnn --not-music data/not-music --out runs/best`
 
     - `train-model data/gtzan --model all --out runs/all`
+
+    - `train-model data/gtzan --recipe runs/cnn/recipe.toml --seed 2 --out runs/cnn-seed2`
     """
     if list_networks:
         for trainer in list_trainers():
@@ -202,8 +224,9 @@ def train_model(
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
+    """Check whether the command line, a recipe or the configuration file has an option."""
     source = context.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
+    return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
 
 
 def _find_trainers(context: typer.Context, model: str) -> list[Trainer]:
