@@ -152,6 +152,7 @@ two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 original = tf.distribute.MirroredStrategy
 tf.distribute.MirroredStrategy = lambda: original(["CPU:0", "CPU:1"])
+from pocketgenre.training.cli.train_model import main
 main()
 """
 
