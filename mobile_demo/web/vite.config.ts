@@ -14,7 +14,7 @@ const POLICY = {
   "default-src": "'none'",
   "script-src": "'self' 'wasm-unsafe-eval'",
   "style-src": "'self'",
-  "img-src": "'self'",
+  "img-src": "'self' blob:",
   "media-src": "blob:",
   "connect-src": "'self'",
   "worker-src": "'self'",

@@ -37,7 +37,7 @@ def test_axe_finds_no_problem(browser: Browser, server: PageServer, tmp_path: Pa
         page.get_by_role("combobox", name="Genre", exact=True).first.select_option("jazz")
         check_accessibility(phone)
         page.get_by_role("list", name="Show one genre").get_by_text("jazz").click()
-        page.get_by_label("Search songs and folders").fill("no such song")
+        page.get_by_label("Search songs and artists").fill("no such song")
         phone.wait_for_text("0 songs found")
         check_accessibility(phone)
         phone.press("Settings")

@@ -36,7 +36,7 @@ def choose_genre(phone: Phone, names: str, genre: str) -> None:
 def test_first_hit_of_search_is_above_keyboard(phone: FolderPhone, songs: list[Path]) -> None:
     phone.use_model("standard")
     phone.scan(songs)
-    search = phone.page.get_by_label("Search songs and folders")
+    search = phone.page.get_by_label("Search songs and artists")
     search.click()
     search.fill("c")
     phone.wait_for_text("1 song found")
@@ -48,7 +48,7 @@ def test_counts_are_of_songs_found(phone: FolderPhone, songs: list[Path]) -> Non
     phone.use_model("standard")
     phone.scan(songs)
     choose_genre(phone, "abc", "jazz")
-    phone.page.get_by_label("Search songs and folders").fill("b.wav")
+    phone.page.get_by_label("Search songs and artists").fill("b.wav")
     phone.wait_for_text("1 song found")
     filters = phone.page.get_by_role("list", name="Show one genre").get_by_role("button")
     assert filters.all_inner_texts() == ["all\n1", "jazz\n1"]

@@ -97,10 +97,10 @@ def scanned(shared_phone: Phone) -> Phone:
 def test_results_are_searched_and_filtered(scanned: Phone) -> None:
     page = scanned.page
     assert len(scanned.listed_names()) == 5
-    page.get_by_label("Search songs and folders").fill("arger BLU")
+    page.get_by_label("Search songs and artists").fill("arger BLU")
     scanned.wait_for_text("1 song found")
     assert scanned.listed_names() == ["Ärger im Blues.wav"]
-    page.get_by_label("Search songs and folders").fill("")
+    page.get_by_label("Search songs and artists").fill("")
     page.wait_for_function("() => document.querySelectorAll('li[data-path]').length === 5")
     genre = next(iter(scanned.names_by_group()))
     page.get_by_role("list", name="Show one genre").get_by_text(genre).click()

@@ -205,7 +205,7 @@ def test_open_genre_choice_survives_new_songs(scanning: Phone) -> None:
     wait_for_more_songs(scanning)
     assert page.evaluate("losses") == 0
     assert choice.evaluate("choice => choice === document.activeElement")
-    page.get_by_label("Search songs and folders").focus()
+    page.get_by_label("Search songs and artists").focus()
     page.wait_for_function(f"before => {LISTED} > before", arg=before)
 
 

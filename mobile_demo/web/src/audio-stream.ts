@@ -3,21 +3,14 @@
  *
  * Only the slice in progress is in memory, so a song may have any length.
  */
-import {
-  ADTS, type AudioSample, AudioSampleSink, BlobSource, FLAC, Input, type InputAudioTrack, Logging, LogLevel, MATROSKA,
-  MP3, MP4, OGG, QTFF, WAVE, WEBM,
-} from "mediabunny";
+import { type AudioSample, AudioSampleSink, type Input, type InputAudioTrack, MP3, MP4, QTFF } from "mediabunny";
+import { HEADER_BYTES, openInput, readBytes, readHead } from "./demuxer.ts";
 import { AudioError, errorText, UnreadableError } from "./errors.ts";
-import { findMpegFrame, id3Length, mp3Padding, NO_PADDING, Reader, statedSeconds } from "./rules/audio-format.ts";
+import { mp3Padding, NO_PADDING, Reader, statedSeconds } from "./rules/audio-format.ts";
 import { PROTECTED_CODECS } from "./rules/constants.ts";
 import { mixToMono } from "./rules/segments.ts";
 import { reasons } from "./texts.ts";
 
-Logging.level = LogLevel.Silent; // unknown codecs are reported in the list of songs
-
-const FORMATS = [MP4, QTFF, MATROSKA, WEBM, WAVE, OGG, FLAC, MP3, ADTS];
-/** Number of bytes in which headers are searched, at the start and at the end of a file. */
-const HEADER_BYTES = 1 << 17;
 /** An encoder adds less than this at both ends of a song together. */
 const MAX_PADDING_SECONDS = 0.2;
 /** Number of damaged places after which the rest of a song is left out. */
@@ -140,22 +133,11 @@ function toMono(sample: AudioSample, first: number, end: number): MonoSlice {
   return { samples: mixToMono(channels), sampleRate };
 }
 
-/** Open the demuxer of a file, after other data before an MP3, if there are any; null for an unknown format. */
-async function openInput(file: File, head: Uint8Array): Promise<Input | null> {
-  const offset = findMpegFrame(new Reader(head), 0)?.at ?? 0;
-  for (const content of offset ? [file, file.slice(offset)] : [file]) {
-    const input = new Input({ formats: FORMATS, source: new BlobSource(content) });
-    if (await input.canRead()) return input;
-    input.dispose();
-  }
-  return null;
-}
-
 /** Return true for an Ogg file whose last stream does not begin at its start; the demuxer ends before that stream. */
 async function isChained(file: File, head: Uint8Array): Promise<boolean> {
   if (new Reader(head).text(0, 4) !== "OggS") return false;
   const first = oggSerials(head, true);
-  const last = oggSerials(await bytesOf(file.slice(-HEADER_BYTES)), false).at(-1);
+  const last = oggSerials(await readBytes(file.slice(-HEADER_BYTES)), false).at(-1);
   return last !== undefined && !first.includes(last);
 }
 
@@ -177,21 +159,4 @@ async function codecReason(track: InputAudioTrack): Promise<string> {
 
 function isReadError(error: unknown): boolean {
   return error instanceof DOMException && ["NotReadableError", "NotFoundError"].includes(error.name);
-}
-
-async function bytesOf(part: Blob): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await part.arrayBuffer());
-  } catch (error) {
-    throw new UnreadableError(reasons.unreadable(errorText(error)));
-  }
-}
-
-/** Return the first bytes of a file, behind an ID3 tag. */
-async function readHead(file: File): Promise<Uint8Array> {
-  const head = await bytesOf(file.slice(0, HEADER_BYTES));
-  const reader = new Reader(head);
-  if (reader.text(0, 3) !== "ID3") return head;
-  const start = id3Length(reader);
-  return bytesOf(file.slice(start, start + HEADER_BYTES));
 }

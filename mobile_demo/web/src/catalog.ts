@@ -1,6 +1,7 @@
 /** Store songs, corrections, folders and settings in the browser's IndexedDB. */
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from "idb";
 import type { Song } from "./rules/song.ts";
+import type { Cover } from "./tags.ts";
 
 /** A stored song. It stays stored if it is missing from its folder, because it may return. */
 interface StoredSong extends Song {
@@ -13,12 +14,14 @@ interface Schema extends DBSchema {
   corrections: { key: string; value: string };
   /** Number of unfinished attempts at a song, during which the browser closed the page. */
   attempts: { key: string; value: number };
+  /** Covers by identifier. */
+  covers: { key: string; value: Blob };
   folders: { key: string; value: FileSystemDirectoryHandle };
   settings: { key: string; value: unknown };
 }
 
 const DATABASE = "pocketgenre";
-const VERSION = 3;
+const VERSION = 4;
 
 type Upgrade = IDBPTransaction<Schema, StoreNames<Schema>[], "versionchange">;
 
@@ -37,6 +40,7 @@ export class Catalog {
         if (before < 1) createStores(opened);
         else if (before < 2) await upgradeToVersion2(transaction);
         if (before >= 1 && before < 3) await upgradeToVersion3(transaction);
+        if (before >= 1 && before < 4) await upgradeToVersion4(opened, transaction);
       },
       blocking() {
         db.close();
@@ -54,6 +58,15 @@ export class Catalog {
 
   async saveSong(song: Song): Promise<void> {
     await this.db.put("songs", song);
+  }
+
+  async saveCover({ id, image }: Cover): Promise<void> {
+    await this.db.put("covers", image, id);
+  }
+
+  /** Return the image of a cover, or null if it is not stored. */
+  async cover(id: string): Promise<Blob | null> {
+    return (await this.db.get("covers", id)) ?? null;
   }
 
   /**
@@ -108,7 +121,7 @@ export class Catalog {
 
   /** Remove everything except the settings. */
   async clear(): Promise<void> {
-    const stores = ["songs", "corrections", "attempts", "folders"] as const;
+    const stores = ["songs", "corrections", "attempts", "covers", "folders"] as const;
     const transaction = this.db.transaction(stores, "readwrite");
     await Promise.all(stores.map((store) => transaction.objectStore(store).clear()));
     await transaction.done;
@@ -185,7 +198,7 @@ export class Catalog {
 
 function createStores(empty: IDBPDatabase<Schema>): void {
   empty.createObjectStore("songs", { keyPath: ["model", "path"] });
-  for (const store of ["corrections", "attempts", "folders", "settings"] as const) {
+  for (const store of ["corrections", "attempts", "covers", "folders", "settings"] as const) {
     empty.createObjectStore(store);
   }
 }
@@ -208,5 +221,13 @@ async function upgradeToVersion2(transaction: Upgrade): Promise<void> {
 async function upgradeToVersion3(transaction: Upgrade): Promise<void> {
   for await (const cursor of transaction.objectStore("songs")) {
     await cursor.update({ ...cursor.value, hash: null });
+  }
+}
+
+/** Add the tags, which are read when the song is selected again, and the covers. */
+async function upgradeToVersion4(opened: IDBPDatabase<Schema>, transaction: Upgrade): Promise<void> {
+  opened.createObjectStore("covers");
+  for await (const cursor of transaction.objectStore("songs")) {
+    await cursor.update({ ...cursor.value, tags: null });
   }
 }

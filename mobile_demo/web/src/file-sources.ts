@@ -57,6 +57,26 @@ async function addFile(handle: FileSystemFileHandle, path: string, selection: Se
   }
 }
 
+/**
+ * Return the file of a song in a stored folder, after asking for permission if that is needed.
+ *
+ * @param folders stored folders by the first part of their songs' paths
+ * @returns null if the folder is not stored, permission is refused, or the file is missing
+ */
+export async function fileInFolder(
+  folders: ReadonlyMap<string, FileSystemDirectoryHandle>, path: string,
+): Promise<File | null> {
+  const names = path.split("/");
+  let folder = folders.get(names[0]!);
+  if (!folder || (await folder.requestPermission?.({ mode: "read" })) === "denied") return null;
+  try {
+    for (const name of names.slice(1, -1)) folder = await folder.getDirectoryHandle(name);
+    return await (await folder.getFileHandle(names.at(-1)!)).getFile();
+  } catch {
+    return null;
+  }
+}
+
 /** Return the songs among the files of an <input>. Files of a folder keep their path in it. */
 export function fromInput(files: Iterable<File>): Selection {
   const selected = Array.from(files, (file) => ({ path: file.webkitRelativePath || file.name, file }));

@@ -1,6 +1,7 @@
 /** Connect the page to the inference worker, for one song at a time. */
 import { AudioError, InferenceError } from "./errors.ts";
 import type { ModelName } from "./models.ts";
+import type { FileTags } from "./tags.ts";
 
 /** Properties of a song that the page decodes, because the worker cannot. */
 export interface DecodedSong {
@@ -36,6 +37,7 @@ export type InferenceRequest =
   | { readonly kind: "load"; readonly model: ModelName }
   | { readonly kind: "open"; readonly model: ModelName; readonly file: File }
   | { readonly kind: "openDecoded"; readonly model: ModelName; readonly song: DecodedSong }
+  | { readonly kind: "tags"; readonly file: File }
   | { readonly kind: "next"; readonly channels: readonly Float32Array[] | null };
 
 export interface InferenceResponse {
@@ -43,6 +45,7 @@ export interface InferenceResponse {
   readonly progress: SongProgress | null;
   /** Reason why the worker cannot decode an opened file; the page may be able to. */
   readonly undecodable: string | null;
+  readonly tags: FileTags | null;
   readonly error: string | null;
   /** True if the error comes from the song, false if it comes from the runtime. */
   readonly isAudioError: boolean;
@@ -105,6 +108,11 @@ export class InferenceClient {
   async next(channels: readonly Float32Array[] | null = null): Promise<SongProgress> {
     const { progress } = await this.send({ kind: "next", channels }, channels?.map(({ buffer }) => buffer) ?? []);
     return progress!;
+  }
+
+  /** Return the tags of a file. */
+  async tags(file: File): Promise<FileTags> {
+    return (await this.send({ kind: "tags", file })).tags!;
   }
 
   /** End the worker, whatever it does. */

@@ -14,6 +14,7 @@ import { rounded } from "./rules/rounding.ts";
 import { type Excerpt, planExcerpts } from "./rules/sampling.ts";
 import { mixToMono } from "./rules/segments.ts";
 import { type InferenceResult, SongInference } from "./song-inference.ts";
+import { readTags } from "./tags.ts";
 
 declare const self: DedicatedWorkerGlobalScope & { Module?: object };
 
@@ -38,7 +39,9 @@ self.onmessage = ({ data }: MessageEvent<InferenceRequest>) => {
 };
 
 async function respond(request: InferenceRequest): Promise<InferenceResponse> {
-  const response: InferenceResponse = { progress: null, undecodable: null, error: null, isAudioError: false };
+  const response: InferenceResponse = {
+    progress: null, undecodable: null, tags: null, error: null, isAudioError: false,
+  };
   try {
     switch (request.kind) {
       case "load":
@@ -49,6 +52,8 @@ async function respond(request: InferenceRequest): Promise<InferenceResponse> {
       case "openDecoded":
         await openDecoded(request.model, request.song);
         return response;
+      case "tags":
+        return { ...response, tags: await readTags(request.file) };
       case "next":
         return { ...response, progress: (await song!.next(request.channels)).value };
     }

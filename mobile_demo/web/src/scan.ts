@@ -136,6 +136,9 @@ export class Scan {
 
   private async save({ path, file }: SelectedFile, result: SongResult | AudioError): Promise<void> {
     const failed = result instanceof AudioError;
+    // A song that does not end keeps the worker busy.
+    const { tags = null, cover = null } = this.client.isBusy ? {} : await this.client.tags(file);
+    if (cover) await this.catalog.saveCover(cover);
     const song: Song = {
       path,
       size: file.size,
@@ -144,6 +147,7 @@ export class Scan {
       model: this.model,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,
+      tags,
       ...(failed ? NO_RESULT : result),
     };
     await this.catalog.saveSong(song);

@@ -4,14 +4,17 @@ import type { Catalog } from "../catalog.ts";
 import { errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";
 import type { ModelCard } from "../rules/model-card.ts";
-import { fileName, labelSong, type LibrarySong, type Song } from "../rules/song.ts";
+import { labelSong, type LibrarySong, type Song, songTitle } from "../rules/song.ts";
 import { hashFile } from "../file-hash.ts";
+import { fileInFolder } from "../file-sources.ts";
 import { filesToScan, type SelectedFile } from "../scan.ts";
 import { labelName, texts } from "../texts.ts";
+import { Covers } from "./covers.ts";
 import { button, make } from "./dom.ts";
 import { ExportPanel } from "./export-panel.ts";
 import { FilePicker, type Select } from "./file-picker.ts";
 import { Library } from "./library.ts";
+import { Player } from "./player.ts";
 import { ScanController } from "./scan-controller.ts";
 import { labelConfig, type Settings, settingsDialog } from "./settings.ts";
 import { TaskQueue } from "./task-queue.ts";
@@ -30,6 +33,8 @@ export class App {
   private readonly library: Library;
   private readonly exportPanel: ExportPanel;
   private readonly scanController: ScanController;
+  private readonly covers: Covers;
+  private readonly player: Player;
   private readonly message = make("div", { class: "message", role: "status" });
   /** Connects the tabs of the page, which show the same songs. */
   private readonly tabs = new BroadcastChannel("songs");
@@ -47,10 +52,17 @@ export class App {
     const showMessage = (text: string) => this.showMessage(text);
     this.picker = new FilePicker(catalog, (select) => this.select(select),
       (name) => this.removeFolder(name), showMessage);
+    this.covers = new Covers(catalog);
+    this.player = new Player({
+      file: (path) => this.fileOf(path),
+      neighbour: (path, step) => this.library.neighbour(path, step),
+      showMessage,
+    }, this.covers);
     this.library = new Library({
       correct: (song, genre) => void this.correct(song, genre, true),
       remove: (song) => void this.remove(song),
-    }, () => this.retry());
+      play: (labelled, seconds) => void this.player.play(labelled, seconds),
+    }, this.covers, () => this.retry());
     this.exportPanel = new ExportPanel(() => this.library.shown, () => this.card.labels);
     this.scanController = new ScanController(catalog, () => this.tasks.stop());
     this.dialog = settingsDialog(
@@ -75,6 +87,7 @@ export class App {
         this.scanController.element, this.message,
         make("div", { class: "toolbar" }, this.picker.element, this.exportPanel.element),
         this.library.element),
+      this.player.element,
       this.dialog,
     ];
   }
@@ -192,6 +205,12 @@ export class App {
     for (const [path, { song }] of this.songs) this.songs.set(path, this.label(song));
   }
 
+  /** Return the file of a song that was selected or is in a stored folder; null if the page cannot read it now. */
+  private async fileOf(path: string): Promise<File | null> {
+    const selected = this.selected.find((one) => one.path === path);
+    return selected?.file ?? fileInFolder(await this.catalog.folders(), path);
+  }
+
   /** Return the selected files that the model has not classified. */
   private remainingFiles(): SelectedFile[] {
     return filesToScan(this.selected, new Map(Array.from(this.songs, ([path, { song }]) => [path, song])));
@@ -240,18 +259,19 @@ export class App {
     this.tabs.postMessage(null);
     if (!canUndo) return;
     const chosen = this.songs.get(song.path)?.genre ?? null;
-    const text = texts.corrected(fileName(song.path), chosen === null ? texts.song.noPrediction : labelName(chosen));
+    const text = texts.corrected(songTitle(song), chosen === null ? texts.song.noPrediction : labelName(chosen));
     this.showMessage(text, () => this.correct(song, before, false));
   }
 
-  private async remove({ path }: Song): Promise<void> {
+  private async remove(song: Song): Promise<void> {
+    const { path } = song;
     const removed = await this.catalog.removeSong(path);
     const { selected } = this;
     this.selected = selected.filter((file) => file.path !== path);
     await this.loadSongs();
     this.tabs.postMessage(null);
-    this.showMessage(texts.removed(fileName(path)), async () => {
-      for (const song of removed) await this.catalog.saveSong(song);
+    this.showMessage(texts.removed(songTitle(song)), async () => {
+      for (const one of removed) await this.catalog.saveSong(one);
       this.selected = selected;
       await this.loadSongs();
       this.tabs.postMessage(null);
@@ -290,6 +310,8 @@ export class App {
     this.tasks.runAfterStop(async () => {
       this.scanController.unload();
       await this.catalog.clear();
+      this.player.close();
+      this.covers.clear();
       this.tabs.postMessage(null);
       this.corrections.clear();
       this.songs.clear();

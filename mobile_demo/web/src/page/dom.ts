@@ -1,6 +1,8 @@
 /** Create elements. Text is always inserted as text, never as HTML. */
 import { NOT_MUSIC } from "../rules/constants.ts";
 
+export const SVG = "http://www.w3.org/2000/svg";
+
 type Child = Node | string | null | false;
 type Attributes = Record<string, string | boolean | ((event: Event) => void)>;
 
@@ -21,6 +23,33 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 /** @param style CSS class: "main", "quiet" or none */
 export function button(text: string, onClick: () => void, style = ""): HTMLButtonElement {
   return make("button", { type: "button", class: style, click: onClick }, text);
+}
+
+/** Shapes of icons, as paths in a square of 24 units. */
+export const icons = {
+  play: "M7 4.5v15l12.5-7.5z",
+  pause: "M6 5h4.5v14H6zM13.5 5H18v14h-4.5z",
+  next: "M5 5v14l10-7zM16 5h3v14h-3z",
+  close: "M5 6.4 6.4 5 12 10.6 17.6 5 19 6.4 13.4 12 19 17.6 17.6 19 12 13.4 6.4 19 5 17.6 10.6 12z",
+};
+
+/** Create a button with an icon; screen readers read its name. */
+export function iconButton(name: string, shape: string, onClick: () => void, style = ""): HTMLButtonElement {
+  const element = make("button", { type: "button", class: `icon ${style}`, click: onClick });
+  setIcon(element, name, shape);
+  return element;
+}
+
+export function setIcon(element: HTMLButtonElement, name: string, shape: string): void {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", shape);
+  svg.append(path);
+  element.querySelector("svg")?.remove();
+  element.append(svg);
+  element.setAttribute("aria-label", name);
 }
 
 /** @param options text of each value */

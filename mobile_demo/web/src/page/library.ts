@@ -1,8 +1,9 @@
 /** List the songs by genre, with search, order and a filter; scrolling draws more songs. */
 import { NOT_MUSIC, UNCERTAIN } from "../rules/constants.ts";
-import type { LibrarySong } from "../rules/song.ts";
+import { type LibrarySong, songCredits, songTitle } from "../rules/song.ts";
 import { folded } from "../rules/text.ts";
 import { texts } from "../texts.ts";
+import type { Covers } from "./covers.ts";
 import { button, make, select, swatch } from "./dom.ts";
 import { songItem, type SongActions } from "./song-item.ts";
 
@@ -44,6 +45,8 @@ export class Library {
   private order: Order = "name";
   /** Drawn items by path; they are reused while their song stays the same. */
   private items = new Map<string, DrawnItem>();
+  /** The listed songs in their order. */
+  private sorted: readonly LibrarySong[] = [];
   /** Songs that are not drawn yet, the next one last. */
   private undrawn: LibrarySong[] = [];
   private counts = new Map<string, number>();
@@ -51,7 +54,9 @@ export class Library {
   private outdated = false;
 
   /** @param onRetry called when the user wants to repeat the failed songs */
-  constructor(private readonly actions: SongActions, private readonly onRetry: () => void) {
+  constructor(
+    private readonly actions: SongActions, private readonly covers: Covers, private readonly onRetry: () => void,
+  ) {
     const orders = select(texts.library.orders, this.order, (order) => {
       this.order = order;
       this.update();
@@ -83,6 +88,13 @@ export class Library {
   /** The songs that match the filter and the search, which are also the exported ones. */
   get shown(): readonly LibrarySong[] {
     return this.found.filter((labelled) => this.group === null || groupOf(labelled) === this.group);
+  }
+
+  /** Return the next (1) or the previous (-1) song of the same genre in the list; null at the end. */
+  neighbour(path: string, step: 1 | -1): LibrarySong | null {
+    const at = this.sorted.findIndex(({ song }) => song.path === path);
+    const [current, next] = [this.sorted[at], this.sorted[at + step]];
+    return current && next && groupOf(current) === groupOf(next) ? next : null;
   }
 
   /** @param labels the model's genres */
@@ -122,7 +134,8 @@ export class Library {
       rank.get(groupOf(a))! - rank.get(groupOf(b))! ||
       sign * (confidenceOf(a) - confidenceOf(b)) ||
       (a.song.path < b.song.path ? -1 : 1));
-    this.redraw(shown);
+    this.sorted = shown;
+    this.redraw();
   }
 
   private updateCounts(): void {
@@ -142,12 +155,12 @@ export class Library {
     this.updateFilters();
   }
 
-  private redraw(shown: LibrarySong[]): void {
+  private redraw(): void {
     const focused = document.activeElement;
     const drawn = this.list.querySelectorAll("li[data-path]").length;
     const focusedItem = this.list.contains(focused) ? focused?.closest<HTMLElement>("li[data-path]") : null;
     const focusedTag = focused?.localName === "select" ? "select" : "summary";
-    this.undrawn = shown.reverse();
+    this.undrawn = [...this.sorted].reverse();
     this.list.replaceChildren();
     this.draw(Math.max(BATCH, drawn));
     // The focused song may have a new element, in another place.
@@ -226,7 +239,7 @@ export class Library {
     const drawn = this.items.get(path);
     if (drawn?.labelled === labelled) return drawn.element;
     const open = drawn?.element.querySelector("details")?.open ?? false;
-    const element = songItem(labelled, this.labels, this.actions, open);
+    const element = songItem(labelled, this.labels, this.actions, this.covers, open);
     this.items.set(path, { labelled, element });
     return element;
   }
@@ -246,12 +259,12 @@ function nameOf(group: string): string {
   return group === UNCERTAIN ? texts.library.uncertain : group;
 }
 
-/** Return the songs whose path contains each word of a search. */
+/** Return the songs whose path, title, artist and album together contain each word of a search. */
 function matching(songs: readonly LibrarySong[], search: string): readonly LibrarySong[] {
   const words = folded(search).split(/\s+/).filter(Boolean);
   if (words.length === 0) return songs;
   return songs.filter(({ song }) => {
-    const text = folded(song.path);
+    const text = folded(`${song.path} ${songTitle(song)} ${songCredits(song)}`);
     return words.every((word) => text.includes(word));
   });
 }

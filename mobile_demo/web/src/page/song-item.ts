@@ -1,10 +1,11 @@
 /** Create the list item of a song: name, confidence and timeline; the details when it is opened. */
 import { UNCERTAIN } from "../rules/constants.ts";
 import type { SongPrediction } from "../rules/prediction.ts";
-import { fileName, folderName, type LibrarySong, type Song } from "../rules/song.ts";
+import { fileName, folderName, type LibrarySong, type Song, songCredits, songTitle } from "../rules/song.ts";
 import { labelName, texts } from "../texts.ts";
-import { button, make, select, swatch } from "./dom.ts";
-import { clock, shareChart, strip } from "./timeline-chart.ts";
+import type { Covers } from "./covers.ts";
+import { button, iconButton, icons, make, select, swatch } from "./dom.ts";
+import { clock, drawnParts, shareChart, strip } from "./timeline-chart.ts";
 
 const NO_CORRECTION = "";
 /** Mean probability below which a genre is left out of the legend. */
@@ -14,37 +15,41 @@ export interface SongActions {
   /** Set the user's genre of a song; null restores the predicted genre. */
   readonly correct: (song: Song, genre: string | null) => void;
   readonly remove: (song: Song) => void;
+  /** Play a song from a time in seconds on. */
+  readonly play: (labelled: LibrarySong, seconds: number) => void;
 }
 
 /**
  * Create the list item of a song.
  *
  * @param labels genres for a correction
+ * @param covers stored covers
  * @param open true to show the details at once
  */
 export function songItem(
-  labelled: LibrarySong, labels: readonly string[], actions: SongActions, open: boolean,
+  labelled: LibrarySong, labels: readonly string[], actions: SongActions, covers: Covers, open: boolean,
 ): HTMLLIElement {
   const { song, prediction } = labelled;
-  const folder = folderName(song.path);
+  const player = playButton(labelled, actions, covers);
+  const below = songCredits(song) || folderName(song.path);
   const title = make("div", { class: "song-head" },
-    make("span", { class: "name", dir: "auto" }, fileName(song.path)),
+    make("span", { class: "name", dir: "auto" }, songTitle(song)),
     confidence(labelled));
-  const place = folder ? make("div", { class: "folder", dir: "auto" }, folder) : null;
+  const place = below ? make("div", { class: "folder", dir: "auto" }, below) : null;
   if (!prediction) {
     const summary = make("summary", {}, title, place, make("div", { class: "reason" }, song.error ?? ""));
-    return collapsible(song.path, summary, open, () => [correctionTools(labelled, labels, actions)]);
+    return collapsible(song.path, player, summary, open, () => [location(song), correctionTools(labelled, labels, actions)]);
   }
   const top = prediction.top.map(([genre, p]) => `${labelName(genre)} ${texts.song.percent(p)}`).join(" · ");
   const summary = make("summary", {}, title, place, ...notes(labelled), strip(prediction),
     make("div", { class: "top" }, top));
-  return collapsible(song.path, summary, open, () =>
-    [...details(labelled, prediction), correctionTools(labelled, labels, actions)]);
+  return collapsible(song.path, player, summary, open, () =>
+    [parts(labelled, prediction, actions), ...details(labelled, prediction), location(song), correctionTools(labelled, labels, actions)]);
 }
 
 /** Create an item whose content is created when it is first opened. */
 function collapsible(
-  path: string, summary: HTMLElement, open: boolean, content: () => Node[],
+  path: string, player: HTMLElement, summary: HTMLElement, open: boolean, content: () => Node[],
 ): HTMLLIElement {
   const element = make("details", { open }, summary);
   const fill = () => {
@@ -54,7 +59,37 @@ function collapsible(
   };
   element.addEventListener("toggle", fill);
   fill();
-  return make("li", { "data-path": path }, element);
+  return make("li", { "data-path": path }, player, element);
+}
+
+/** Create the button that plays a song, with its cover if there is one. */
+function playButton(labelled: LibrarySong, { play }: SongActions, covers: Covers): HTMLElement {
+  const { song } = labelled;
+  const element = iconButton(texts.player.play(songTitle(song)), icons.play, () => play(labelled, 0), "cover");
+  if (song.tags?.cover) {
+    const image = make("img", { alt: "", width: "48", height: "48" });
+    covers.show(song.tags.cover, image);
+    element.prepend(image);
+  }
+  return element;
+}
+
+/** Create a button for each part of a song with several, which plays the song from there. */
+function parts(labelled: LibrarySong, prediction: SongPrediction, { play }: SongActions): HTMLElement {
+  const { labels } = prediction;
+  const drawn = drawnParts(prediction);
+  if (drawn.length === 1) return make("div");
+  return make("div", { class: "actions parts" }, ...drawn.map(({ genre, start }) => {
+    const element = button(texts.song.part(labelName(labels[genre]!), clock(start)), () => play(labelled, start));
+    element.prepend(swatch(labels[genre]!, labels));
+    return element;
+  }));
+}
+
+/** Show the path of a song that is listed by its title. */
+function location(song: Song): HTMLElement {
+  const isListed = songTitle(song) === fileName(song.path) && songCredits(song) === "";
+  return make("p", { class: "folder", dir: "auto", hidden: isListed }, song.path);
 }
 
 function confidence({ prediction, corrected }: LibrarySong): HTMLElement | null {

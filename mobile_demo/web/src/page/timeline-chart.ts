@@ -3,9 +3,7 @@ import { MAX_WINDOWS } from "../rules/constants.ts";
 import type { SongPrediction } from "../rules/prediction.ts";
 import { type TimelinePart, timeline, windowBounds, windowMeans } from "../rules/timeline.ts";
 import { labelName, texts } from "../texts.ts";
-import { colour } from "./dom.ts";
-
-const SVG = "http://www.w3.org/2000/svg";
+import { colour, SVG } from "./dom.ts";
 
 /** Draw a thin strip with the parts of a song. */
 export function strip(prediction: SongPrediction): SVGSVGElement {
@@ -45,7 +43,8 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-function drawnParts({ segmentProbabilities, secondsPerSegment }: SongPrediction): TimelinePart[] {
+/** Return the parts of a song as they are drawn. */
+export function drawnParts({ segmentProbabilities, secondsPerSegment }: SongPrediction): TimelinePart[] {
   return timeline(segmentProbabilities, secondsPerSegment, MAX_WINDOWS);
 }
 

@@ -2,6 +2,15 @@
 import { type ModelCard, segmentSeconds } from "./model-card.ts";
 import { type LabelConfig, predictSong, type SongPrediction } from "./prediction.ts";
 
+/** Tags of a song; null if missing. */
+export interface SongTags {
+  readonly title: string | null;
+  readonly artist: string | null;
+  readonly album: string | null;
+  /** Identifier of the cover (tags.ts). */
+  readonly cover: string | null;
+}
+
 /** The result of one model for one file. Installed pages store it, so the keys must not change. */
 export interface Song {
   /** Path from the selected folder's name on, with slashes; only the name of a single file. */
@@ -26,6 +35,8 @@ export interface Song {
   readonly durationSeconds: number | null;
   /** True if the end of the song was not classified. */
   readonly partial: boolean;
+  /** Null if they were not read yet, by version 3. */
+  readonly tags: SongTags | null;
 }
 
 export interface LibrarySong {
@@ -50,6 +61,16 @@ export function labelSong(
   const prediction =
     values && predictSong({ values, width: labels.length }, labels, config, segmentSeconds(card), confidence);
   return { song, prediction, corrected, genre: corrected ?? prediction?.genre ?? null };
+}
+
+/** Return the title of a song, by default its file name. */
+export function songTitle({ path, tags }: Song): string {
+  return tags?.title ?? fileName(path);
+}
+
+/** Return the artist and the album of a song, as far as they are known. */
+export function songCredits({ tags }: Song): string {
+  return [tags?.artist, tags?.album].filter(Boolean).join(" · ");
 }
 
 export function fileName(path: string): string {
