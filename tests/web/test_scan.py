@@ -128,6 +128,7 @@ def test_other_model_waits_for_song_in_progress(
         phone.start_scan(long_songs)
         phone.use_model("standard")
         phone.page.get_by_role("button", name="Scan 12 more songs").wait_for()
+        phone.wait_for_text("The scan has stopped. Its results are saved")
         phone.page.clock.fast_forward(1_500)  # a redraw that was due before may still come
         assert phone.listed_names() == []
         assert phone.page.workers == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.conftest import write_tone
 from tests.web.conftest import build_copy, copy_sources
 from tests.web.page_driver import PageServer, Phone
 
@@ -44,6 +45,24 @@ def test_update_waits_for_user(phone: Phone, site: Path) -> None:
     phone.context.set_offline(True)
     phone.page.reload()
     phone.wait_for_text("new claim")
+    assert len(phone.page.evaluate("caches.keys()")) == 1
+    phone.check()
+
+
+def test_update_waits_for_scan(phone: Phone, site: Path, tmp_path: Path) -> None:
+    files = [write_tone(tmp_path / f"{n:02}.wav", 20.0 + n, 16_000) for n in range(24)]
+    release(site, "new claim")
+    phone.page.reload()
+    phone.wait_for_text("A new version is available")
+    phone.start_scan(files)
+    phone.press("Reload")
+    phone.wait_for_text("The new version starts when the scan has ended")
+    before = len(phone.songs())
+    phone.wait_for_progress(before + 2)
+    with phone.page.expect_navigation():
+        phone.press("Stop the scan")
+    phone.page.get_by_role("heading", name="Your library").wait_for()
+    assert before + 2 <= len(phone.songs()) < len(files)
     assert len(phone.page.evaluate("caches.keys()")) == 1
     phone.check()
 

@@ -102,6 +102,8 @@ export const texts = {
     finished: (labelled: number, failed: number) =>
       `Done: ${countOf(labelled, "song")} labelled${failed ? `, ${number(failed)} not` : ""}.`,
     otherTab: "Another tab of this page is scanning. Its results also appear here.",
+    otherModel: (model: string) =>
+      `The scan has stopped. Its results are saved and return with its model; these are the ones of ${model}.`,
     pageTitle: (progress: string) => `${progress} – ${app.name}`,
     stopped: (n: number) => `Stopped after ${countOf(n, "song")}. Their results are saved.`,
     failed: (reason: string) => `The model cannot run: ${reason}. Reload the page and try again.`,
@@ -183,7 +185,9 @@ export const texts = {
     update: "A new version is available.",
     reload: "Reload",
     later: "Later",
-    updateScan: "Your results stay, and a scan can be continued.",
+    updateScan: "Your results stay, and a scan is not interrupted.",
+    afterScan: "The new version starts when the scan has ended.",
+    stopScan: "Stop the scan",
   },
   errors: {
     title: "This browser cannot run the page",

@@ -28,7 +28,7 @@ export class App {
     (busy) => this.picker.setHidden(busy),
     (error) => this.showMessage(messageFor(error)),
   );
-  private readonly updates = new Updates();
+  private readonly updates = new Updates(() => this.tasks.busy, () => this.tasks.idle(), () => this.tasks.stop());
   private readonly picker: FilePicker;
   private readonly library: Library;
   private readonly exportPanel: ExportPanel;
@@ -327,10 +327,12 @@ export class App {
     this.settings = settings;
     if (isOtherModel) {
       this.songs.clear(); // each model has its own list
+      const wasScanning = this.tasks.busy;
       this.tasks.runAfterStop(async () => {
         this.scanController.unload();
         await this.loadSongs();
         this.showRest();
+        if (wasScanning) this.showMessage(texts.scan.otherModel(settings.model));
       });
     } else {
       this.songs = new Map(Array.from(this.songs, ([path, { song }]) => [path, this.label(song)]));

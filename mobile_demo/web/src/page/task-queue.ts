@@ -37,6 +37,11 @@ export class TaskQueue {
     });
   }
 
+  /** Wait until no task is running. */
+  async idle(): Promise<void> {
+    while (this.busy) await this.last;
+  }
+
   stop(): void {
     this.controller.abort();
   }

@@ -12,7 +12,16 @@ export class Updates {
   readonly offline = make("span");
   readonly install = make("span");
 
-  constructor() {
+  /**
+   * @param isBusy returns true while a task of the page is running
+   * @param idle resolves when no task of the page is running
+   * @param onStop called when the user stops the task for the new version
+   */
+  constructor(
+    private readonly isBusy: () => boolean,
+    private readonly idle: () => Promise<void>,
+    private readonly onStop: () => void,
+  ) {
     window.addEventListener("beforeinstallprompt", (event) => {
       event.preventDefault();
       this.showInstallButton(event as InstallPrompt);
@@ -25,7 +34,7 @@ export class Updates {
     let isFirst = !navigator.serviceWorker.controller;
     navigator.serviceWorker.addEventListener("controllerchange", () => {
       if (isFirst) isFirst = false;
-      else location.reload();
+      else void this.reload();
     });
     try {
       const registration = await navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" });
@@ -35,6 +44,17 @@ export class Updates {
     } catch {
       this.offline.textContent = texts.offline.unavailable;
     }
+  }
+
+  /** Reload as soon as no scan is running, here or in the tab where the user accepted the new version. */
+  private async reload(): Promise<void> {
+    if (this.isBusy()) {
+      this.banner.replaceChildren(
+        make("span", {}, texts.offline.afterScan), button(texts.offline.stopScan, this.onStop, "main"));
+      this.banner.hidden = false;
+      await this.idle();
+    }
+    location.reload();
   }
 
   private observe(registration: ServiceWorkerRegistration): void {
