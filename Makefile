@@ -10,7 +10,8 @@ DEV ?= .venv/dev
 BIN = $(DEV)/bin
 export MUSIC CERT KEY
 
-.PHONY: help scan serve phone train check check-lowest test test-long lint bench check-arm64 reproduce-model lock clean
+.PHONY: help scan serve phone phone-dist train check check-lowest test test-long lint bench check-arm64 reproduce-model \
+  lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -25,6 +26,10 @@ phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it 
 	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
 	@cat mobile_demo/web/instructions.txt
 	@npm --prefix mobile_demo/web run --silent serve
+
+phone-dist: mobile_demo/web/node_modules/ready  ## Build the phone page for any web host
+	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
+	@echo "Serve mobile_demo/web/dist over HTTPS; docs/phone-page.md describes how."
 
 train: $(DEV)/ready  ## Set up the commands for training and export
 	@echo "prepare-dataset, train-model, evaluate-model, export-tflite and the others are in $(BIN)"
