@@ -1,4 +1,4 @@
-"""Show the songs' tags, search them, and play the songs."""
+"""Show the tags of songs, search them, play the songs, and correct many at once."""
 
 import io
 from collections.abc import Iterator
@@ -43,6 +43,14 @@ def write_song(path: Path, seconds: float = 4.0) -> Path:
         write_aac(path, samples, RATE)
     else:
         write_audio(path, samples, RATE)
+    return path
+
+
+def write_two_parts(path: Path, seconds: float) -> Path:
+    """Write a tone and noise, each of a length in seconds."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(scale=0.2, size=(round(seconds * RATE), 2)).astype(np.float32)
+    write_audio(path, np.concatenate([tone(110.0, seconds, RATE, 2), noise]), RATE)
     return path
 
 
@@ -158,10 +166,7 @@ def test_song_plays_and_next_one_follows(phone: FolderPhone, tagged: list[Path])
 
 
 def test_part_plays_from_its_start(phone: FolderPhone, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.normal(scale=0.2, size=(60 * RATE, 2)).astype(np.float32)
-    path = tmp_path / "two parts.wav"
-    write_audio(path, np.concatenate([tone(110.0, 60.0, RATE, 2), noise]), RATE)
+    path = write_two_parts(tmp_path / "two parts.wav", 60.0)
     phone.scan([path])
     song = item(phone, path.name)
     song.locator("summary").click()
@@ -188,3 +193,77 @@ def test_missing_file_is_explained(phone: FolderPhone, tagged: list[Path]) -> No
     phone.page.reload()
     phone.press("Play Café on mp3", exact=True)
     phone.wait_for_text("To play Café on mp3, choose its folder or the song again.")
+
+
+@pytest.fixture
+def two_albums(phone: FolderPhone, tmp_path: Path) -> FolderPhone:
+    """Scan three songs of an album "Red", and two of another artist's in another folder."""
+    for n, (artist, album, folder) in enumerate(
+        [("Ann", "Red", "A"), ("Ann", "Red", "A"), ("Ben", "Red", "A"), *[("Cid", "Red", "C")] * 2]
+    ):
+        song = write_song(tmp_path / f"{n}.mp3", 4.0 + n)
+        tag_mp3(song, f"Song {n}", artist, album, jpeg("red"))
+        phone.write(f"Music/{folder}/{n}.mp3", song)
+    phone.open_folder()
+    phone.wait_until_done()
+    return phone
+
+
+def genre_of_selection(phone: FolderPhone, genre: str) -> None:
+    phone.page.get_by_role("combobox", name="Set their genre").select_option(genre)
+
+
+def test_album_is_corrected_at_once_and_undone(two_albums: FolderPhone) -> None:
+    phone = two_albums
+    before = phone.names_by_group()
+    item(phone, "Song 0").locator("summary").click()
+    phone.press("Select album Red")
+    phone.wait_for_text("3 songs selected")
+    genre_of_selection(phone, "metal")
+    phone.wait_for_text("3 songs: metal.")
+    assert phone.names_by_group()["metal"] == ["Song 0", "Song 1", "Song 2"]
+    assert phone.page.get_by_role("region", name="Selected songs").count() == 0
+    phone.press("Undo")
+    phone.page.get_by_role("region", name="metal").wait_for(state="detached")
+    assert phone.names_by_group() == before
+
+
+def test_artist_and_single_songs_are_selected(two_albums: FolderPhone) -> None:
+    phone = two_albums
+    item(phone, "Song 3").locator("summary").click()
+    phone.press("Select artist Cid")
+    phone.page.get_by_label("Select Song 0", exact=True).check()
+    phone.page.get_by_label("Select Song 4", exact=True).uncheck()
+    phone.wait_for_text("2 songs selected")
+    genre_of_selection(phone, "jazz")
+    phone.wait_for_text("2 songs: jazz.")
+    assert phone.names_by_group()["jazz"] == ["Song 0", "Song 3"]
+
+
+def test_songs_found_are_selected(two_albums: FolderPhone) -> None:
+    phone = two_albums
+    phone.page.get_by_label("Search songs and artists").fill("cid")
+    phone.wait_for_text("2 songs found")
+    phone.press("Select songs")
+    phone.press("Select all shown")
+    genre_of_selection(phone, "pop")
+    phone.wait_for_text("2 songs: pop.")
+    assert phone.names_by_group() == {"pop": ["Song 3", "Song 4"]}
+
+
+def test_uncertain_songs_are_played_and_asked(phone: FolderPhone, tmp_path: Path) -> None:
+    songs = [write_two_parts(tmp_path / f"{n}.wav", 6.0 + 3.0 * n) for n in range(3)]
+    phone.scan([*songs, write_song(tmp_path / "sure.wav")])
+    phone.press("Settings")
+    phone.page.get_by_label("confidence is below").select_option("0.8")
+    phone.press("Done")
+    uncertain = phone.names_by_group()["uncertain"]
+    assert uncertain == ["0.wav", "1.wav", "2.wav"]
+    phone.press("Play and sort 3 uncertain songs")
+    phone.page.get_by_role("heading", name=f"Which genre is {uncertain[0]}").wait_for()
+    wait_until_playing(phone, uncertain[0])
+    phone.press("Skip")
+    wait_until_playing(phone, uncertain[1])
+    phone.page.get_by_role("combobox", name="Another genre").select_option("metal")
+    phone.page.get_by_role("region", name="metal").get_by_text(uncertain[1]).wait_for()
+    assert phone.names_by_group()["uncertain"] == [uncertain[0], *uncertain[2:]]

@@ -1,6 +1,7 @@
 /** Store songs, corrections, folders and settings in the browser's IndexedDB. */
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from "idb";
-import type { Song } from "./rules/song.ts";
+import type { Backup } from "./backup.ts";
+import type { Correction, Song } from "./rules/song.ts";
 import type { Cover } from "./tags.ts";
 
 /** A stored song. It stays stored if it is missing from its folder, because it may return. */
@@ -119,6 +120,33 @@ export class Catalog {
     await transaction.done;
   }
 
+  /** Return all results, corrections and covers. */
+  async backup(): Promise<Backup> {
+    return {
+      songs: await this.db.getAll("songs"),
+      corrections: await this.entries("corrections"),
+      covers: await this.entries("covers"),
+    };
+  }
+
+  /** Add the content of a backup, and return the number of songs added. What is stored stays as it is. */
+  async restore(backup: Backup): Promise<number> {
+    const transaction = this.db.transaction(["songs", "corrections", "covers"], "readwrite");
+    const songs = transaction.objectStore("songs");
+    let added = 0;
+    for (const song of backup.songs) {
+      if (await songs.getKey([song.model, song.path])) continue;
+      await songs.put(song);
+      added += 1;
+    }
+    for (const name of ["corrections", "covers"] as const) {
+      const store = transaction.objectStore(name);
+      for (const [key, value] of backup[name]) if ((await store.getKey(key)) === undefined) await store.put(value, key);
+    }
+    await transaction.done;
+    return added;
+  }
+
   /** Remove everything except the settings. */
   async clear(): Promise<void> {
     const stores = ["songs", "corrections", "attempts", "covers", "folders"] as const;
@@ -132,12 +160,14 @@ export class Catalog {
     return this.entries("corrections");
   }
 
-  /** Save the genre that the user chose for a song, or remove it if `genre` is null. */
-  async saveCorrection({ hash, path }: Pick<Song, "hash" | "path">, genre: string | null): Promise<void> {
+  /** Save the genres that the user chose, or remove those that are null. */
+  async saveCorrections(corrections: readonly Correction[]): Promise<void> {
     const transaction = this.db.transaction("corrections", "readwrite");
-    await transaction.store.delete(path); // of version 2
-    if (genre === null) await transaction.store.delete(hash ?? path);
-    else await transaction.store.put(genre, hash ?? path);
+    for (const { song: { hash, path }, genre } of corrections) {
+      await transaction.store.delete(path); // of version 2
+      if (genre === null) await transaction.store.delete(hash ?? path);
+      else await transaction.store.put(genre, hash ?? path);
+    }
     await transaction.done;
   }
 
@@ -185,7 +215,7 @@ export class Catalog {
     await this.db.put("settings", value, name);
   }
 
-  private async entries<Store extends "corrections" | "folders">(
+  private async entries<Store extends "corrections" | "covers" | "folders">(
     store: Store,
   ): Promise<Map<string, Schema[Store]["value"]>> {
     const transaction = this.db.transaction(store);

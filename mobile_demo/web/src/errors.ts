@@ -10,6 +10,9 @@ export class UnreadableError extends AudioError {}
 /** The worker cannot run the model on any song. */
 export class InferenceError extends Error {}
 
+/** The file is not a backup that this page can read. */
+export class BackupError extends Error {}
+
 /** Return an AudioError unchanged, and wrap any other error (out of memory, for example) in one. */
 export function toAudioError(error: unknown): AudioError {
   return error instanceof AudioError ? error : new AudioError(reasons.other(errorText(error)));

@@ -66,6 +66,7 @@ export const texts = {
   removeFolderConfirm: (folder: string) =>
     `Remove the folder “${folder}” and the results of its songs? Your corrections and the songs themselves stay.`,
   corrected: (song: string, genre: string) => `${song}: ${genre}.`,
+  correctedMany: (n: number, genre: string | null) => `${countOf(n, "song")}: ${genre ?? "as predicted"}.`,
   removed: (song: string) => `${song} is no longer in the list.`,
   scanRest: (n: number) => `Scan ${countOf(n, "more song")}`,
   searching: "Searching for songs…",
@@ -74,6 +75,25 @@ export const texts = {
   nothingNew: "All songs of your selection already have a genre.",
   unreadable: (n: number) => `${countOf(n, "item")} could not be read.`,
   folderRefused: "The browser did not allow access to that folder. Choose it again, or choose songs.",
+  review: {
+    start: (n: number) => `Play and sort ${countOf(n, "uncertain song")}`,
+    position: (n: number, total: number) => `Song ${number(n)} of ${number(total)}`,
+    question: "Which genre is",
+    other: "Another genre",
+    skip: "Skip",
+    stop: "Stop asking",
+  },
+  selection: {
+    title: "Selected songs",
+    start: "Select songs",
+    pick: (song: string) => `Select ${song}`,
+    count: (n: number) => `${countOf(n, "song")} selected`,
+    choose: "Set their genre",
+    asPredicted: "as predicted",
+    all: "Select all shown",
+    end: "End selection",
+    like: (field: "artist" | "album", value: string) => `Select ${field} ${value}`,
+  },
   player: {
     title: "Player",
     play: (song: string) => `Play ${song}`,
@@ -177,6 +197,14 @@ export const texts = {
     close: "Done",
     clear: "Delete all results",
     clearConfirm: "Delete all results and corrections on this device? Your songs are not changed.",
+  },
+  backup: {
+    save: "Save a backup",
+    restore: "Restore a backup",
+    restored: (n: number) => `The backup has added ${countOf(n, "result")}. What was stored before has not changed.`,
+    invalid: "This file is not a backup of this page. Choose a file that “Save a backup” wrote.",
+    kept: "The browser keeps the results until you delete them.",
+    notKept: "The browser may delete the results if the device runs out of space. A backup keeps them.",
   },
   offline: {
     ready: "Ready for offline use.",

@@ -1,20 +1,21 @@
 /** The page: select songs, scan them, and show the results. */
 import { version } from "../../package.json";
 import type { Catalog } from "../catalog.ts";
-import { errorText, InferenceError } from "../errors.ts";
+import { BackupError, errorText, InferenceError } from "../errors.ts";
 import { MODELS } from "../models.ts";
 import type { ModelCard } from "../rules/model-card.ts";
-import { labelSong, type LibrarySong, type Song, songTitle } from "../rules/song.ts";
+import { type Correction, labelSong, type LibrarySong, type Song, songTitle } from "../rules/song.ts";
 import { hashFile } from "../file-hash.ts";
 import { fileInFolder } from "../file-sources.ts";
 import { filesToScan, type SelectedFile } from "../scan.ts";
 import { labelName, texts } from "../texts.ts";
 import { Covers } from "./covers.ts";
 import { button, make } from "./dom.ts";
-import { ExportPanel } from "./export-panel.ts";
+import { downloadFiles, ExportPanel } from "./export-panel.ts";
 import { FilePicker, type Select } from "./file-picker.ts";
 import { Library } from "./library.ts";
 import { Player } from "./player.ts";
+import { Review } from "./review.ts";
 import { ScanController } from "./scan-controller.ts";
 import { labelConfig, type Settings, settingsDialog } from "./settings.ts";
 import { TaskQueue } from "./task-queue.ts";
@@ -35,6 +36,7 @@ export class App {
   private readonly scanController: ScanController;
   private readonly covers: Covers;
   private readonly player: Player;
+  private readonly review: Review;
   private readonly message = make("div", { class: "message", role: "status" });
   /** Connects the tabs of the page, which show the same songs. */
   private readonly tabs = new BroadcastChannel("songs");
@@ -58,15 +60,25 @@ export class App {
       neighbour: (path, step) => this.library.neighbour(path, step),
       showMessage,
     }, this.covers);
+    const play = (labelled: LibrarySong, seconds: number) => void this.player.play(labelled, seconds);
+    this.review = new Review({
+      correct: (song, genre) => void this.correct([{ song, genre }], true),
+      play,
+    }, () => this.card.labels);
     this.library = new Library({
-      correct: (song, genre) => void this.correct(song, genre, true),
+      correct: (songs, genre) => void this.correct(songs.map((song) => ({ song, genre })), true),
       remove: (song) => void this.remove(song),
-      play: (labelled, seconds) => void this.player.play(labelled, seconds),
+      play,
+      review: (songs) => this.review.start(songs),
     }, this.covers, () => this.retry());
     this.exportPanel = new ExportPanel(() => this.library.shown, () => this.card.labels);
     this.scanController = new ScanController(catalog, () => this.tasks.stop());
-    this.dialog = settingsDialog(
-      catalog, settings, (changed) => this.changeSettings(changed), () => this.clear());
+    this.dialog = settingsDialog(catalog, settings, {
+      change: (changed) => this.changeSettings(changed),
+      clear: () => this.clear(),
+      backup: () => void this.saveBackup(),
+      restore: (file) => void this.restoreBackup(file),
+    });
     this.tabs.onmessage = () => void this.loadCorrections().then(() => this.loadSongs());
     const clearAttempts = () => this.scanController.clearAttempts();
     window.addEventListener("pagehide", clearAttempts);
@@ -86,8 +98,8 @@ export class App {
       make("main", { class: "page" },
         this.scanController.element, this.message,
         make("div", { class: "toolbar" }, this.picker.element, this.exportPanel.element),
-        this.library.element),
-      this.player.element,
+        this.review.element, this.library.element),
+      make("div", { class: "dock" }, this.library.selectionBar.element, this.player.element),
       this.dialog,
     ];
   }
@@ -184,7 +196,7 @@ export class App {
       if (hash === null || !isSame) continue;
       const hashed = { ...song, hash };
       await this.catalog.saveSong(hashed);
-      await this.catalog.saveCorrection(hashed, genre);
+      await this.catalog.saveCorrections([{ song: hashed, genre }]);
       await this.loadCorrections();
       this.songs.set(path, this.label(hashed));
     }
@@ -198,7 +210,7 @@ export class App {
       const genre = this.corrections.get(before);
       // A file whose content is elsewhere now was moved, and another song took its path.
       if (genre === undefined || this.corrections.has(after) || present.has(before)) continue;
-      await this.catalog.saveCorrection({ hash: after, path: after }, genre);
+      await this.catalog.saveCorrections([{ song: { hash: after, path: after }, genre }]);
     }
     this.changed = [];
     await this.loadCorrections();
@@ -247,20 +259,27 @@ export class App {
     this.picker.showRest(rest.length, () => this.tasks.runIfIdle((stop) => this.scan(rest, stop)));
   }
 
-  /** @param canUndo true to offer that the correction is reverted */
-  private async correct(song: Song, genre: string | null, canUndo: boolean): Promise<void> {
-    const before = this.songs.get(song.path)?.corrected ?? null;
-    await this.catalog.saveCorrection(song, genre);
+  /** @param canUndo true to offer that the corrections are reverted */
+  private async correct(corrections: readonly Correction[], canUndo: boolean): Promise<void> {
+    const before = corrections.map(({ song }) => ({ song, genre: this.songs.get(song.path)?.corrected ?? null }));
+    await this.catalog.saveCorrections(corrections);
     await this.loadCorrections();
-    for (const [path, { song: other }] of this.songs) {
-      if (path === song.path || (song.hash !== null && other.hash === song.hash)) this.songs.set(path, this.label(other));
+    const paths = new Set(corrections.map(({ song }) => song.path));
+    const hashes = new Set(corrections.map(({ song }) => song.hash));
+    for (const [path, { song }] of this.songs) {
+      if (paths.has(path) || (song.hash !== null && hashes.has(song.hash))) this.songs.set(path, this.label(song));
     }
     this.showSongs();
     this.tabs.postMessage(null);
-    if (!canUndo) return;
-    const chosen = this.songs.get(song.path)?.genre ?? null;
-    const text = texts.corrected(songTitle(song), chosen === null ? texts.song.noPrediction : labelName(chosen));
-    this.showMessage(text, () => this.correct(song, before, false));
+    if (canUndo) this.showMessage(this.describe(corrections), () => this.correct(before, false));
+  }
+
+  private describe(corrections: readonly Correction[]): string {
+    const [first, ...others] = corrections.map(({ song }) => this.songs.get(song.path));
+    const chosen = first?.corrected ?? null;
+    if (others.length) return texts.correctedMany(corrections.length, chosen && labelName(chosen));
+    const name = first ? songTitle(first.song) : "";
+    return texts.corrected(name, first?.genre ? labelName(first.genre) : texts.song.noPrediction);
   }
 
   private async remove(song: Song): Promise<void> {
@@ -311,6 +330,7 @@ export class App {
       this.scanController.unload();
       await this.catalog.clear();
       this.player.close();
+      this.review.close();
       this.covers.clear();
       this.tabs.postMessage(null);
       this.corrections.clear();
@@ -322,10 +342,31 @@ export class App {
     });
   }
 
+  private async saveBackup(): Promise<void> {
+    const { writeBackup } = await import("../backup.ts");
+    const content = await writeBackup(await this.catalog.backup());
+    await downloadFiles([new File([content], "pocketgenre-backup.json", { type: "application/json" })]);
+  }
+
+  private async restoreBackup(file: File): Promise<void> {
+    try {
+      const { readBackup } = await import("../backup.ts"); // the page starts faster without it
+      const added = await this.catalog.restore(await readBackup(file));
+      this.covers.clear();
+      await this.loadCorrections();
+      await this.loadSongs();
+      this.tabs.postMessage(null);
+      this.showMessage(texts.backup.restored(added));
+    } catch (error) {
+      this.showMessage(messageFor(error));
+    }
+  }
+
   private changeSettings(settings: Settings): void {
     const isOtherModel = settings.model !== this.settings.model;
     this.settings = settings;
     if (isOtherModel) {
+      this.review.close();
       this.songs.clear(); // each model has its own list
       const wasScanning = this.tasks.busy;
       this.tasks.runAfterStop(async () => {
@@ -342,6 +383,7 @@ export class App {
 }
 
 function messageFor(error: unknown): string {
+  if (error instanceof BackupError) return error.message;
   if (error instanceof InferenceError) return texts.scan.failed(error.message);
   if (error instanceof DOMException && error.name === "QuotaExceededError") return texts.errors.storage;
   return texts.errors.other(errorText(error));

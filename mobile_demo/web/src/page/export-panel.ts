@@ -79,7 +79,7 @@ function shareType(type: string): string {
   return type === "text/csv" ? type : "text/plain";
 }
 
-async function downloadFiles(files: File[]): Promise<void> {
+export async function downloadFiles(files: File[]): Promise<void> {
   for (const file of files) {
     const href = URL.createObjectURL(file);
     make("a", { href, download: file.name }).click();

@@ -1,10 +1,11 @@
 /** List the songs by genre, with search, order and a filter; scrolling draws more songs. */
 import { NOT_MUSIC, UNCERTAIN } from "../rules/constants.ts";
-import { type LibrarySong, songCredits, songTitle } from "../rules/song.ts";
+import { folderName, type LibrarySong, type Song, songCredits, songTitle } from "../rules/song.ts";
 import { folded } from "../rules/text.ts";
 import { texts } from "../texts.ts";
 import type { Covers } from "./covers.ts";
 import { button, make, select, swatch } from "./dom.ts";
+import { SelectionBar } from "./selection-bar.ts";
 import { songItem, type SongActions } from "./song-item.ts";
 
 type Order = keyof typeof texts.library.orders;
@@ -25,8 +26,14 @@ interface DrawnItem {
   readonly element: HTMLLIElement;
 }
 
+export interface LibraryActions extends Pick<SongActions, "correct" | "remove" | "play"> {
+  /** Ask for the genres of uncertain songs. */
+  readonly review: (songs: readonly LibrarySong[]) => void;
+}
+
 export class Library {
   readonly element = make("section", { class: "library", "aria-labelledby": "library-title" });
+  readonly selectionBar: SelectionBar;
   private readonly summary = make("p", { class: "soft" });
   private readonly filters = make("ul", { class: "genres", "aria-label": texts.library.genres });
   private readonly foundText = make("p", { class: "soft found", role: "status" });
@@ -50,13 +57,23 @@ export class Library {
   /** Songs that are not drawn yet, the next one last. */
   private undrawn: LibrarySong[] = [];
   private counts = new Map<string, number>();
+  /** Paths of the selected songs; null if none can be selected now. */
+  private selection: Set<string> | null = null;
   /** True if the list lacks songs because it has the focus. */
   private outdated = false;
 
   /** @param onRetry called when the user wants to repeat the failed songs */
   constructor(
-    private readonly actions: SongActions, private readonly covers: Covers, private readonly onRetry: () => void,
+    private readonly actions: LibraryActions, private readonly covers: Covers, private readonly onRetry: () => void,
   ) {
+    this.selectionBar = new SelectionBar({
+      correct: (songs, genre) => {
+        this.actions.correct(songs, genre);
+        this.select(null);
+      },
+      selectShown: () => this.select(this.shown.map(({ song }) => song.path)),
+      end: () => this.select(null),
+    });
     const orders = select(texts.library.orders, this.order, (order) => {
       this.order = order;
       this.update();
@@ -65,9 +82,14 @@ export class Library {
       make("label", {}, texts.library.search, this.search),
       make("label", { class: "order" }, texts.library.order, orders));
     // The keyboard of a phone hides the lower half of the page.
-    this.search.addEventListener("focus", () => this.tools.scrollIntoView({ block: "start" }));
+    this.search.addEventListener("focus", () => {
+      this.element.classList.add("searched");
+      this.tools.scrollIntoView({ block: "start" });
+    });
     this.element.append(
-      make("h2", { id: "library-title" }, texts.library.title),
+      make("div", { class: "top-bar" },
+        make("h2", { id: "library-title" }, texts.library.title),
+        button(texts.selection.start, () => this.select(this.selection ? null : []), "quiet")),
       this.summary,
       this.tools,
       this.filters, this.foundText, this.list, this.end,
@@ -90,6 +112,36 @@ export class Library {
     return this.found.filter((labelled) => this.group === null || groupOf(labelled) === this.group);
   }
 
+  /** Select songs; null ends the selection. */
+  private select(paths: readonly string[] | null): void {
+    this.selection = paths && new Set(paths);
+    this.element.classList.toggle("selecting", paths !== null);
+    for (const { element, labelled } of this.items.values()) this.showPicked(element, labelled.song.path);
+    this.updateSelection();
+  }
+
+  private selectLike(song: Song, field: "artist" | "album"): void {
+    const like = this.songs.filter((other) => isLike(other.song, song, field));
+    this.select(like.map((other) => other.song.path));
+  }
+
+  private pick(path: string, isPicked: boolean): void {
+    if (isPicked) this.selection?.add(path);
+    else this.selection?.delete(path);
+    this.updateSelection();
+  }
+
+  private showPicked(element: HTMLElement, path: string): void {
+    element.querySelector<HTMLInputElement>(".pick")!.checked = this.selection?.has(path) ?? false;
+  }
+
+  private updateSelection(): void {
+    const { selection } = this;
+    if (!selection) return this.selectionBar.hide();
+    const selected = this.songs.filter(({ song }) => selection.has(song.path));
+    this.selectionBar.show(selected.map(({ song }) => song), this.labels);
+  }
+
   /** Return the next (1) or the previous (-1) song of the same genre in the list; null at the end. */
   neighbour(path: string, step: 1 | -1): LibrarySong | null {
     const at = this.sorted.findIndex(({ song }) => song.path === path);
@@ -103,6 +155,8 @@ export class Library {
     this.songs = songs;
     this.labels = labels;
     this.update();
+    if (songs.length === 0) this.select(null);
+    else this.updateSelection();
   }
 
   /**
@@ -230,6 +284,8 @@ export class Library {
       make("h3", {}, !failed && swatch(group, this.labels), nameOf(group),
         make("small", {}, String(this.counts.get(group) ?? 0))),
       group === UNCERTAIN && make("p", { class: "soft small" }, texts.library.correct),
+      group === UNCERTAIN && button(texts.review.start(this.counts.get(group) ?? 0), () =>
+        this.actions.review(this.sorted.filter((labelled) => groupOf(labelled) === UNCERTAIN)), "quiet"),
       failed && button(texts.library.retry, this.onRetry, "quiet"),
       make("ul", { class: "songs" }));
   }
@@ -239,10 +295,22 @@ export class Library {
     const drawn = this.items.get(path);
     if (drawn?.labelled === labelled) return drawn.element;
     const open = drawn?.element.querySelector("details")?.open ?? false;
-    const element = songItem(labelled, this.labels, this.actions, this.covers, open);
+    const element = songItem(labelled, this.labels, {
+      ...this.actions,
+      pick: (one, isPicked) => this.pick(one, isPicked),
+      selectLike: (song, field) => this.selectLike(song, field),
+    }, this.covers, open);
+    this.showPicked(element, path);
     this.items.set(path, { labelled, element });
     return element;
   }
+}
+
+/** Return true if two songs have the same artist, or are on the same album. */
+function isLike(a: Song, b: Song, field: "artist" | "album"): boolean {
+  if (a.tags?.[field] !== b.tags?.[field]) return false;
+  // Albums of different artists may have one name; those of one folder are one album also with different artists.
+  return field === "artist" || a.tags?.artist === b.tags?.artist || folderName(a.path) === folderName(b.path);
 }
 
 function groupOf(labelled: LibrarySong): string {

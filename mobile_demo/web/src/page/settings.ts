@@ -21,6 +21,13 @@ export interface Settings {
   readonly margin: number;
 }
 
+export interface SettingsActions {
+  readonly change: (settings: Settings) => void;
+  readonly clear: () => void;
+  readonly backup: () => void;
+  readonly restore: (file: File) => void;
+}
+
 const DEFAULTS: Settings = {
   model: DEFAULT_MODEL,
   rule: DEFAULT_LABEL_CONFIG.vote,
@@ -38,20 +45,13 @@ export function labelConfig({ rule, confidence, margin }: Settings): LabelConfig
   return { vote: rule, minConfidence: confidence, minMargin: margin };
 }
 
-/**
- * Create the dialog. Each change is saved at once.
- *
- * @param onChange called with the new settings
- * @param onClear called when the user deletes all results
- */
-export function settingsDialog(
-  catalog: Catalog, settings: Settings, onChange: (settings: Settings) => void, onClear: () => void,
-): HTMLDialogElement {
+/** Create the dialog. Each change is saved at once. */
+export function settingsDialog(catalog: Catalog, settings: Settings, actions: SettingsActions): HTMLDialogElement {
   let current = settings;
   const set = (change: Partial<Settings>) => {
     current = { ...current, ...change };
     void catalog.saveSetting(STORED_NAME, current);
-    onChange(current);
+    actions.change(current);
   };
   const t = texts.settings;
   const confidence = select(confidenceOptions(), confidenceOption(current), (value) =>
@@ -71,15 +71,38 @@ export function settingsDialog(
     make("label", {}, t.margin,
       select(percentages(MARGINS, "-1.0"), optionFor(MARGINS, current.margin), (value) =>
         set({ margin: Number(value) }))),
+    ...backupTools(actions, () => dialog.close()),
     make("div", { class: "actions" },
       button(t.close, () => dialog.close(), "main"),
       button(t.clear, () => {
         if (!confirm(t.clearConfirm)) return;
         dialog.close();
-        onClear();
+        actions.clear();
       }, "quiet")),
   );
   return dialog;
+}
+
+/** Create the buttons of the backup, and say whether the browser may delete the results. */
+function backupTools(actions: SettingsActions, close: () => void): HTMLElement[] {
+  const input = make("input", {
+    type: "file", accept: ".json,application/json", class: "hidden", tabindex: "-1", "aria-hidden": "true",
+    change: () => {
+      const [file] = input.files ?? [];
+      input.value = ""; // without this, the same file triggers no second event
+      close();
+      if (file) actions.restore(file);
+    },
+  });
+  const storage = make("p", { class: "soft small" });
+  void navigator.storage?.persisted?.().then((kept) => {
+    storage.textContent = kept ? texts.backup.kept : texts.backup.notKept;
+  });
+  return [
+    make("div", { class: "actions" },
+      button(texts.backup.save, actions.backup), button(texts.backup.restore, () => input.click()), input),
+    storage,
+  ];
 }
 
 function confidenceOptions(): Record<string, string> {

@@ -11,12 +11,18 @@ const NO_CORRECTION = "";
 /** Mean probability below which a genre is left out of the legend. */
 const MIN_SHARE = 0.01;
 
+const FIELDS = ["album", "artist"] as const;
+
 export interface SongActions {
-  /** Set the user's genre of a song; null restores the predicted genre. */
-  readonly correct: (song: Song, genre: string | null) => void;
+  /** Set the user's genre of songs; null restores the predicted genre. */
+  readonly correct: (songs: readonly Song[], genre: string | null) => void;
   readonly remove: (song: Song) => void;
   /** Play a song from a time in seconds on. */
   readonly play: (labelled: LibrarySong, seconds: number) => void;
+  /** Add a song to the selection, or remove it. */
+  readonly pick: (path: string, isPicked: boolean) => void;
+  /** Select the songs with the same artist or album as a song. */
+  readonly selectLike: (song: Song, field: "artist" | "album") => void;
 }
 
 /**
@@ -30,7 +36,11 @@ export function songItem(
   labelled: LibrarySong, labels: readonly string[], actions: SongActions, covers: Covers, open: boolean,
 ): HTMLLIElement {
   const { song, prediction } = labelled;
-  const player = playButton(labelled, actions, covers);
+  const pick = make("input", {
+    type: "checkbox", class: "pick", "aria-label": texts.selection.pick(songTitle(song)),
+    change: () => actions.pick(song.path, pick.checked),
+  });
+  const player = make("div", {}, pick, playButton(labelled, actions, covers));
   const below = songCredits(song) || folderName(song.path);
   const title = make("div", { class: "song-head" },
     make("span", { class: "name", dir: "auto" }, songTitle(song)),
@@ -49,7 +59,7 @@ export function songItem(
 
 /** Create an item whose content is created when it is first opened. */
 function collapsible(
-  path: string, player: HTMLElement, summary: HTMLElement, open: boolean, content: () => Node[],
+  path: string, player: HTMLElement, summary: HTMLElement, open: boolean, content: () => (Node | string)[],
 ): HTMLLIElement {
   const element = make("details", { open }, summary);
   const fill = () => {
@@ -75,10 +85,10 @@ function playButton(labelled: LibrarySong, { play }: SongActions, covers: Covers
 }
 
 /** Create a button for each part of a song with several, which plays the song from there. */
-function parts(labelled: LibrarySong, prediction: SongPrediction, { play }: SongActions): HTMLElement {
+function parts(labelled: LibrarySong, prediction: SongPrediction, { play }: SongActions): HTMLElement | string {
   const { labels } = prediction;
   const drawn = drawnParts(prediction);
-  if (drawn.length === 1) return make("div");
+  if (drawn.length === 1) return "";
   return make("div", { class: "actions parts" }, ...drawn.map(({ genre, start }) => {
     const element = button(texts.song.part(labelName(labels[genre]!), clock(start)), () => play(labelled, start));
     element.prepend(swatch(labels[genre]!, labels));
@@ -87,9 +97,9 @@ function parts(labelled: LibrarySong, prediction: SongPrediction, { play }: Song
 }
 
 /** Show the path of a song that is listed by its title. */
-function location(song: Song): HTMLElement {
+function location(song: Song): HTMLElement | string {
   const isListed = songTitle(song) === fileName(song.path) && songCredits(song) === "";
-  return make("p", { class: "folder", dir: "auto", hidden: isListed }, song.path);
+  return isListed ? "" : make("p", { class: "folder", dir: "auto" }, song.path);
 }
 
 function confidence({ prediction, corrected }: LibrarySong): HTMLElement | null {
@@ -145,8 +155,12 @@ function correctionTools(
   const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
   for (const genre of labels) options[genre] = labelName(genre);
   const choice = select(options, corrected ?? NO_CORRECTION, (genre) =>
-    actions.correct(song, genre === NO_CORRECTION ? null : genre));
+    actions.correct([song], genre === NO_CORRECTION ? null : genre));
   return make("div", { class: "tools" },
     make("label", {}, texts.song.genre, choice),
+    ...FIELDS.map((field) => {
+      const value = song.tags?.[field] ?? null;
+      return value !== null && button(texts.selection.like(field, value), () => actions.selectLike(song, field), "quiet");
+    }),
     button(texts.song.remove, () => actions.remove(song), "quiet"));
 }

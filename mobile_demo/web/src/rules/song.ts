@@ -39,6 +39,12 @@ export interface Song {
   readonly tags: SongTags | null;
 }
 
+/** The genre that the user chooses for a song; null for the predicted one. */
+export interface Correction {
+  readonly song: Pick<Song, "hash" | "path">;
+  readonly genre: string | null;
+}
+
 export interface LibrarySong {
   readonly song: Song;
   readonly prediction: SongPrediction | null;
