@@ -209,6 +209,24 @@ def two_albums(phone: FolderPhone, tmp_path: Path) -> FolderPhone:
     return phone
 
 
+def test_picture_shows_songs_of_each_genre(two_albums: FolderPhone) -> None:
+    """The bars of genres have lengths in the ratio of their songs; folders have full bars."""
+    phone = two_albums
+    for name, genre in enumerate(("jazz", "jazz", "jazz", "metal", "metal")):
+        phone.correct(f"Song {name}", genre)
+        group = phone.page.get_by_role("region", name=genre)
+        group.get_by_text(f"Song {name}", exact=True).wait_for()
+    (file,) = phone.save("Picture (PNG)")
+    picture = np.asarray(Image.open(file).convert("RGB"))
+    assert picture.shape[1] == 1080
+    rows = {}
+    for genre, colour in (("jazz", (10, 147, 150)), ("metal", (74, 78, 87))):
+        lengths = (picture == colour).all(axis=2).sum(axis=1)
+        rows[genre] = lengths[lengths > 100]
+    assert rows["jazz"].min() == rows["jazz"].max() == rows["metal"].max()
+    assert rows["metal"].min() == pytest.approx(2 / 3 * rows["metal"].max(), abs=1)
+
+
 def genre_of_selection(phone: FolderPhone, genre: str) -> None:
     phone.page.get_by_role("combobox", name="Set their genre").select_option(genre)
 

@@ -44,6 +44,16 @@ def test_page_is_installable(phone: Phone) -> None:
         assert icon["sizes"] in (size, "any")
 
 
+def test_console_stays_empty(phone: Phone, album: list[Path]) -> None:
+    messages: list[str] = []
+    phone.page.on("console", lambda message: messages.append(message.text))
+    phone.page.reload()
+    phone.scan(album)
+    phone.press("Play song 1.mp3")
+    phone.page.wait_for_function("document.querySelector('audio').currentTime > 0")
+    assert messages == []
+
+
 def test_both_models_work_offline(phone: Phone, album: list[Path]) -> None:
     phone.wait_until_offline_ready()
     phone.context.set_offline(True)

@@ -75,6 +75,11 @@ export const texts = {
   nothingNew: "All songs of your selection already have a genre.",
   unreadable: (n: number) => `${countOf(n, "item")} could not be read.`,
   folderRefused: "The browser did not allow access to that folder. Choose it again, or choose songs.",
+  picture: {
+    title: (n: number) => `${countOf(n, "song")} by genre`,
+    legend: "Pale: uncertain songs, by their most likely genre.",
+    footer: `${app.name}: sorted on the device, offline.`,
+  },
   review: {
     start: (n: number) => `Play and sort ${countOf(n, "uncertain song")}`,
     position: (n: number, total: number) => `Song ${number(n)} of ${number(total)}`,
@@ -174,6 +179,7 @@ export const texts = {
   export: {
     title: "Save or share",
     playlists: "Playlists (M3U8)",
+    picture: "Picture (PNG)",
     csv: "Table (CSV)",
     json: "Data (JSON)",
     share: "Share…",

@@ -5,7 +5,7 @@ import type { LibrarySong } from "../rules/song.ts";
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 
-type Format = "playlists" | "csv" | "json";
+type Format = "playlists" | "picture" | "csv" | "json";
 
 /** Delay between downloads. Browsers ask the user before several downloads at once. */
 const DOWNLOAD_DELAY_MS = 250;
@@ -24,7 +24,7 @@ export class ExportPanel {
   ) {
     this.element.append(
       make("summary", {}, make("span", { class: "song-head" }, make("span", { class: "name" }, texts.export.title))),
-      make("ul", {}, this.row("playlists"), this.row("csv"), this.row("json")),
+      make("ul", {}, this.row("playlists"), this.row("picture"), this.row("csv"), this.row("json")),
       this.message,
       make("p", { class: "soft small" }, texts.export.note),
     );
@@ -53,6 +53,11 @@ export class ExportPanel {
     if (format === "json") {
       return { files: [new File([toJson(songs)], "genres.json", { type: "application/json" })], leftOut: 0 };
     }
+    if (format === "picture") {
+      const { drawPicture } = await import("./picture.ts"); // the page starts faster without it
+      const content = await drawPicture(songs, this.labels());
+      return { files: [new File([content], "genres.png", { type: "image/png" })], leftOut: 0 };
+    }
     const playlists = await makePlaylists(songs, commonRoot(songs));
     const files = Array.from(playlists.files, ([name, content]) =>
       new File([content], name, { type: "audio/x-mpegurl" }));
@@ -76,7 +81,7 @@ async function shareFiles(files: File[]): Promise<void> {
 }
 
 function shareType(type: string): string {
-  return type === "text/csv" ? type : "text/plain";
+  return type === "text/csv" || type === "image/png" ? type : "text/plain";
 }
 
 export async function downloadFiles(files: File[]): Promise<void> {
