@@ -77,7 +77,7 @@ export const texts = {
   folderRefused: "The browser did not allow access to that folder. Choose it again, or choose songs.",
   picture: {
     title: (n: number) => `${countOf(n, "song")} by genre`,
-    legend: "Pale: uncertain songs, by their most likely genre.",
+    legend: "Uncertain songs are pale, and grey in the folders below.",
     footer: `${app.name}: sorted on the device, offline.`,
   },
   review: {

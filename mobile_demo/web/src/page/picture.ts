@@ -7,6 +7,7 @@ import { colour } from "./dom.ts";
 const WIDTH = 1080;
 const MARGIN = 72;
 const ROW = 64;
+const HEADING = 112;
 const BAR = 36;
 const LABEL_WIDTH = 250;
 const COUNT_WIDTH = 110;
@@ -35,9 +36,9 @@ export function drawPicture(songs: readonly LibrarySong[], labels: readonly stri
   const folders = folderRows(songs);
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH;
-  canvas.height = 4 * MARGIN + ROW * (genres.length + folders.length + 3);
+  canvas.height = 3 * MARGIN + HEADING + ROW * (genres.length + folders.length);
   const pen = new Pen(canvas, labels);
-  pen.heading(texts.picture.title(songs.length));
+  pen.heading(texts.picture.title(songs.filter(({ genre }) => genre !== null).length));
   const most = Math.max(...genres.map(({ sure, unsure }) => sure + unsure), 1);
   for (const { genre, sure, unsure } of genres) {
     pen.row(labelName(genre), sure + unsure, [[genre, sure / most, 1], [genre, unsure / most, UNSURE_OPACITY]]);
@@ -102,7 +103,7 @@ class Pen {
 
   heading(text: string): void {
     this.text(text, MARGIN, WIDTH - 2 * MARGIN, "bold 56px", "var(--ink)");
-    this.y += 1.75 * ROW;
+    this.y += HEADING;
   }
 
   note(text: string): void {

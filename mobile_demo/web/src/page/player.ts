@@ -25,6 +25,8 @@ export class Player {
   });
   private readonly toggleButton = iconButton(texts.player.pause, icons.pause, () => this.toggle(), "main");
   private readonly nextButton = iconButton(texts.player.next, icons.next, () => this.step(1));
+  /** The song whose file was asked for last. */
+  private requested: LibrarySong | null = null;
   private current: LibrarySong | null = null;
   private url: string | null = null;
 
@@ -52,9 +54,11 @@ export class Player {
   /** @param seconds time in the song from which it is played */
   async play(labelled: LibrarySong, seconds = 0): Promise<void> {
     const { song } = labelled;
+    this.requested = labelled;
     const isLoaded = this.current?.song.path === song.path && this.url !== null;
     if (!isLoaded) {
       const file = await this.sources.file(song.path);
+      if (this.requested !== labelled) return; // the user has started another song meanwhile
       if (!file) return this.sources.showMessage(texts.player.noFile(songTitle(song)));
       this.release();
       this.url = URL.createObjectURL(file);
@@ -68,7 +72,9 @@ export class Player {
 
   close(): void {
     this.release();
+    this.requested = null;
     this.current = null;
+    if ("mediaSession" in navigator) navigator.mediaSession.metadata = null;
     this.element.hidden = true;
     document.body.classList.remove("playing");
   }
