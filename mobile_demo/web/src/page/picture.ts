@@ -136,8 +136,8 @@ class Pen {
     this.context.fillText(shown, x, this.y);
   }
 
-  /** Return the colour of a CSS variable, for example "var(--ink)". */
-  private value(variable: string): string {
-    return this.style.getPropertyValue(variable.slice("var(".length, -1));
+  /** Replace a CSS variable, for example "var(--ink)", by its colour; a canvas knows no variables. */
+  private value(ink: string): string {
+    return ink.startsWith("var(") ? this.style.getPropertyValue(ink.slice("var(".length, -1)) : ink;
   }
 }
