@@ -18,7 +18,7 @@ lock --universal pyproject.toml --extra dev -o requirements/dev.txt
 linux="--python-platform linux"
 lock $linux pyproject.toml --extra bench -o requirements/bench.txt --prerelease explicit
 # The lowest versions that pyproject.toml allows, with the tools for tests as in dev.txt.
-grep -E '^(httpx|hypothesis|librosa|mypy|playwright|psutil|pytest[a-z-]*|schemathesis)==' requirements/dev.txt \
+grep -E '^(httpx|hypothesis|librosa|playwright|psutil|pytest[a-z-]*|schemathesis)==' requirements/dev.txt \
     > .venv/lock/tools.txt
 lock $linux --resolution lowest-direct pyproject.toml .venv/lock/tools.txt --extra learn --extra server \
     -o requirements/lowest.txt

@@ -106,8 +106,8 @@ def server_end(client: socket.socket) -> socket.socket:
 
 
 def test_responses_are_sent_without_delay(tmp_path: Path) -> None:
-    with serve_file(tmp_path, 1) as server, request_file(server) as client:
-        assert status(client) == b"200"
+    with serve_file(tmp_path, FILE_BYTES) as server, request_file(server) as client:
+        assert status(client) == b"200"  # the rest of the file keeps the connection open
         with server_end(client) as connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
