@@ -10,12 +10,10 @@ from pathlib import Path
 
 from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
+from pocketgenre.library.ignore_files import MARK, PATTERNS, IgnoreRules
 
 _SUFFIXES = tuple(SONG_SUFFIXES)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-_IGNORE_MARKS = {".nomedia", ".ndignore"}
-"""Files by which Android and Navidrome mark a folder that holds no music."""
 
 _IGNORED_FOLDERS = {"#recycle", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 """Names of folders of deleted files, and of data of the system, in lower case."""
@@ -42,7 +40,7 @@ class FileFilter:
     """Selection of the files below a folder.
 
     Hidden files and folders (thumbnails, trash, the ``._`` files of macOS), folders of deleted
-    files, and folders that are marked by ``.nomedia`` or ``.ndignore`` are always left out.
+    files, and what ``.nomedia`` and ``.ndignore`` name are always left out.
 
     Attributes
     ----------
@@ -56,6 +54,7 @@ class FileFilter:
 
 
 ALL_FILES = FileFilter()
+_NO_RULES = IgnoreRules()
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,7 @@ def list_subfolders(folder: Path) -> list[str]:
             and entry.name.lower() not in _IGNORED_FOLDERS
             and _is_folder(entry)
         ]
-    marked = {n for n in names if any((folder / n / mark).exists() for mark in _IGNORE_MARKS)}
-    return sorted(set(names) - marked)
+    return sorted(name for name in names if not _is_marked(folder / name))
 
 
 def list_all_songs(
@@ -192,14 +190,20 @@ class _Walk:
         self._others: Counter[str] = Counter()
         self._excluded = 0
         self._visited: dict[tuple[int, int], str] = {}
-        self._waiting_links: list[str] = []
+        self._waiting_links: dict[str, IgnoreRules] = {}
         self._linked: list[str] = []
 
-    def visit(self, top: str) -> None:
-        """Visit a folder and its subfolders, and remember links to folders."""
-        waiting = [top]
+    def visit(self, top: str, rules: IgnoreRules = _NO_RULES) -> None:
+        """Visit a folder and its subfolders, and remember links to folders.
+
+        Parameters
+        ----------
+        top : path of the folder
+        rules : rules of the folders above it
+        """
+        waiting = [(top, rules)]
         while waiting:
-            current = waiting.pop()
+            current, rules = waiting.pop()
             try:
                 status = os.stat(current)  # noqa: PTH116
                 key = status.st_dev, status.st_ino
@@ -208,7 +212,7 @@ class _Walk:
                     continue
                 self._visited[key] = current
                 with os.scandir(current) as entries:
-                    waiting += self._visit_entries(list(entries))
+                    waiting += self._visit_entries(current, list(entries), rules)
             except OSError:
                 if current == self._root:
                     raise
@@ -217,9 +221,9 @@ class _Walk:
     def visit_links(self) -> None:
         """Visit the targets of links to folders that have not been visited."""
         while self._waiting_links:
-            links, self._waiting_links = sorted(self._waiting_links), []
-            for link in links:
-                self._visit_link(link)
+            links, self._waiting_links = sorted(self._waiting_links.items()), {}
+            for link, rules in links:
+                self._visit_link(link, rules)
 
     def listing(self) -> FolderListing:
         """Return what was found."""
@@ -235,7 +239,7 @@ class _Walk:
             excluded=self._excluded,
         )
 
-    def _visit_link(self, link: str) -> None:
+    def _visit_link(self, link: str, rules: IgnoreRules) -> None:
         target = os.path.realpath(link)
         if not self._filter.follow_links:
             self._messages.append(f"{link} is a link to a folder and is not followed (--no-follow)")
@@ -254,24 +258,27 @@ class _Walk:
             if not target.startswith(self._root.rstrip(os.sep) + os.sep):
                 self._messages.append(f"{link} leads out of the folder and is scanned: {target}")
             self._linked.append(link)
-            self.visit(link)
+            self.visit(link, rules)
 
-    def _visit_entries(self, entries: list[os.DirEntry[str]]) -> Iterator[str]:
-        if any(entry.name in _IGNORE_MARKS for entry in entries):
+    def _visit_entries(
+        self, folder: str, entries: list[os.DirEntry[str]], above: IgnoreRules
+    ) -> Iterator[tuple[str, IgnoreRules]]:
+        rules = above.enter(folder, {entry.name for entry in entries})
+        if rules is None:
             self._excluded += 1
             return
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if self._is_excluded(entry):
+            if self._is_excluded(entry) or rules.ignores(entry.path, _is_folder(entry)):
                 self._excluded += 1
             elif _is_folder(entry):
                 if entry.name.lower() in _IGNORED_FOLDERS:
                     self._excluded += 1
                 elif entry.is_symlink():
-                    self._waiting_links.append(entry.path)
+                    self._waiting_links[entry.path] = rules
                 else:
-                    yield entry.path
+                    yield entry.path, rules
             elif is_song_name(entry.name):
                 self._files.append(stat_file(entry.path))
             elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
@@ -324,6 +331,11 @@ def stat_file(path: str) -> SongFile:
     except OSError:
         return SongFile(path, -1, -1)
     return SongFile(path, status.st_size, status.st_mtime_ns)
+
+
+def _is_marked(folder: Path) -> bool:
+    names = [name for name in (MARK, PATTERNS) if (folder / name).exists()]
+    return _NO_RULES.enter(str(folder), names) is None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

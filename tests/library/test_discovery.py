@@ -97,6 +97,43 @@ def test_marked_and_named_folders_are_left_out(music: Path) -> None:
     assert listing.excluded == 6
 
 
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ("# only a comment\n\n", []),
+        ("Live", ["1.mp3", "Band/2.wma"]),
+        ("Live/", ["1.mp3", "Band/2.wma"]),
+        ("2.wma/", ["1.mp3", "Band/2.wma", "Band/Live/3.mp3"]),
+        ("/1.mp3", ["Band/2.wma", "Band/Live/3.mp3"]),
+        ("/3.mp3", ["1.mp3", "Band/2.wma", "Band/Live/3.mp3"]),
+        ("*.mp3", ["Band/2.wma"]),
+        ("*.mp3\n!1.*", ["1.mp3", "Band/2.wma"]),
+        ("!1.*\n*.mp3", ["Band/2.wma"]),
+        ("Band/*.mp3", ["1.mp3", "Band/2.wma", "Band/Live/3.mp3"]),
+        ("Band/**/*.mp3", ["1.mp3", "Band/2.wma"]),
+        ("**/Live/**", ["1.mp3", "Band/2.wma"]),
+        ("\\!1.mp3\n/\n!", ["1.mp3", "Band/2.wma", "Band/Live/3.mp3"]),
+    ],
+)
+def test_ndignore_lists_patterns(music: Path, lines: str, left: list[str]) -> None:
+    write_files(music, "1.mp3", "Band/2.wma", "Band/Live/3.mp3")
+    (music / ".ndignore").write_text(lines)
+    assert names(list_songs(music)) == left
+
+
+def test_inner_ndignore_decides(music: Path) -> None:
+    write_files(music, "1.mp3", "Band/2.mp3", "Band/Live/3.mp3")
+    (music / ".ndignore").write_text("*.mp3")
+    (music / "Band" / ".ndignore").write_text("!2.mp3")
+    assert names(list_songs(music)) == ["Band/2.mp3"]
+
+
+def test_ndignore_with_many_wildcards_is_fast(music: Path) -> None:
+    write_files(music, f"{'a' * 200}.mp3", "/".join("a" * 60) + "/1.mp3")
+    (music / ".ndignore").write_text(f"{'*a' * 60}b\n{'**/a/' * 60}b")
+    assert len(names(list_songs(music))) == 2
+
+
 def test_excluded_song_has_not_vanished(music: Path, catalog: Catalog) -> None:
     write_files(music, "1.mp3", "2.mp3", "3.mp3")
     scan(music, catalog)
