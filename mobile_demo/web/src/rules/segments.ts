@@ -2,7 +2,6 @@
 import { AudioError } from "../errors.ts";
 import { MIN_SONG_SECONDS } from "./constants.ts";
 import type { ModelCard } from "./model-card.ts";
-import { rounded } from "./rounding.ts";
 
 /** Average the channels of a song. */
 export function mixToMono(channels: readonly Float32Array[]): Float32Array {
@@ -64,7 +63,7 @@ export class SegmentCutter {
     if (this.count > 0) return [];
     if (this.damaged) throw new AudioError("damaged: some samples are not finite");
     if (this.seconds < MIN_SONG_SECONDS) {
-      const seconds = rounded(this.seconds, 2).toFixed(2);
+      const seconds = (Math.floor(this.seconds * 100) / 100).toFixed(2); // 0.999 s is not shown as 1.00 s
       throw new AudioError(`too short: ${seconds} s of audio, at least ${MIN_SONG_SECONDS} s are needed`);
     }
     return [this.segment.map((_, i) => this.segment[i % this.filled]!)];
