@@ -5,13 +5,14 @@ import json
 import mimetypes
 import tempfile
 import threading
+import zipfile
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Browser, Download, Error, Page
+from playwright.sync_api import Browser, Error, Page
 
 from tests.browser import CHROMIUM, FLAGS
 
@@ -231,26 +232,22 @@ class Phone:
 
     def exported(self) -> list[dict[str, Any]]:
         """Return the songs of the JSON export."""
-        return json.loads(self.save("Data (JSON)")[0].read_text(encoding="utf-8"))
+        return json.loads(self.save("Data (JSON)").read_text(encoding="utf-8"))
 
-    def save(self, button: str, files: int = 1) -> list[Path]:
-        """Click a button that saves, and return the given number of files."""
-        downloads: list[Download] = []
-
-        def record(download: Download) -> None:
-            downloads.append(download)
-
-        self.page.on("download", record)
+    def save(self, button: str) -> Path:
+        """Click a button that saves a file, and return the file."""
         if not self.page.get_by_role("button", name=button, exact=True).is_visible():
             self.page.get_by_text("Save or share").click()
-        self.press(button, exact=True)
-        while len(downloads) < files:
-            self.page.wait_for_event("download")
-        self.page.remove_listener("download", record)
-        folder = Path(tempfile.mkdtemp())
-        for download in downloads:
-            download.save_as(folder / download.suggested_filename)
-        return sorted(folder.iterdir())
+        with self.page.expect_download() as download:
+            self.press(button, exact=True)
+        file = Path(tempfile.mkdtemp()) / download.value.suggested_filename
+        download.value.save_as(file)
+        return file
+
+    def playlists(self) -> dict[str, str]:
+        """Save the playlists as a zip file, and return their contents by file name."""
+        with zipfile.ZipFile(self.save("Playlists (M3U8)")) as archive:
+            return {name: archive.read(name).decode() for name in archive.namelist()}
 
     def songs(self) -> dict[str, dict[str, Any]]:
         """Return the stored songs by path."""
@@ -331,6 +328,18 @@ class FolderPhone(Phone):
               await out.close();
             }""",
             [path, _base64(file)],
+        )
+
+    def read(self, path: str) -> str:
+        """Return the text of a file in the private file system."""
+        return self.page.evaluate(
+            """async path => {
+              let folder = await navigator.storage.getDirectory();
+              const names = path.split("/");
+              for (const name of names.slice(0, -1)) folder = await folder.getDirectoryHandle(name);
+              return (await (await folder.getFileHandle(names.at(-1))).getFile()).text();
+            }""",
+            path,
         )
 
     def remove(self, path: str) -> None:

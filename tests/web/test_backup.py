@@ -32,7 +32,7 @@ def backup(phone: Phone, songs: list[Path]) -> Path:
     phone.correct("b.wav", "jazz")
     phone.page.get_by_role("region", name="jazz").get_by_text("b.wav").wait_for()
     phone.press("Settings")
-    (file,) = phone.save("Save a backup")
+    file = phone.save("Save a backup")
     phone.press("Done")
     return file
 

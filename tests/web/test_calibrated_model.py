@@ -140,9 +140,9 @@ def test_uncertain_song_names_its_most_likely_genre(scanned: Phone) -> None:
 def test_playlists_leave_out_files_without_music(scanned: Phone) -> None:
     rows = scanned.exported()
     genres = {row["genre"] for row in rows} - {None, NOT_MUSIC}
-    playlists = scanned.save("Playlists (M3U8)", files=len(genres))
-    assert {path.stem for path in playlists} == genres
-    listed = "".join(path.read_text(encoding="utf-8") for path in playlists)
+    playlists = scanned.playlists()
+    assert set(playlists) == {f"{genre}.m3u8" for genre in genres}
+    listed = "".join(playlists.values())
     assert not [row["path"] for row in rows if row["genre"] == NOT_MUSIC and row["path"] in listed]
 
 

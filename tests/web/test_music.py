@@ -216,7 +216,7 @@ def test_picture_shows_songs_of_each_genre(two_albums: FolderPhone) -> None:
         phone.correct(f"Song {name}", genre)
         group = phone.page.get_by_role("region", name=genre)
         group.get_by_text(f"Song {name}", exact=True).wait_for()
-    (file,) = phone.save("Picture (PNG)")
+    file = phone.save("Picture (PNG)")
     picture = np.asarray(Image.open(file).convert("RGB"))
     assert picture.shape[1] == 1080
     rows = {}

@@ -121,14 +121,13 @@ def test_results_are_searched_and_filtered(scanned: Phone) -> None:
 
 def test_playlists_and_table_hold_results(scanned: Phone) -> None:
     genres = {song["path"]: song["genre"] for song in scanned.exported()}
-    playlists = scanned.save("Playlists (M3U8)", files=len(set(genres.values())))
-    assert {path.name for path in playlists} == {f"{genre}.m3u8" for genre in genres.values()}
-    for path in playlists:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        assert [line for line in lines if not line.startswith("#")] == sorted(
-            name for name, genre in genres.items() if genre == path.stem
+    playlists = scanned.playlists()
+    assert set(playlists) == {f"{genre}.m3u8" for genre in genres.values()}
+    for playlist, content in playlists.items():
+        assert [line for line in content.splitlines() if not line.startswith("#")] == sorted(
+            name for name, genre in genres.items() if f"{genre}.m3u8" == playlist
         )
-    (table,) = scanned.save("Table (CSV)")
+    table = scanned.save("Table (CSV)")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["path"]: row["genre"] for row in rows} == genres

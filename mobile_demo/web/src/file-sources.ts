@@ -7,8 +7,8 @@ declare global {
     showDirectoryPicker?: (options: { id: string; mode: "read" }) => Promise<FileSystemDirectoryHandle>;
   }
   interface FileSystemHandle {
-    queryPermission?: (options: { mode: "read" }) => Promise<PermissionState>;
-    requestPermission?: (options: { mode: "read" }) => Promise<PermissionState>;
+    queryPermission?: (options: { mode: "read" | "readwrite" }) => Promise<PermissionState>;
+    requestPermission?: (options: { mode: "read" | "readwrite" }) => Promise<PermissionState>;
   }
 }
 

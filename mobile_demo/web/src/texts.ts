@@ -183,7 +183,15 @@ export const texts = {
     csv: "Table (CSV)",
     json: "Data (JSON)",
     share: "Share…",
-    note: "Save the playlists in the music folder so that players find the songs. Only the songs shown below are saved.",
+    note: "Only the songs shown below are saved. Playlists go into the music folder, if the browser stores it and you allow that; otherwise unpack the zip file there, so that players find the songs.",
+    unshared: (formats: readonly string[]) =>
+      formats.length ? `This browser cannot share: ${formats.join(", ")}.` : "This browser cannot share files.",
+    savedInstead: (file: string) => `The browser refused to share ${file}, so it was saved.`,
+    written: (n: number, folder: string) => `${countOf(n, "playlist")} saved in “${folder}”.`,
+    kept: (files: readonly string[]) =>
+      `Not replaced, because this page did not write them: ${files.join(", ")}. Rename these files and save again.`,
+    notWritten: (folder: string, reason: string) =>
+      `“${folder}” cannot be written to: ${reason.replace(/\.$/, "")}. The playlists were saved as a zip file.`,
     leftOut: (n: number) => `${countOf(n, "song")} left out: a playlist cannot contain such file names.`,
     nothing: "There is nothing to save yet.",
   },

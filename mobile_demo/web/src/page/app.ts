@@ -11,7 +11,7 @@ import { filesToScan, type SelectedFile } from "../scan.ts";
 import { labelName, texts } from "../texts.ts";
 import { Covers } from "./covers.ts";
 import { button, make } from "./dom.ts";
-import { downloadFiles, ExportPanel } from "./export-panel.ts";
+import { downloadFile, ExportPanel } from "./export-panel.ts";
 import { FilePicker, type Select } from "./file-picker.ts";
 import { Library } from "./library.ts";
 import { Player } from "./player.ts";
@@ -71,7 +71,8 @@ export class App {
       play,
       review: (songs) => this.review.start(songs),
     }, this.covers, () => this.retry());
-    this.exportPanel = new ExportPanel(() => this.library.shown, () => this.card.labels);
+    this.exportPanel = new ExportPanel(
+      () => this.library.shown, () => this.card.labels, () => catalog.folders());
     this.scanController = new ScanController(catalog, () => this.tasks.stop());
     this.dialog = settingsDialog(catalog, settings, {
       change: (changed) => this.changeSettings(changed),
@@ -345,7 +346,7 @@ export class App {
   private async saveBackup(): Promise<void> {
     const { writeBackup } = await import("../backup.ts");
     const content = await writeBackup(await this.catalog.backup());
-    await downloadFiles([new File([content], "pocketgenre-backup.json", { type: "application/json" })]);
+    downloadFile(new File([content], "pocketgenre-backup.json", { type: "application/json" }));
   }
 
   private async restoreBackup(file: File): Promise<void> {

@@ -1,14 +1,25 @@
 /** Card that saves the results as files, or passes them to the phone's share sheet. */
+import { errorText } from "../errors.ts";
+import { writePlaylists } from "../playlist-folder.ts";
 import { commonRoot, makePlaylists } from "../rules/playlists.ts";
 import { toCsv, toJson } from "../rules/serialize.ts";
 import type { LibrarySong } from "../rules/song.ts";
 import { texts } from "../texts.ts";
 import { button, make } from "./dom.ts";
 
-type Format = "playlists" | "picture" | "csv" | "json";
+/** Name and type of the file of each format. */
+const FORMATS = {
+  playlists: { name: "playlists.zip", type: "application/zip" },
+  picture: { name: "genres.png", type: "image/png" },
+  csv: { name: "genres.csv", type: "text/csv" },
+  json: { name: "genres.json", type: "application/json" },
+} as const;
 
-/** Delay between downloads. Browsers ask the user before several downloads at once. */
-const DOWNLOAD_DELAY_MS = 250;
+type Format = keyof typeof FORMATS;
+type Playlists = ReadonlyMap<string, string>;
+
+/** Time after which a browser has started a download. */
+const DOWNLOAD_MS = 1_000;
 
 export class ExportPanel {
   readonly element = make("details", { class: "card export" });
@@ -17,78 +28,117 @@ export class ExportPanel {
   /**
    * @param songs returns the songs to export
    * @param labels returns the model's genres
+   * @param folders returns the stored folders by the first part of their songs' paths
    */
   constructor(
     private readonly songs: () => readonly LibrarySong[],
     private readonly labels: () => readonly string[],
+    private readonly folders: () => Promise<ReadonlyMap<string, FileSystemDirectoryHandle>>,
   ) {
+    const formats = Object.keys(FORMATS) as Format[];
+    const unshared = formats.filter((format) => !canShare(emptyFile(format))).map((format) => texts.export[format]);
     this.element.append(
       make("summary", {}, make("span", { class: "song-head" }, make("span", { class: "name" }, texts.export.title))),
-      make("ul", {}, this.row("playlists"), this.row("picture"), this.row("csv"), this.row("json")),
+      make("ul", {}, ...formats.map((format) => this.row(format))),
       this.message,
       make("p", { class: "soft small" }, texts.export.note),
     );
+    if (unshared.length) {
+      const some = unshared.length < formats.length ? unshared : [];
+      this.element.append(make("p", { class: "soft small" }, texts.export.unshared(some)));
+    }
   }
 
   private row(format: Format): HTMLElement {
     const text = texts.export[format];
-    const share = canShare() && button(texts.export.share, () => void this.export(format, shareFiles), "quiet");
+    const share = canShare(emptyFile(format)) && button(texts.export.share, () => this.run(() => this.share(format)), "quiet");
     if (share) share.setAttribute("aria-label", `${texts.export.share} ${text}`);
-    return make("li", {}, button(text, () => void this.export(format, downloadFiles)), share);
+    return make("li", {}, button(text, () => this.run(() => this.save(format))), share);
   }
 
-  private async export(format: Format, deliver: (files: File[]) => Promise<void>): Promise<void> {
-    const { files, leftOut } = await this.files(format);
-    if (leftOut) this.message.textContent = texts.export.leftOut(leftOut);
-    else this.message.textContent = files.length ? "" : texts.export.nothing;
-    if (files.length) await deliver(files);
+  /** Run an export, and show its message or its error. */
+  private run(task: () => Promise<string>): void {
+    if (this.songs().length === 0) this.message.textContent = texts.export.nothing;
+    else void task().catch((error) => texts.errors.other(errorText(error))).then((text) => (this.message.textContent = text));
   }
 
-  private async files(format: Format): Promise<{ files: File[]; leftOut: number }> {
+  /** Save a file, or the playlists in the music folder if the browser allows it. */
+  private async save(format: Format): Promise<string> {
+    if (format !== "playlists") {
+      downloadFile(await this.file(format));
+      return "";
+    }
+    const { files, notes } = await this.playlists();
+    if (files.size === 0) return notes.join(" ");
+    const root = commonRoot(this.songs());
+    const folder = (await this.folders()).get(root);
+    if (folder) {
+      try {
+        const { written, kept } = await writePlaylists(folder, files);
+        notes.unshift(texts.export.written(written, root), ...(kept.length ? [texts.export.kept(kept)] : []));
+        return notes.join(" ");
+      } catch (error) {
+        notes.unshift(texts.export.notWritten(root, errorText(error)));
+      }
+    }
+    downloadFile(await zip(files));
+    return notes.join(" ");
+  }
+
+  /** Open the share sheet with a file; save the file if the browser refuses to share it. */
+  private async share(format: Format): Promise<string> {
+    const { files, notes } = format === "playlists" ? await this.playlists() : { files: null, notes: [] as string[] };
+    if (files?.size === 0) return notes.join(" ");
+    const file = await (files ? zip(files) : this.file(format as Exclude<Format, "playlists">));
+    try {
+      await navigator.share({ files: [file] });
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "AbortError")) { // the user did not close the sheet
+        downloadFile(file);
+        notes.unshift(texts.export.savedInstead(file.name));
+      }
+    }
+    return notes.join(" ");
+  }
+
+  private async file(format: Exclude<Format, "playlists">): Promise<File> {
     const songs = this.songs();
-    if (format === "csv") {
-      const content = toCsv(songs, this.labels());
-      return { files: [new File([content], "genres.csv", { type: "text/csv" })], leftOut: 0 };
-    }
-    if (format === "json") {
-      return { files: [new File([toJson(songs)], "genres.json", { type: "application/json" })], leftOut: 0 };
-    }
-    if (format === "picture") {
-      const { drawPicture } = await import("./picture.ts"); // the page starts faster without it
-      const content = await drawPicture(songs, this.labels());
-      return { files: [new File([content], "genres.png", { type: "image/png" })], leftOut: 0 };
-    }
-    const playlists = await makePlaylists(songs, commonRoot(songs));
-    const files = Array.from(playlists.files, ([name, content]) =>
-      new File([content], name, { type: "audio/x-mpegurl" }));
-    return { files, leftOut: playlists.leftOut.length };
+    if (format === "csv") return fileOf(format, toCsv(songs, this.labels()));
+    if (format === "json") return fileOf(format, toJson(songs));
+    const { drawPicture } = await import("./picture.ts"); // the page starts faster without it
+    return fileOf(format, await drawPicture(songs, this.labels()));
+  }
+
+  /** Make the playlists, and notes about songs that they lack. */
+  private async playlists(): Promise<{ files: Playlists; notes: string[] }> {
+    const songs = this.songs();
+    const { files, leftOut } = await makePlaylists(songs, commonRoot(songs));
+    if (leftOut.length) return { files, notes: [texts.export.leftOut(leftOut.length)] };
+    return { files, notes: files.size ? [] : [texts.export.nothing] };
   }
 }
 
-function canShare(): boolean {
-  const example = new File(["a"], "genres.csv", { type: "text/csv" });
-  return navigator.canShare?.({ files: [example] }) ?? false;
+async function zip(playlists: Playlists): Promise<File> {
+  const { strToU8, zipSync } = await import("fflate"); // the page starts faster without it
+  const entries = Array.from(playlists, ([name, content]) => [name, strToU8(content)] as const);
+  return fileOf("playlists", zipSync(Object.fromEntries(entries)));
 }
 
-async function shareFiles(files: File[]): Promise<void> {
-  // Share sheets accept text files but not every playlist type, and a playlist is text.
-  const asText = files.map((file) => new File([file], file.name, { type: shareType(file.type) }));
-  try {
-    await navigator.share({ files: navigator.canShare({ files }) ? files : asText });
-  } catch (error) {
-    if (!(error instanceof DOMException && error.name === "AbortError")) await downloadFiles(files);
-  }
+function fileOf(format: Format, content: BlobPart): File {
+  const { name, type } = FORMATS[format];
+  return new File([content], name, { type });
 }
 
-function shareType(type: string): string {
-  return type === "text/csv" || type === "image/png" ? type : "text/plain";
+function emptyFile(format: Format): File {
+  return fileOf(format, "");
 }
 
-export async function downloadFiles(files: File[]): Promise<void> {
-  for (const file of files) {
-    const href = URL.createObjectURL(file);
-    make("a", { href, download: file.name }).click();
-    await new Promise((resolve) => setTimeout(resolve, DOWNLOAD_DELAY_MS));
-    URL.revokeObjectURL(href);
-  }
+function canShare(file: File): boolean {
+  return navigator.canShare?.({ files: [file] }) ?? false;
+}
+
+export function downloadFile(file: File): void {
+  const href = URL.createObjectURL(file);
+  make("a", { href, download: file.name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), DOWNLOAD_MS);
 }

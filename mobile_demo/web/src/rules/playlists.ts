@@ -74,10 +74,22 @@ export function commonRoot(songs: Iterable<LibrarySong>): string {
   return roots.size === 1 ? [...roots][0]! : "";
 }
 
+/** Check whether a file is a playlist of this page or of scan-library that nobody changed. */
+export async function isOwnPlaylist(content: Uint8Array): Promise<boolean> {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(content);
+  const [header, hash, ...body] = text.split("\n");
+  return `${header}\n${hash}` === (await head(body.join("\n")));
+}
+
 async function withHash(body: string): Promise<string> {
+  return `${await head(body)}\n${body}`;
+}
+
+/** Return the first two lines of a playlist. */
+async function head(body: string): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
-  return `${HEADER}\n${PLAYLIST_HASH_PREFIX}${hex.join("").slice(0, 32)}\n${body}`;
+  return `${HEADER}\n${PLAYLIST_HASH_PREFIX}${hex.join("").slice(0, 32)}`;
 }
 
 /** Add "./" to a path that a player would read as a comment ("#...") or an address ("word:..."). */
