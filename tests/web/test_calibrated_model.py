@@ -134,7 +134,8 @@ def test_uncertain_song_names_its_most_likely_genre(scanned: Phone) -> None:
     item.get_by_text(f"most likely {genre}, {row['confidence']:.0%}".replace("%", " %")).wait_for()
     for entry in row["top"]:
         label = "no music" if entry["genre"] == NOT_MUSIC else entry["genre"]
-        assert label in item.locator(".top").first.inner_text()
+        is_listed = label in item.locator(".top").first.inner_text()
+        assert is_listed == (entry["probability"] >= 0.005)  # smaller ones round to 0 %
 
 
 def test_playlists_leave_out_files_without_music(scanned: Phone) -> None:

@@ -167,6 +167,27 @@ def test_correction_survives_rescan_and_other_model(phone: Phone, album: list[Pa
     metal.wait_for()
 
 
+STORED_SONG = """async db => {
+  const transaction = db.transaction("songs", "readwrite");
+  const probabilities = new Float32Array(LABELS);
+  probabilities.set([0.004, 0.986, 0.01]);
+  transaction.objectStore("songs").put({
+    path: "a.mp3", size: 1, modified: 1, hash: null, model: "MODEL", error: null, passing: false,
+    probabilities, analyzedSeconds: 3, durationSeconds: 3, partial: false, tags: null});
+  await new Promise(ok => transaction.oncomplete = ok);
+}"""
+
+
+def test_row_omits_genres_that_round_to_zero(phone: Phone) -> None:
+    card = json.loads((REPOSITORY / "pocketgenre/models/best_waveform.json").read_text())
+    script = STORED_SONG.replace("MODEL", card["sha256"])
+    phone.in_database(script.replace("LABELS", str(len(card["labels"]))))
+    phone.page.reload()
+    row = phone.page.locator("li[data-path] .top").first
+    assert row.inner_text() == "classical 99 % · country 1 %"
+    phone.wait_for_text("Below it: the most probable genres.")
+
+
 STORED_BEFORE = """async db => {
   const transaction = db.transaction(["songs", "corrections", "settings"], "readwrite");
   const probabilities = new Float32Array(10).fill(0.02);

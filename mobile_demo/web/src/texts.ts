@@ -143,6 +143,7 @@ export const texts = {
         partial && `${number(partial)} partial`,
         failed && `${number(failed)} failed`,
       ].filter(Boolean).join(" · "),
+    legend: "Right of a title: the confidence in its genre. Below it: the most probable genres.",
     search: "Search songs and artists",
     order: "Order",
     orders: { name: "by name", highest: "highest confidence", lowest: "lowest confidence" },

@@ -91,6 +91,7 @@ export class Library {
         make("h2", { id: "library-title" }, texts.library.title),
         button(texts.selection.start, () => this.select(this.selection ? null : []), "quiet")),
       this.summary,
+      make("p", { class: "soft small" }, texts.library.legend),
       this.tools,
       this.filters, this.foundText, this.list, this.end,
     );

@@ -8,8 +8,8 @@ import { button, iconButton, icons, make, select, swatch } from "./dom.ts";
 import { clock, drawnParts, shareChart, strip } from "./timeline-chart.ts";
 
 const NO_CORRECTION = "";
-/** Mean probability below which a genre is left out of the legend. */
-const MIN_SHARE = 0.01;
+/** Mean probability below which a genre is left out, because it rounds to 0 %. */
+const MIN_SHARE = 0.005;
 
 const FIELDS = ["album", "artist"] as const;
 
@@ -50,7 +50,8 @@ export function songItem(
     const summary = make("summary", {}, title, place, make("div", { class: "reason" }, song.error ?? ""));
     return collapsible(song.path, player, summary, open, () => [location(song), correctionTools(labelled, labels, actions)]);
   }
-  const top = prediction.top.map(([genre, p]) => `${labelName(genre)} ${texts.song.percent(p)}`).join(" · ");
+  const shown = prediction.top.filter(([, p]) => p >= MIN_SHARE);
+  const top = shown.map(([genre, p]) => `${labelName(genre)} ${texts.song.percent(p)}`).join(" · ");
   const summary = make("summary", {}, title, place, ...notes(labelled), strip(prediction),
     make("div", { class: "top" }, top));
   return collapsible(song.path, player, summary, open, () =>
