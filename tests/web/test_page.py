@@ -50,7 +50,7 @@ def test_console_stays_empty(phone: Phone, album: list[Path]) -> None:
     phone.page.reload()
     phone.scan(album)
     phone.press("Play song 1.mp3")
-    phone.page.wait_for_function("document.querySelector('audio').currentTime > 0")
+    phone.page.wait_for_function("() => document.querySelector('audio').currentTime > 0")
     assert messages == []
 
 
