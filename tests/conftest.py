@@ -17,8 +17,13 @@ from unittest.mock import patch
 import numpy as np
 import psutil
 import pytest
+from hypothesis import settings
 
 from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
+
+# The machine may be busy.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 REPOSITORY = Path(__file__).parents[1]
 GTZAN = REPOSITORY.parent / "shared" / "data" / "gtzan"

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgenre.prediction import predict_song
@@ -60,7 +60,6 @@ def test_similar_genres_do_not_alternate() -> None:
     assert [part.genre for part in timeline(table, GENRES, 3.0)] == ["rock"]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(segments=st.integers(1, 5000), seconds=st.floats(0.5, 60), most=st.integers(1, 50))
 def test_windows_cover_a_song_without_gaps(segments: int, seconds: float, most: int) -> None:
     for bounds in (window_bounds(segments, seconds), window_bounds(segments, seconds, most)):
@@ -70,7 +69,6 @@ def test_windows_cover_a_song_without_gaps(segments: int, seconds: float, most: 
     assert len(window_bounds(segments, seconds, most)) <= most + 1
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.sampled_from(GENRES), min_size=1, max_size=200))
 def test_parts_are_consecutive_and_probabilities_sum(genres: list[str]) -> None:
     found = timeline_of(*genres)

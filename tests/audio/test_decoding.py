@@ -263,7 +263,7 @@ def test_formats_without_music_are_rejected(tmp_path: Path) -> None:
         decode(tmp_path / "sample dump.wav")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     suffix=st.sampled_from(["wav", "aiff", "flac", "ogg", "mp3", "m4a"]),
     position=st.floats(0, 1),

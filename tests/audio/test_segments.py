@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pocketgenre.audio.segments import TooShortError, cut_segments
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(lengths=st.lists(st.integers(1, 90_000), min_size=1, max_size=6))
 def test_segments_do_not_depend_on_blocks(lengths: list[int]) -> None:
     song = np.arange(sum(lengths), dtype=np.float32)

@@ -24,7 +24,7 @@ def nearest(weights: np.ndarray) -> np.ndarray:
     return np.rint(weights / steps) * steps
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 40), st.integers(1, 8), st.integers(0, 10_000))
 def test_rounded_weights_are_on_the_int8_grid(inputs: int, outputs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

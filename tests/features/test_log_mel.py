@@ -52,7 +52,7 @@ def test_near_silence_is_not_amplified() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:n_fft=.* is too large:UserWarning")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 50_000), st.floats(1e-6, 1.0), st.integers(0, 2**32 - 1))
 def test_any_length_and_gain_equals_librosa(length: int, gain: float, seed: int) -> None:
     samples = np.random.default_rng(seed).uniform(-gain, gain, length).astype(np.float32)

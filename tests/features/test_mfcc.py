@@ -51,7 +51,7 @@ def test_real_music_equals_librosa(gtzan) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:n_fft=.* is too large:UserWarning")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     length=st.integers(1, 70_000),
     gain=st.floats(1e-6, 1.0),

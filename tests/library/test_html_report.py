@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgenre.confidence import ConfidenceModel, SongEvidence
@@ -85,7 +85,6 @@ def test_page_loads_nothing_and_runs_one_script() -> None:
     )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES | st.sampled_from(HOSTILE), max_size=4), st.text(), st.text())
 def test_names_titles_and_errors_are_data(names: list[str], title: str, error: str) -> None:
     content = page_of(

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgenre.errors import PocketGenreError
@@ -58,7 +58,6 @@ def test_paths_resolve_links_to_folders(tmp_path: Path) -> None:
     assert (folder / "../a.mp3").exists()
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES, unique=True, max_size=6))
 def test_every_song_is_listed_or_left_out(names: list[str]) -> None:
     songs = [song(f"/music/{name}") for name in names]
@@ -73,7 +72,6 @@ def test_every_song_is_listed_or_left_out(names: list[str]) -> None:
         assert entry == entry.lstrip()
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.text(), unique=True, max_size=12))
 def test_every_genre_has_a_distinct_file_name(genres: list[str]) -> None:
     names = file_names(genres)

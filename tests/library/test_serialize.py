@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgenre.library.library_song import genres_of
@@ -66,7 +66,6 @@ def test_vanished_song_outside_has_absolute_path() -> None:
     assert fields["error"] == "the file is gone"
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES, max_size=5))
 def test_json_keeps_every_byte_of_names(names: list[str]) -> None:
     songs = [song(f"/music/{name}") for name in names]
@@ -78,7 +77,6 @@ def test_json_keeps_every_byte_of_names(names: list[str]) -> None:
     assert len(to_json_lines(songs).decode().splitlines()) == len(names)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(NAMES | st.sampled_from(NASTY), max_size=5), st.sampled_from(NASTY) | st.text())
 def test_csv_rows_hold_no_formula(names: list[str], error: str) -> None:
     songs = [*[song(f"/music/{name}") for name in names], failed_song("/music/x", error)]

@@ -40,7 +40,7 @@ def over_frames(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return by_frame[:, : image.shape[1]]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 9), st.integers(2, 40), st.integers(1, 5), st.integers(0, 1000))
 def test_folded_band_kernel_equals_plain_one(
     frames: int, bands: int, filters: int, seed: int
@@ -52,7 +52,7 @@ def test_folded_band_kernel_equals_plain_one(
     np.testing.assert_allclose(over_bands(image, kernel), plain, atol=1e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(2, 140), st.integers(5, 60), st.integers(1, 5), st.integers(0, 1000))
 def test_folded_frame_kernel_equals_plain_one(
     height: int, frames: int, filters: int, seed: int

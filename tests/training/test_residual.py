@@ -12,7 +12,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -114,7 +114,6 @@ def excerpt_of_tone() -> Excerpt:
     return Excerpt(spectrum_of(tone(1_000.0, 4.0)[:, 0]))
 
 
-@settings(deadline=None)  # the first example imports librosa's parts
 @given(st.integers(0, 2**32 - 1))
 def test_speed_change_shifts_tone_by_a_tenth(seed: int) -> None:
     view = excerpt_of_tone().sample_view(MFCC_CONFIG, np.random.default_rng(seed))

@@ -39,7 +39,7 @@ def dataset(artists: dict[str, list[str]], segments: int = 3) -> Dataset:
 artists = st.lists(st.sampled_from(["", "A", "B", "C", "D"]), min_size=8, max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(jazz=artists, rock=artists, folds=st.integers(2, 4), seed=st.integers(0, 100))
 def test_songs_protocol_keeps_groups_and_tests_all_once(jazz, rock, folds, seed) -> None:
     data = dataset({"jazz": jazz, "rock": rock})
@@ -142,7 +142,7 @@ def test_first_folds_can_be_held_out_together() -> None:
     np.testing.assert_array_equal(both, np.arange(len(data.segment_songs)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rare=st.lists(st.sampled_from("AB"), min_size=2, max_size=6), seed=st.integers(0, 50))
 def test_validation_never_holds_out_a_whole_genre(rare: list[str], seed: int) -> None:
     data = dataset({"jazz": [""] * 20, "rare": rare, "rock": [""] * 20})
