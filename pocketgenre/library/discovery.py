@@ -270,9 +270,10 @@ class _Walk:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if self._is_excluded(entry) or rules.ignores(entry.path, _is_folder(entry)):
+            is_folder = _is_folder(entry)
+            if self._is_excluded(entry) or rules.ignores(entry.path, is_folder):
                 self._excluded += 1
-            elif _is_folder(entry):
+            elif is_folder:
                 if entry.name.lower() in _IGNORED_FOLDERS:
                     self._excluded += 1
                 elif entry.is_symlink():

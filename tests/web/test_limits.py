@@ -73,18 +73,29 @@ def mixes(tmp_path: Path) -> list[Path]:
     return files
 
 
+def write_book(folder: Path) -> Path:
+    """Write a song of 5 s whose header states ten hours."""
+    book = folder / "book.m4a"
+    write_aac(book, tone(300.0, 5.0, 44_100, 2), 44_100)
+    state_mp4_seconds(book, 36_000)
+    return book
+
+
+def scan_songs(browser: Browser, page: Path, songs: list[Path]) -> dict[str, dict]:
+    with PageServer(page) as server, Phone(browser, server) as phone:
+        phone.use_model("standard")
+        phone.scan(songs)
+        results = phone.songs()
+        phone.check()
+    return results
+
+
 def test_long_songs_are_sampled(
     browser: Browser, short_page: Path, mixes: list[Path], tmp_path: Path
 ) -> None:
     """The first and the last of five segments are classified."""
-    book = tmp_path / "book.m4a"
-    write_aac(book, tone(300.0, 5.0, 44_100, 2), 44_100)
-    state_mp4_seconds(book, 36_000)
-    with PageServer(short_page) as server, Phone(browser, server) as phone:
-        phone.use_model("standard")
-        phone.scan([*mixes, book])
-        songs = phone.songs()
-        phone.check()
+    book = write_book(tmp_path)
+    songs = scan_songs(browser, short_page, [*mixes, book])
     for mix in mixes:
         song = songs[mix.name]
         assert song["error"] is None
@@ -103,14 +114,7 @@ def test_browser_without_audio_decoder_cuts_songs(
 ) -> None:
     """It decodes songs as a whole, as Safari before version 26; only WAV needs no decoder."""
     patch_worker(short_page, NO_AUDIO_DECODER)
-    book = tmp_path / "book.m4a"
-    write_aac(book, tone(300.0, 5.0, 44_100, 2), 44_100)
-    state_mp4_seconds(book, 36_000)
-    with PageServer(short_page) as server, Phone(browser, server) as phone:
-        phone.use_model("standard")
-        phone.scan([*mixes, book])
-        songs = phone.songs()
-        phone.check()
+    songs = scan_songs(browser, short_page, [*mixes, write_book(tmp_path)])
     assert songs["book.m4a"]["error"] == "too long: 600 minutes, the limit is 0.1 minutes"
     for mix in mixes:
         song, coarse = songs[mix.name], 5.1 if mix.suffix in (".mka", ".webm") else 1.1
