@@ -170,6 +170,10 @@ class Phone:
     def wait_for_text(self, text: str) -> None:
         self.page.get_by_text(text).wait_for()
 
+    def wait_until_started(self) -> None:
+        """Wait until the page shows its stored songs."""
+        self.page.locator("#app:not([aria-busy])").wait_for(state="attached")
+
     def wait_until_offline_ready(self) -> None:
         self.wait_for_text("Ready for offline use")
 
@@ -188,6 +192,7 @@ class Phone:
 
     def show_sources(self) -> None:
         """Show the buttons that select songs, which are closed above a library."""
+        self.wait_until_started()
         if not self.page.get_by_role("button", name="Choose songs").is_visible():
             self.page.get_by_text("Add music").click()
 
@@ -236,6 +241,7 @@ class Phone:
 
     def save(self, button: str) -> Path:
         """Click a button that saves a file, and return the file."""
+        self.wait_until_started()
         if not self.page.get_by_role("button", name=button, exact=True).is_visible():
             self.page.get_by_text("Save or share").click()
         with self.page.expect_download() as download:

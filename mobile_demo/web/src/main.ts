@@ -21,9 +21,11 @@ async function start(): Promise<void> {
   const app = new App(catalog, await loadSettings(catalog));
   root.replaceChildren(...app.elements);
   await app.start();
+  root.removeAttribute("aria-busy");
 }
 
 function showError(reason: string): void {
+  root.removeAttribute("aria-busy");
   const title = make("h1", {}, texts.errors.title);
   root.replaceChildren(make("main", { class: "page" }, title, make("p", { class: "reason" }, reason)));
 }
