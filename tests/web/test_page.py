@@ -19,6 +19,7 @@ SHELL = {".html", ".css", ".js", ".webmanifest", ".svg", ".png"}
 def test_first_visit_shows_purpose_and_buttons(phone: Phone) -> None:
     page = phone.page
     assert page.get_by_role("heading", level=1).inner_text() == "pocketgenre"
+    phone.wait_until_started()
     assert page.get_by_text("Nothing leaves this device").is_visible()
     assert page.get_by_text("Version ").bounding_box()["y"] < page.viewport_size["height"]
     assert page.get_by_role("button", name="Choose a music folder").is_visible()

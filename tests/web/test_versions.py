@@ -37,9 +37,9 @@ def test_update_waits_for_user(phone: Phone, site: Path) -> None:
     release(site, "new claim")
     phone.page.reload()
     phone.wait_for_text("A new version is available")
-    assert phone.page.get_by_text("Sorted on this device").is_visible()
+    phone.wait_for_text("Sorted on this device")
     phone.page.reload()
-    assert phone.page.get_by_text("Sorted on this device").is_visible()
+    phone.wait_for_text("Sorted on this device")
     phone.press("Reload")
     phone.wait_for_text("new claim")
     phone.context.set_offline(True)
@@ -88,7 +88,7 @@ def test_incomplete_version_is_rejected(phone: Phone, site: Path, fault: str) ->
     )
     assert state == "redundant"
     phone.page.reload()
-    assert phone.page.get_by_text("Sorted on this device").is_visible()
+    phone.wait_for_text("Sorted on this device")
     assert phone.page.get_by_text("A new version").count() == 0
     assert len(phone.page.evaluate("caches.keys()")) == 1
 
