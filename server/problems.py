@@ -34,7 +34,7 @@ PROBLEM_TYPES = {
     "invalid-features": ProblemType(422, "The features cannot be read"),
     "too-short": ProblemType(422, "The song is too short"),
     "damaged": ProblemType(422, "The file is damaged"),
-    "not-judged": ProblemType(422, "The song cannot be classified"),
+    "not-classified": ProblemType(422, "The song cannot be classified"),
     "crashed": ProblemType(422, "The file crashes its decoder"),
     "too-much-memory": ProblemType(422, "The file needs too much memory"),
     "overloaded": ProblemType(429, "The server has too many requests"),

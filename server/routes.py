@@ -41,7 +41,7 @@ _ACCESS_PROBLEMS = ("token-needed", "foreign-origin", "wrong-host")
 _UPLOAD_PROBLEMS = (
     *_ACCESS_PROBLEMS,
     *("unknown-model", "slow-upload", "too-large", "too-long", "too-many-files"),
-    *("not-audio", "invalid-request", "too-short", "damaged", "not-judged", "crashed"),
+    *("not-audio", "invalid-request", "too-short", "damaged", "not-classified", "crashed"),
     *("too-much-memory", "overloaded", "internal", "unavailable", "out-of-time", "no-space"),
 )
 _FILE = {"type": "string", "format": "binary"}

@@ -286,7 +286,7 @@ _CODES: dict[type[Exception], str] = {
     TooLongError: "too-long",
     UnknownSegmentError: "unknown-segment",
     FeaturesError: "invalid-features",
-    AudioError: "not-judged",
+    AudioError: "not-classified",
     MemoryError: "too-much-memory",
 }
 
