@@ -9,6 +9,8 @@ import pytest
 
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.labelled_songs import read_song_names
+from pocketgenre.training.data.near_duplicates import NearDuplicate, write_near_duplicates
+from pocketgenre.training.data.storage import FolderStore
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.evaluation.label_issues import (
     NO_SUGGESTION,
@@ -192,3 +194,13 @@ def test_unsuitable_runs_are_refused(runs: list[Run], data: Dataset, tmp_path: P
     assert "name runs of one data set" in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_near_duplicates_of_two_genres_are_named(runs: list[Run], data: Dataset) -> None:
+    pairs = [NearDuplicate("jazz/0", "rock/1", 0.1), NearDuplicate("rock/0", "rock/1", 0.1)]
+    write_near_duplicates(pairs, FolderStore(data.folder))
+    message = "jazz/0 (jazz) and rock/1 (rock) are near duplicates with two genres"
+    result = invoke(FIND, runs[0].folder)
+    write_near_duplicates([], FolderStore(data.folder))
+    assert message in result.stderr
+    assert "rock/0 (rock)" not in result.stderr

@@ -1,5 +1,6 @@
 """Run ``find-mislabelled``: find songs with a probably wrong label."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,10 @@ import typer
 
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, run
-from pocketgenre.text import count_of
+from pocketgenre.text import count_of, printable
+from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.labelled_songs import LabelledSong
+from pocketgenre.training.data.near_duplicates import read_near_duplicates
 from pocketgenre.training.evaluation.label_issues import (
     LabelIssues,
     find_label_issues,
@@ -50,13 +54,29 @@ def find_mislabelled_songs(
     - `find-mislabelled runs/cnn-seed1 runs/cnn-seed2 --out issues.csv`
     """
     runs = [Run.load(folder) for folder in run_folders]
-    found = find_label_issues(runs, runs[0].open_dataset(dataset))
+    data = runs[0].open_dataset(dataset)
+    found = find_label_issues(runs, data)
     if out:
         write_atomic(out, label_issues_csv(found.issues))
         print_status(f"Wrote {out}.")
     if found.issues:
         print(label_issues_table(found.issues))
+    for one, other in _duplicates_of_two_genres(data):
+        print_status(
+            f"{printable(one.name)} ({one.genre}) and {printable(other.name)} ({other.genre}) are"
+            " near duplicates with two genres; one of the labels is wrong."
+        )
     print_status(_summary(found))
+
+
+def _duplicates_of_two_genres(dataset: Dataset) -> Iterator[tuple[LabelledSong, LabelledSong]]:
+    """Return the pairs of near duplicates with different genres."""
+    songs = {song.name: song for song in dataset.songs}
+    for pair in read_near_duplicates(dataset.folder):
+        if pair.song in songs and pair.other in songs:
+            one, other = songs[pair.song], songs[pair.other]
+            if one.genre != other.genre:
+                yield one, other
 
 
 def _summary(found: LabelIssues) -> str:

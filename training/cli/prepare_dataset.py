@@ -107,6 +107,13 @@ def prepare_dataset(
             help="Additional songs for residual, given by their MFCC (.npz).", metavar="FILE"
         ),
     ] = None,
+    near_duplicates: Annotated[
+        bool,
+        typer.Option(
+            help="Find one recording in other encodings, at other offsets and volumes, and keep"
+            " such songs together in splits."
+        ),
+    ] = True,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Number of processes; by default all cores.", metavar="N"),
@@ -157,7 +164,13 @@ def prepare_dataset(
         raise DataError(f"{out} is an address; writing to it requires --cluster.")
     with open_executor(cluster, workers) as executor, progress() as bar:
         builder = DatasetBuilder(
-            audio, open_store(out), feature_config, executor, print_status, _progress_tasks(bar)
+            audio,
+            open_store(out),
+            feature_config,
+            executor,
+            print_status,
+            _progress_tasks(bar),
+            near_duplicates,
         )
         songs = builder.list_songs(index)
         if sharded:

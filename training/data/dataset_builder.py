@@ -32,6 +32,7 @@ from pocketgenre.training.data.feature_files import (
     pairs_of_equal_digests,
     prepare_songs,
     remove_feature_files,
+    song_fingerprints,
 )
 from pocketgenre.training.data.genre_checks import (
     genres_of_one_group,
@@ -48,11 +49,22 @@ from pocketgenre.training.data.labelled_songs import (
 )
 from pocketgenre.training.data.mel_spectra import SPECTRA_FILE, save_spectra
 from pocketgenre.training.data.mfcc_songs import read_mfcc_songs
+from pocketgenre.training.data.near_duplicates import (
+    COEFFICIENTS,
+    MAX_SONGS,
+    NEAR_DUPLICATES_FILE,
+    Fingerprint,
+    NearDuplicate,
+    find_near_duplicates,
+    has_fingerprints,
+    write_near_duplicates,
+)
 from pocketgenre.training.data.shard_format import write_manifest
 from pocketgenre.training.data.shard_writer import (
     find_intact_shards,
     plan_shards,
     remove_other_shards,
+    shard_fingerprints,
     write_shards,
 )
 from pocketgenre.training.data.storage import Store
@@ -79,6 +91,7 @@ class DatasetBuilder:
     on_message : function called with each message, one sentence
     on_progress : function called with a task's description, the number of songs done, and their
         total: at the start of the task and after each song
+    near_duplicates : True to find near duplicates and to keep them together in splits
     """
 
     audio: Path
@@ -87,6 +100,7 @@ class DatasetBuilder:
     executor: Executor
     on_message: Callable[[str], None] = lambda _: None
     on_progress: Callable[[str, int, int], None] = lambda *_: None
+    near_duplicates: bool = True
 
     def list_songs(self, index: Path | None = None) -> list[LabelledSong]:
         """List the songs of an index file, or else of the genre folders in the audio folder.
@@ -166,12 +180,18 @@ class DatasetBuilder:
         folder = self.store.location
         prepared = self._prepare(songs, "segments")
         self._report_left_out((item.song, item.error) for item in prepared if item.error)
-        pairs = find_duplicates(prepared, self.store)
-        self._report_two_genres(songs, pairs)
-        pairs += self._listed_duplicates()
+        exact = find_duplicates(prepared, self.store)
+        near = self._find_near_duplicates(
+            exact,
+            len(prepared),
+            lambda: song_fingerprints(prepared, self.store, self.feature_config),
+        )
+        self._report_two_genres(songs, exact, near)
+        pairs = [*exact, *((pair.song, pair.other) for pair in near), *self._listed_duplicates()]
         kept = _group_readable(songs, [item.song for item in prepared if item.file], pairs)
         # Spectra and MFCC songs refer to the songs and groups of the previous data set.
         self.store.remove([DATASET_FILE, SPECTRA_FILE, MFCC_SONGS_FILE])
+        write_near_duplicates(near, self.store)
         feature_files = [folder / item.file for item in prepared if item.file]
 
         def write_extras(dataset: Dataset) -> None:
@@ -221,11 +241,17 @@ class DatasetBuilder:
         self._report_left_out((by_name[one.song], one.reason) for s in shards for one in s.left_out)
         counts = {n: c for s in shards for n, c in zip(s.songs, s.counts, strict=True)}
         digests = {n: d for s in shards for n, d in zip(s.songs, s.digests, strict=True)}
-        pairs = pairs_of_equal_digests(digests)
-        self._report_two_genres(songs, pairs)
-        pairs += self._listed_duplicates()
+        exact = pairs_of_equal_digests(digests)
+        near = self._find_near_duplicates(
+            exact,
+            len(counts),
+            lambda: shard_fingerprints(shards, self.store, self.feature_config, self.executor),
+        )
+        self._report_two_genres(songs, exact, near)
+        pairs = [*exact, *((pair.song, pair.other) for pair in near), *self._listed_duplicates()]
         kept = _group_readable(songs, [by_name[name] for name in counts], pairs)
         self.store.remove([DATASET_FILE])
+        write_near_duplicates(near, self.store)
         write_manifest(shards, self.store)
         segments = list(counts.values())
         save_index(self.store, self.audio, self.feature_config, kept, segments, len(shards))
@@ -263,14 +289,49 @@ class DatasetBuilder:
         for song, reason in left_out:
             self.on_message(f"Left out {printable(str(song.path))}: {reason}.")
 
-    def _report_two_genres(self, songs: Sequence[LabelledSong], pairs: Pairs) -> None:
+    def _find_near_duplicates(
+        self, exact: Pairs, songs: int, compute: Callable[[], dict[str, Fingerprint]]
+    ) -> list[NearDuplicate]:
+        """Find songs with a stretch of one recording, each set of exact duplicates as one song.
+
+        Parameters
+        ----------
+        exact : pairs of songs with the same features
+        songs : number of songs
+        compute : function that computes the fingerprint of each song
+        """
+        if not self.near_duplicates:
+            return []
+        if not has_fingerprints(self.feature_config) or songs > MAX_SONGS:
+            self.on_message(
+                "Near duplicates are not searched: that needs more than"
+                f" {COEFFICIENTS} coefficients and at most {count_of(MAX_SONGS, 'song')}."
+            )
+            return []
+        fingerprints = compute()
+        for _, copy in exact:
+            del fingerprints[copy]
+        near = find_near_duplicates(fingerprints)
+        if near:
+            self.on_message(
+                f"Found {count_of(len(near), 'pair')} of near duplicates, which splits keep"
+                f" together; {self.store.location / NEAR_DUPLICATES_FILE} lists them."
+            )
+        return near
+
+    def _report_two_genres(
+        self, songs: Sequence[LabelledSong], exact: Pairs, near: Sequence[NearDuplicate]
+    ) -> None:
         """Report recordings that have two genres."""
         genre = {song.name: song.genre for song in songs}
-        for one, other in map(sorted, pairs):
+        found = [(one, other, "the same recording") for one, other in exact]
+        found += [(pair.song, pair.other, "near duplicates") for pair in near]
+        for one, other, described in found:
             if genre[one] != genre[other]:
+                first, second = sorted((one, other))
                 self.on_message(
-                    f"Warning: {printable(one)} ({genre[one]}) and {printable(other)}"
-                    f" ({genre[other]}) are the same recording; remove the wrong one."
+                    f"Warning: {printable(first)} ({genre[first]}) and {printable(second)}"
+                    f" ({genre[second]}) are {described}; remove the wrong one."
                 )
 
     def _summarise(self, songs: Sequence[LabelledSong], counts: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from pocketgenre.jobs.executors import Executor
 from pocketgenre.jobs.process import JobFailure
 from pocketgenre.library.discovery import SongFile, is_address, stat_file
 from pocketgenre.training.data.labelled_songs import LabelledSong
+from pocketgenre.training.data.near_duplicates import Fingerprint, fingerprint
 from pocketgenre.training.data.storage import Store, sha256_of
 from pocketgenre.training.errors import DataError
 
@@ -145,6 +146,18 @@ def find_duplicates(prepared: Sequence[PreparedSong], store: Store) -> list[tupl
             with store.open(item.file) as file:
                 digests[item.song.name] = sha256_of(file)
     return pairs_of_equal_digests(digests)
+
+
+def song_fingerprints(
+    prepared: Sequence[PreparedSong], store: Store, config: FeatureConfig
+) -> dict[str, Fingerprint]:
+    """Compute the fingerprint of each song that has a feature file, by name."""
+    found = {}
+    for item in prepared:
+        if item.file:
+            with store.open(item.file) as file:
+                found[item.song.name] = fingerprint(np.load(file), config)
+    return found
 
 
 def pairs_of_equal_digests(digests: Mapping[str, str]) -> list[tuple[str, str]]:

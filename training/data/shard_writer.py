@@ -26,6 +26,7 @@ from pocketgenre.training.data.feature_files import (
     prepare_songs,
 )
 from pocketgenre.training.data.labelled_songs import LabelledSong
+from pocketgenre.training.data.near_duplicates import Fingerprint, fingerprint
 from pocketgenre.training.data.shard_format import (
     MANIFEST,
     SHARDS,
@@ -142,6 +143,29 @@ def write_shards(
                 yield result
 
 
+def shard_fingerprints(
+    shards: Sequence[Shard], store: Store, feature_config: FeatureConfig, executor: Executor
+) -> dict[str, Fingerprint]:
+    """Compute the fingerprint of each song of shards, by name.
+
+    Raises
+    ------
+    PocketGenreError
+        if a shard cannot be read, or the executor cannot run jobs.
+    """
+    jobs = [_FingerprintJob(shard) for shard in shards if shard.songs]
+    setup = _FingerprintSetup(store, feature_config)
+    found: dict[str, Fingerprint] = {}
+    with closing(executor.map(jobs, setup, lambda: False)) as results:
+        for job, result in results:
+            if isinstance(result, JobFailure):
+                raise DataError(
+                    f"{store.location / job.shard.file} cannot be read: {result.reason}."
+                )
+            found.update(zip(job.shard.songs, result, strict=True))
+    return found
+
+
 def remove_other_shards(store: Store, kept: Collection[Shard]) -> None:
     """Remove the shards that a data set does not use, and the manifest if it has no shards.
 
@@ -179,6 +203,42 @@ class _CheckSetup:
 
     def __call__(self) -> Callable[[_CheckJob], str | None]:
         return lambda job: find_fault(job.shard, self.store)
+
+
+@dataclass(frozen=True)
+class _FingerprintJob:
+    shard: Shard
+    timeout: float = _TIMEOUT
+
+
+@dataclass(frozen=True)
+class _FingerprintSetup:
+    """Set up a worker that computes the fingerprints of a shard's songs."""
+
+    store: Store
+    feature_config: FeatureConfig
+
+    def __call__(self) -> Callable[[_FingerprintJob], list[Fingerprint] | JobFailure]:
+        def run(job: _FingerprintJob) -> list[Fingerprint] | JobFailure:
+            try:
+                return list(_fingerprints(job.shard, self.store, self.feature_config))
+            except (OSError, ValueError) as error:
+                return JobFailure(getattr(error, "strerror", None) or str(error))
+
+        return run
+
+
+def _fingerprints(
+    shard: Shard, store: Store, feature_config: FeatureConfig
+) -> Iterator[Fingerprint]:
+    """Read a shard song by song, so that memory does not grow with the shard."""
+    values = int(np.prod(feature_config.shape))
+    with store.open(shard.file) as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        for count in shard.counts:
+            features = np.frombuffer(file.read(4 * values * count), "<f4")
+            yield fingerprint(features.reshape(count, *feature_config.shape), feature_config)
 
 
 @dataclass(frozen=True)
