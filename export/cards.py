@@ -1,5 +1,6 @@
 """Build the model card of an exported file: labels, features, training and accuracy."""
 
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -69,6 +70,7 @@ def training_record(run: Run, dataset: Dataset, temperature: float) -> dict[str,
         "protocol": config.protocol,
         "folds": config.folds,
         **({"epochs": config.epochs} if has_epochs else {}),
+        **_describe_augmentation(run),
         "seed": config.seed,
         "temperature": round(temperature, 4),
         "versions": run.versions,
@@ -121,6 +123,14 @@ def _describe_confidence(confidence: ConfidenceFit) -> dict[str, float]:
         "songs_above_default": round(confidence.coverage, 4),
         "song_accuracy_above_default": round(confidence.covered_accuracy, 4),
     }
+
+
+def _describe_augmentation(run: Run) -> dict[str, Any]:
+    """Describe changes of the training segments that are not those of the network's protocol."""
+    augmentation = run.config.augmentation
+    if augmentation == find_trainer(run.config.model).defaults.augmentation:
+        return {}
+    return {"augmentation": {name: value for name, value in asdict(augmentation).items() if value}}
 
 
 def _describe_data(run: Run, dataset: Dataset) -> str:

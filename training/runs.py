@@ -16,7 +16,7 @@ A run is built as ``RUN.unfinished`` and renamed when it is complete.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from pocketgenre.errors import ModelError
 from pocketgenre.features.config import FeatureConfig
+from pocketgenre.training.augmentation import RESIDUAL_AUGMENTATION, Augmentation
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.not_music import with_not_music_label
 from pocketgenre.training.errors import DataError
@@ -61,6 +62,7 @@ class TrainingConfig:
     not_music : folder of the data set with which the label ``not-music`` is trained; empty to train
         without this label
     max_segments : number of segments of a song to train on, spread over the song; 0 for all
+    augmentation : random changes of the training segments
     """
 
     model: str = "cnn"
@@ -78,11 +80,18 @@ class TrainingConfig:
     leave_out: tuple[str, ...] = ()
     not_music: str = ""
     max_segments: int = 20
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read the JSON form; options that older versions lack get their default."""
-        return cls(**{**values, "leave_out": tuple(values.get("leave_out", ()))})
+        augmentation = Augmentation()
+        if stored := values.get("augmentation"):
+            augmentation = Augmentation(**stored)
+        elif values.get("model") == "residual":  # older versions always augmented it
+            augmentation = RESIDUAL_AUGMENTATION
+        left_out = tuple(values.get("leave_out", ()))
+        return cls(**{**values, "leave_out": left_out, "augmentation": augmentation})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ that write nothing, since a folder may come from somebody else.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,34 +61,62 @@ def read_defaults(command: Any, name: str, arguments: Sequence[str]) -> dict[str
     for folder in _folders(command, arguments):
         file = folder / _FOLDER_FILE
         allowed = {option: options[option] for option in _FOLDER_OPTIONS & set(options)}
-        defaults |= _parameters(command, _read(file), allowed, file)
+        defaults |= read_options(command, _read(file), allowed, str(file))
     # Last, so that somebody else's folder can't undo what the user has excluded.
-    return defaults | _parameters(command, table, options, user_file)
+    return defaults | read_options(command, table, options, str(user_file))
 
 
 def read_options(
-    command: Any, file: Path, description: str, options: dict[str, str]
+    command: Any, table: dict[str, Any], options: dict[str, str], source: str
 ) -> dict[str, Any]:
-    """Read the values of a command's options from a file.
+    """Return the values of a command's options in a table.
 
     Parameters
     ----------
     command : command
-    file : TOML file
-    description : kind of file, for messages
-    options : names of click's parameters, by the names that the file may have
+    table : values by the names of the options
+    options : names of click's parameters, by the names that the table may have
+    source : file of the table, for messages
 
     Returns
     -------
     dict
-        values by the names of click's parameters
+        values by the names of click's parameters, as texts, so that click checks them
 
     Raises
     ------
     PocketGenreError
-        if the file can't be read, or has an unknown option.
+        if the table has an unknown option, or a value of the wrong type.
     """
-    return _parameters(command, read_toml(file, description), options, file)
+    require_known(table, options, source)
+    multiple = {parameter.name for parameter in command.params if parameter.multiple}
+    parameters: dict[str, Any] = {}
+    for option, value in table.items():
+        name = options[option]
+        items = value if isinstance(value, list) and name in multiple else [value]
+        if any(isinstance(item, list | dict) for item in items):
+            raise PocketGenreError(f"{source}: {printable(option)} must be a text or a number.")
+        # Texts, as on the command line: 3.5 is not an integer.
+        texts = [str(item) for item in items]
+        parameters[name] = texts if name in multiple else texts[0]
+    return parameters
+
+
+def require_known(table: Iterable[str], options: Iterable[str], source: str) -> None:
+    """Refuse a table with an unknown option, and name the most similar one.
+
+    Raises
+    ------
+    PocketGenreError
+        if an option is unknown.
+    """
+    for option in table:
+        if option not in options:
+            similar = difflib.get_close_matches(option, list(options), 1)
+            hint = f"did you mean {similar[0]}?" if similar else "remove it."
+            raise PocketGenreError(
+                f"{source}: {printable(option)} is no option that can be set there; {hint}"
+            )
 
 
 def _folders(command: Any, arguments: Sequence[str]) -> list[Path]:
@@ -100,26 +128,3 @@ def _folders(command: Any, arguments: Sequence[str]) -> list[Path]:
 
 def _read(file: Path) -> dict[str, Any]:
     return read_toml(file, "configuration") if file.exists() else {}
-
-
-def _parameters(
-    command: Any, table: dict[str, Any], options: dict[str, str], file: Path
-) -> dict[str, Any]:
-    for option in table:
-        if option not in options:
-            similar = difflib.get_close_matches(option, options, 1)
-            hint = f"did you mean {similar[0]}?" if similar else "remove it."
-            raise PocketGenreError(
-                f"{file}: {printable(option)} is no option that can be set there; {hint}"
-            )
-    multiple = {parameter.name for parameter in command.params if parameter.multiple}
-    parameters: dict[str, Any] = {}
-    for option, value in table.items():
-        name = options[option]
-        items = value if isinstance(value, list) and name in multiple else [value]
-        if any(isinstance(item, list | dict) for item in items):
-            raise PocketGenreError(f"{file}: {printable(option)} must be a text or a number.")
-        # Texts, as on the command line, so that click checks them: 3.5 is not an integer.
-        texts = [str(item) for item in items]
-        parameters[name] = texts if name in multiple else texts[0]
-    return parameters

@@ -14,12 +14,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pocketgenre.constants import NOT_MUSIC
+from pocketgenre.features.config import LOG_MEL_CONFIG
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
 from pocketgenre.training.models.musicnn.published_weights import Checkpoint
 from pocketgenre.training.models.musicnn.tower import Tower, build_tower
 from tests.conftest import REPOSITORY, Command, tone, write_audio
-from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, succeed
+from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, refuse, succeed
+from tests.training.fabricated import three_genres
 
 pytestmark = pytest.mark.slow
 
@@ -288,3 +290,19 @@ def write_other_recordings(folder: Path) -> Path:
                 samples += sum(tone(hz * (1 + number / 9), 100_000 / 22_050) for hz in (90, 300))
             write_audio(folder / name / f"{number}.wav", samples, 22_050)
     return folder
+
+
+def test_augmentation_changes_the_classifier(package: Path, tmp_path: Path) -> None:
+    data = three_genres(tmp_path / "data", config=LOG_MEL_CONFIG).folder
+    options = [data, "--model", "musicnn", "--pretrained", package]
+    succeed(TRAIN, *options, "--out", tmp_path / "one")
+    for name in ("two", "three"):
+        succeed(TRAIN, *options, "--set", "augmentation.noise=1", "--out", tmp_path / name)
+    one, two, three = (
+        keras.models.load_model(tmp_path / name / "model.keras").get_weights()[-1]
+        for name in ("one", "two", "three")
+    )
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal(two, three)
+    error = refuse(TRAIN, *options, "--set", "augmentation.mixup=1", "--out", tmp_path / "four")
+    assert "musicnn takes no augmentation.mixup; leave it out." in error

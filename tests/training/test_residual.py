@@ -19,18 +19,19 @@ from hypothesis.extra.numpy import arrays
 from pocketgenre.constants import NOT_MUSIC
 from pocketgenre.features import compute_features
 from pocketgenre.features.config import MFCC_CONFIG
+from pocketgenre.training.augmentation import RESIDUAL_AUGMENTATION, Augmentation
 from pocketgenre.training.data.dataset import Dataset, load_dataset
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.data.mel_spectra import load_spectra
 from pocketgenre.training.data.mfcc_songs import MfccSongs, read_mfcc_songs
 from pocketgenre.training.data.splits import Split
 from pocketgenre.training.errors import DataError
-from pocketgenre.training.models.residual.augmentation import (
-    Excerpt,
+from pocketgenre.training.models.augmentation import (
     decibels_to_mfcc,
     mask_frames,
     mix_up,
 )
+from pocketgenre.training.models.residual.excerpts import Excerpt
 from pocketgenre.training.models.residual.network import (
     STRIDE,
     build_ensemble,
@@ -96,7 +97,7 @@ def test_ensemble_takes_smallest_segments() -> None:
     segments = np.ones((2, frames, coefficients), np.float32)
     assert build_ensemble([member], frames)(segments).shape == (2, 3)
     rng = np.random.default_rng(1)
-    mask_frames(segments[:, ::STRIDE], moments[0], rng)
+    mask_frames(segments[:, ::STRIDE], moments[0], RESIDUAL_AUGMENTATION.time_mask, rng)
 
 
 def test_mfcc_of_spectrum_equal_library_features() -> None:
@@ -116,7 +117,7 @@ def excerpt_of_tone() -> Excerpt:
 
 @given(st.integers(0, 2**32 - 1))
 def test_speed_change_shifts_tone_by_a_tenth(seed: int) -> None:
-    view = excerpt_of_tone().sample_view(MFCC_CONFIG, np.random.default_rng(seed))
+    view = excerpt_of_tone().sample_view(MFCC_CONFIG, 0.1, np.random.default_rng(seed))
     assert view.shape == (44, 128)
     centres = librosa.mel_frequencies(130, fmax=11_025)[1:-1]
     frequency = centres[view.mean(axis=0).argmax()]
@@ -129,7 +130,7 @@ def test_speed_change_shifts_tone_by_a_tenth(seed: int) -> None:
 )
 def test_mixed_targets_sum_to_one(features: np.ndarray, seed: int) -> None:
     targets = np.eye(5, dtype=np.float32)
-    mixed, shares = mix_up(features, targets, np.random.default_rng(seed))
+    mixed, shares = mix_up(features, targets, 0.2, np.random.default_rng(seed))
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
     assert (shares[np.arange(5), np.arange(5)] >= 0.5 - 1e-6).all()
     assert mixed.min() >= features.min() - 1e-3
@@ -139,7 +140,7 @@ def test_mixed_targets_sum_to_one(features: np.ndarray, seed: int) -> None:
 def test_batches_depend_only_on_seed_and_epoch(dataset: Dataset) -> None:
     everything = np.arange(len(dataset.segment_songs))
     sampler = SegmentSampler.from_split(
-        dataset, Split(everything, everything[:0], everything[:0]), NO_MEAN
+        dataset, Split(everything, everything[:0], everything[:0]), NO_MEAN, RESIDUAL_AUGMENTATION
     )
 
     def batches(first_epoch: int) -> list[np.ndarray]:
@@ -151,10 +152,24 @@ def test_batches_depend_only_on_seed_and_epoch(dataset: Dataset) -> None:
     assert not np.array_equal(whole[0], whole[2])
 
 
+def test_augmentation_can_be_turned_off(dataset: Dataset) -> None:
+    everything = np.arange(len(dataset.segment_songs))
+    split = Split(everything, everything[:0], everything[:0])
+    sampler = SegmentSampler.from_split(dataset, split, NO_MEAN, Augmentation())
+    features, targets = next(iter(sampler.batches(20, 1, (1,), 0)))
+    np.testing.assert_allclose(targets.numpy().max(axis=1), 0.9667, atol=1e-4)  # not mixed
+    songs = [decibels_to_mfcc(s[np.newaxis].astype(np.float32), MFCC_CONFIG)[0] for s in
+             load_spectra(dataset)]  # fmt: skip
+    for view in features.numpy():
+        nearest = min(np.abs(song[:, 1:] - view[0, 1:]).max(axis=1).min() for song in songs)
+        assert nearest < 1.0
+
+
 def test_excerpts_cover_only_training_segments(dataset: Dataset) -> None:
     first_of_each = np.flatnonzero(np.diff(dataset.segment_songs, prepend=-1))
     rest = np.setdiff1d(np.arange(len(dataset.segment_songs)), first_of_each)
-    sampler = SegmentSampler.from_split(dataset, Split(rest, first_of_each, rest[:0]), NO_MEAN)
+    split = Split(rest, first_of_each, rest[:0])
+    sampler = SegmentSampler.from_split(dataset, split, NO_MEAN, RESIDUAL_AUGMENTATION)
     for excerpts, spectrum in zip(sampler.recordings.excerpts, load_spectra(dataset), strict=True):
         (excerpt,) = excerpts
         assert len(excerpt.decibels) == len(spectrum) - 130  # the second segment starts at 129.2
@@ -174,6 +189,7 @@ def test_labels_are_drawn_equally(audio: Path, dataset: Dataset, tmp_path: Path)
         with_not_music,
         Split(everything, everything[:0], everything[:0]),
         NO_MEAN,
+        RESIDUAL_AUGMENTATION,
         load_dataset(tmp_path / "data"),
     )
     shares = np.mean(
@@ -211,7 +227,9 @@ def test_mfcc_songs_related_to_test_songs_are_excluded(
     assert more.unrelated_to(np.array([groups["Band 1"]])).tolist() == [0, 2]
     test = np.flatnonzero(data.song_groups[data.segment_songs] == groups["Band 1"])
     rest = np.setdiff1d(np.arange(len(data.segment_songs)), test)
-    sampler = SegmentSampler.from_split(data, Split(rest, test, test), NO_MEAN)
+    sampler = SegmentSampler.from_split(
+        data, Split(rest, test, test), NO_MEAN, RESIDUAL_AUGMENTATION
+    )
     assert sampler.mfcc_songs is not None
     genres = sampler.mfcc_songs.targets.argmax(axis=1)
     assert [data.labels[genre] for genre in genres] == ["bass", "noise"]
@@ -247,6 +265,7 @@ def test_inconsistent_mfcc_songs_are_refused(dataset: Dataset, tmp_path: Path) -
             replace(dataset, folder=tmp_path),
             Split(everything, everything[:0], everything[:0]),
             NO_MEAN,
+            RESIDUAL_AUGMENTATION,
         )
 
 

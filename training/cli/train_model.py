@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketgenre.cli.config_file import read_options
 from pocketgenre.cli.console import Debug, print_status, progress, run, stderr
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.suppress_stderr import suppress_stderr
@@ -24,7 +23,13 @@ from pocketgenre.training.models.trainers import (
     list_trainers,
     trainer_names,
 )
-from pocketgenre.training.recipe import recipe_options, resolve_paths
+from pocketgenre.training.recipe import (
+    augmentation_of,
+    check_recipe,
+    read_recipe,
+    read_settings,
+    resolve_paths,
+)
 from pocketgenre.training.runs import History, Run, TrainingConfig
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
 DEFAULT = TrainingConfig()
 ALL = "all"
+_SET = "pocketgenre.set"
 PUBLISHED = [trainer for trainer in BUILT_IN if trainer.is_published]
 
 
@@ -46,9 +52,25 @@ def _shown_default(option: str) -> str | bool:
 def _use_recipe(context: typer.Context, value: Path | None) -> Path | None:
     """Let the options of a recipe be the defaults of the command."""
     if value is not None and not context.resilient_parsing:
-        options = read_options(context.command, value, "recipe", recipe_options())
-        context.default_map = {**(context.default_map or {}), **resolve_paths(options, value)}
+        table = read_recipe(value)
+        options = resolve_paths(check_recipe(context.command, table, str(value)), value)
+        # --set overrides the recipe, also if click reads it first.
+        context.default_map = {**(context.default_map or {}), **options, **_settings(context)}
     return value
+
+
+def _use_settings(context: typer.Context, value: list[str] | None) -> list[str] | None:
+    """Let the options of ``--set`` be the defaults of the command."""
+    if value and not context.resilient_parsing:
+        table = read_settings(value)
+        context.meta[_SET] = check_recipe(context.command, table, "--set")
+        context.default_map = {**(context.default_map or {}), **_settings(context)}
+    return value
+
+
+def _settings(context: typer.Context) -> dict[str, Any]:
+    settings: dict[str, Any] = context.meta.get(_SET, {})
+    return settings
 
 
 def train_model(
@@ -153,6 +175,17 @@ def train_model(
             is_eager=True,  # before the options whose defaults it sets
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Set one option of a recipe, such as augmentation.mixup=0.2; may be repeated. It"
+            " overrides --recipe.",
+            metavar="OPTION=VALUE",
+            callback=_use_settings,
+            is_eager=True,
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard logs to RUN/logs.")
     ] = False,
@@ -179,6 +212,8 @@ def train_model(
     - `train-model data/gtzan --model all --out runs/all`
 
     - `train-model data/gtzan --recipe runs/cnn/recipe.toml --seed 2 --out runs/cnn-seed2`
+
+    - `train-model data/gtzan --set augmentation.mixup=0.2 --out runs/cnn-mixup`
     """
     if list_networks:
         for trainer in list_trainers():
@@ -207,15 +242,24 @@ def train_model(
         "not_music": str(not_music.resolve()) if not_music else "",
     }
     given = {name: value for name, value in options.items() if _is_given(context, name)}
+    changes = augmentation_of(context.default_map or {})
     data = load_dataset(dataset)
     for trainer in trainers:
         trainer.check_features(data)
     others = load_not_music(not_music, data) if not_music else None
     configs = [
-        replace(trainer.defaults, model=trainer.name, protocol=each, **given)
+        replace(
+            trainer.defaults,
+            model=trainer.name,
+            protocol=each,
+            augmentation=replace(trainer.defaults.augmentation, **changes),
+            **given,
+        )
         for each in protocols
         for trainer in trainers
     ]
+    for config in configs:
+        config.augmentation.check_features(data.feature_config)
     placement = _start_tensorflow(strategy)
     if model == ALL:
         _train_all(configs, data, out, placement, tensorboard)
@@ -236,8 +280,8 @@ def _find_trainers(context: typer.Context, model: str) -> list[Trainer]:
         raise PocketGenreError(f"--model must be one of {choices}, not {model!r}.")
     trainers = PUBLISHED if model == ALL else [find_trainer(model)]
     for option in dict.fromkeys(name for trainer in trainers for name in trainer.unused_options):
-        if _is_given(context, option):
-            flag = "--" + option.replace("_", "-")
+        if _is_given(context, option) or option in (context.default_map or {}):
+            flag = option if "." in option else "--" + option.replace("_", "-")
             raise PocketGenreError(f"{model} takes no {flag}; leave it out.")
     return trainers
 

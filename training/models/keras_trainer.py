@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from pocketgenre.training.data.batches import evaluation_batches, training_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.sharded_batches import epoch_steps, sharded_training_batches
+from pocketgenre.training.models.augmentation import augment_features, mix_up
 from pocketgenre.training.models.checkpoints import (
     Checkpoints,
     is_patience_exhausted,
@@ -51,6 +52,7 @@ def fit_layers(
     config, dataset, split = context.config, context.dataset, context.split
     placement = context.placement
     hosts = placement.hosts if dataset.shards else 1
+    has_shares = bool(config.augmentation.mixup)
     steps = epoch_steps(len(split.train), config.batch_size, hosts)
     with placement.strategy.scope():
         model, history = resume_last(context.checkpoints, _compiled(context, hidden_layers), steps)
@@ -60,19 +62,30 @@ def fit_layers(
     if context.tensorboard and placement.is_chief:
         callbacks.append(keras.callbacks.TensorBoard(context.tensorboard, profile_batch=0))
     first = np.sort(split.train[: config.batch_size])
-    prepare_fit(model, placement, dataset.features[first], dataset.segment_targets[first])
+    targets = dataset.segment_targets[first]
+    shares = np.eye(len(dataset.labels), dtype=np.float32)[targets]
+    prepare_fit(model, placement, dataset.features[first], shares if has_shares else targets)
     # The interruption may have been after the last epoch.
     if done and is_patience_exhausted(history, config.early_stopping):
         return load_best(context.scratch), history
+    batches = _batches(context, done)
+    if config.augmentation.is_on:
+        batches = _augmented(batches, context, done * steps // hosts)
+    validation = None
+    if len(split.validation):
+        validation = evaluation_batches(dataset, split.validation)
+        if has_shares:
+            genres = len(dataset.labels)
+            validation = validation.map(lambda x, y: (x, tf.one_hot(y, genres)))
     model.fit(
-        _batches(context, done),
-        validation_data=evaluation_batches(dataset, split.validation)
-        if len(split.validation)
-        else None,
+        batches,
+        validation_data=validation,
         steps_per_epoch=steps,
         initial_epoch=done,
         epochs=config.epochs,
-        class_weight=genre_weights(dataset, split.train) if config.balance_genres else None,
+        class_weight=genre_weights(dataset, split.train)
+        if config.balance_genres and not has_shares
+        else None,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
         verbose=0,
@@ -131,6 +144,49 @@ def _batches(context: TrainingContext, first_epoch: int) -> tf.data.Dataset:
     return training_batches(context.dataset, *order)
 
 
+def _augmented(
+    batches: tf.data.Dataset, context: TrainingContext, first_batch: int
+) -> tf.data.Dataset:
+    """Change training batches at random; a batch depends only on the seed and its number.
+
+    With mixup, the targets are the shares of the genres, multiplied by the genres' weights, since
+    Keras has weights for single genres only.
+
+    Parameters
+    ----------
+    batches : batches of (features, targets)
+    context : network to train
+    first_batch : number of the first batch
+    """
+    config, dataset, host = context.config, context.dataset, context.placement.host
+    augmentation, genres = config.augmentation, len(dataset.labels)
+    fill, _ = coefficient_moments(dataset, context.split.train)
+    weights = np.ones(genres, np.float32)
+    if config.balance_genres:
+        for genre, weight in genre_weights(dataset, context.split.train).items():
+            weights[genre] = weight
+
+    def change(
+        number: int, features: NDArray[np.float32], targets: IntArray
+    ) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
+        rng = np.random.default_rng((config.seed, host, int(number)))
+        changed = augment_features(features, fill, dataset.feature_config, augmentation, rng)
+        if not augmentation.mixup:
+            return changed, targets
+        shares = np.eye(genres, dtype=np.float32)[targets] * weights[targets, np.newaxis]
+        return mix_up(changed, shares, augmentation.mixup, rng)
+
+    kind = tf.float32 if augmentation.mixup else tf.int64
+
+    def load(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        x, y = tf.numpy_function(change, [number, *batch], (tf.float32, kind))
+        x.set_shape((None, *dataset.feature_config.shape))
+        y.set_shape((None, genres) if augmentation.mixup else (None,))
+        return x, y
+
+    return batches.enumerate(first_batch).map(load).prefetch(tf.data.AUTOTUNE)
+
+
 def _compiled(context: TrainingContext, hidden_layers: HiddenLayers) -> keras.Model:
     """Return the network with its initial weights, ready to be trained."""
     dataset = context.dataset
@@ -139,7 +195,9 @@ def _compiled(context: TrainingContext, hidden_layers: HiddenLayers) -> keras.Mo
     model = assemble_network(hidden_layers, shape, genres, mean, variance)
     model.compile(
         optimizer=keras.optimizers.Adam(context.config.learning_rate),
-        loss="sparse_categorical_crossentropy",
+        loss="categorical_crossentropy"
+        if context.config.augmentation.mixup
+        else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
     return model

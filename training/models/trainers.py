@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.features.config import LOG_MEL_CONFIG, FeatureConfig
 from pocketgenre.plugins import load_object
+from pocketgenre.training.augmentation import RESIDUAL_AUGMENTATION, option_name
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.errors import DataError
 from pocketgenre.training.runs import History, Run, TrainingConfig
@@ -29,6 +30,10 @@ RESIDUAL = "residual"
 
 UNSPECIFIED_LICENCE = "LicenseRef-unspecified"
 """SPDX identifier of weights whose owner has named no licence."""
+
+
+_SPEED = option_name("speed")  # needs the spectra of whole songs
+_MIXUP = option_name("mixup")
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ class Trainer:
     feature_config : feature parameters that the network needs; None for any
     min_shape : smallest segment that the layers can take, (frames, coefficients)
     defaults : default values of the options
-    unused_options : options without effect on this trainer, refused by ``train-model``
+    unused_options : options without effect on this trainer, refused by ``train-model``;
+        ``augmentation.NAME`` for a change of the segments
     licence : SPDX identifier of the pretrained weights that training starts from, or None
     is_published : True for a network of the published comparison, which ``--model all`` trains
     """
@@ -93,7 +99,7 @@ class Trainer:
     feature_config: FeatureConfig | None = None
     min_shape: tuple[int, int] = (1, 1)
     defaults: TrainingConfig = field(default_factory=TrainingConfig)
-    unused_options: tuple[str, ...] = ("members", "pretrained", "not_music")
+    unused_options: tuple[str, ...] = ("members", "pretrained", "not_music", _SPEED)
     licence: str | None = None
     is_published: bool = False
 
@@ -168,7 +174,7 @@ BUILT_IN = (
         feature_config=LOG_MEL_CONFIG,
         unused_options=(
             *("epochs", "batch_size", "learning_rate", "early_stopping", "balance_genres"),
-            *("members", "tensorboard", "strategy"),
+            *("members", "tensorboard", "strategy", _SPEED, _MIXUP),
         ),
         licence="ISC",
     ),
@@ -178,7 +184,12 @@ BUILT_IN = (
         "pocketgenre.training.models.residual.trainer:fit_residual",
         feature_kind="mfcc",
         min_shape=(22, 1),
-        defaults=TrainingConfig(batch_size=100, learning_rate=2e-3, max_segments=0),
+        defaults=TrainingConfig(
+            batch_size=100,
+            learning_rate=2e-3,
+            max_segments=0,
+            augmentation=RESIDUAL_AUGMENTATION,
+        ),
         unused_options=(
             "early_stopping",
             "balance_genres",

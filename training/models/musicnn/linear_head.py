@@ -19,6 +19,7 @@ from sklearn.metrics import log_loss
 from pocketgenre.training.data.batches import evaluation_batches
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.not_music import not_music_segments, recording_weights
+from pocketgenre.training.models.augmentation import augment_features
 from pocketgenre.training.models.musicnn.genre_regression import OtherSegments, fit_regression
 from pocketgenre.training.models.musicnn.published_weights import Checkpoint
 from pocketgenre.training.models.musicnn.tower import Tower, build_tower
@@ -29,6 +30,7 @@ from pocketgenre.training.runs import History
 FloatArray = NDArray[np.float32]
 
 _FEATURE_EXTRACTOR = "musicnn"  # name of the layer
+_BLOCK, _BATCH = 512, 32  # segments changed at a time, segments in a batch of the network
 _PATCHES = 200  # segments from which the ranges of the channels are measured
 
 
@@ -42,19 +44,38 @@ def fit_musicnn(context: TrainingContext) -> tuple[keras.Model, History]:
     """
     config, dataset, split = context.config, context.dataset, context.split
     frozen = extract_features(dataset, context.not_music, Path(config.pretrained), config.seed)
-    features = frozen.features[split.train]
-    kernel, bias = fit_regression(features, dataset.segment_targets[split.train], frozen.others)
+    features, targets = frozen.features[split.train], dataset.segment_targets[split.train]
+    if config.augmentation.is_on:
+        features = np.concatenate([features, _changed_features(context, frozen)])
+        targets = np.concatenate([targets, targets])
+    kernel, bias = fit_regression(features, targets, frozen.others)
     history: History = {}
     for prefix, segments in (("", split.train), ("val_", split.validation)):
         if len(segments):
             probabilities = softmax(frozen.features[segments] @ kernel + bias, axis=1)
-            targets = dataset.segment_targets[segments]
+            expected = dataset.segment_targets[segments]
             labels = np.arange(len(dataset.labels))
-            history[f"{prefix}loss"] = [float(log_loss(targets, probabilities, labels=labels))]
-            correct = probabilities.argmax(axis=1) == targets
+            history[f"{prefix}loss"] = [float(log_loss(expected, probabilities, labels=labels))]
+            correct = probabilities.argmax(axis=1) == expected
             history[f"{prefix}accuracy"] = [float(correct.mean())]
     context.on_epoch(history)
     return frozen.with_head(kernel, bias), history
+
+
+def _changed_features(context: TrainingContext, frozen: "FrozenFeatures") -> FloatArray:
+    """Compute the features of one changed copy of each training segment."""
+    config, dataset = context.config, context.dataset
+    front = keras.Sequential(
+        [keras.Input(dataset.feature_config.shape), frozen.standardize, frozen.tower.network]
+    )
+    fill = frozen.standardize.mean.numpy().ravel()
+    rows = []
+    for number, start in enumerate(range(0, len(context.split.train), _BLOCK)):
+        block = np.asarray(dataset.features[context.split.train[start : start + _BLOCK]])
+        rng = np.random.default_rng((config.seed, number))
+        changed = augment_features(block, fill, dataset.feature_config, config.augmentation, rng)
+        rows.append(front.predict(changed, batch_size=_BATCH, verbose=0) @ frozen.tower.basis)
+    return np.concatenate(rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgenre.features.config import FeatureConfig
-from pocketgenre.training.models.residual.augmentation import Excerpt
+from pocketgenre.training.models.residual.excerpts import Excerpt
 from pocketgenre.training.models.residual.network import frames_per_view
 
 FloatArray = NDArray[np.float32]
@@ -37,25 +37,37 @@ class RecordingPool:
         )
 
     def sample(
-        self, count: int, config: FeatureConfig, rng: np.random.Generator
+        self, count: int, config: FeatureConfig, max_change: float, rng: np.random.Generator
     ) -> tuple[FloatArray, FloatArray]:
         """Draw views in decibels, and their targets.
+
+        Parameters
+        ----------
+        count : number of views
+        config : feature parameters
+        max_change : largest relative change of the playback speed
+        rng : generator that draws recordings, positions and speeds
 
         Returns
         -------
         views, targets : float32 [shape=(count, frames, mel bands)], [shape=(count, labels)]
         """
         drawn = rng.choice(len(self.weights), count, p=self.weights)
-        views = [self._view(self.excerpts[recording], config, rng) for recording in drawn]
+        views = [
+            self._view(self.excerpts[recording], config, max_change, rng) for recording in drawn
+        ]
         return np.stack(views), self.targets[drawn]
 
     @staticmethod
     def _view(
-        excerpts: list[Excerpt], config: FeatureConfig, rng: np.random.Generator
+        excerpts: list[Excerpt],
+        config: FeatureConfig,
+        max_change: float,
+        rng: np.random.Generator,
     ) -> FloatArray:
         lengths = np.array([len(excerpt.decibels) for excerpt in excerpts])
         drawn = rng.choice(len(excerpts), p=lengths / lengths.sum())
-        return excerpts[drawn].sample_view(config, rng)
+        return excerpts[drawn].sample_view(config, max_change, rng)
 
 
 @dataclass(frozen=True, eq=False)

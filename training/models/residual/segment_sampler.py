@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pocketgenre.features.config import FeatureConfig
+from pocketgenre.training.augmentation import Augmentation
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.data.labelled_songs import MUSIC
 from pocketgenre.training.data.mel_spectra import load_spectra
@@ -16,13 +17,14 @@ from pocketgenre.training.data.mfcc_songs import MfccSongs
 from pocketgenre.training.data.not_music import recording_weights
 from pocketgenre.training.data.splits import Split
 from pocketgenre.training.errors import DataError
-from pocketgenre.training.models.residual.augmentation import (
-    Excerpt,
+from pocketgenre.training.models.augmentation import (
     augment_mfcc,
     augment_spectra,
+    mask_coefficients,
     mask_frames,
     mix_up,
 )
+from pocketgenre.training.models.residual.excerpts import Excerpt
 from pocketgenre.training.models.residual.network import STRIDE, frames_per_view
 from pocketgenre.training.models.residual.recording_pools import MfccPool, RecordingPool
 
@@ -52,6 +54,7 @@ class SegmentSampler:
     mfcc_songs : additional songs given by their MFCC; None without any
     mfcc_share : share of the additional songs in a batch
     mean : mean of the training features, float32 [shape=(coefficients,)]
+    augmentation : changes of the segments
     """
 
     feature_config: FeatureConfig
@@ -59,10 +62,16 @@ class SegmentSampler:
     mfcc_songs: MfccPool | None
     mfcc_share: float
     mean: FloatArray
+    augmentation: Augmentation
 
     @classmethod
     def from_split(
-        cls, dataset: Dataset, split: Split, mean: FloatArray, not_music: Dataset | None = None
+        cls,
+        dataset: Dataset,
+        split: Split,
+        mean: FloatArray,
+        augmentation: Augmentation,
+        not_music: Dataset | None = None,
     ) -> Self:
         """Sample from the training part of a split.
 
@@ -71,6 +80,7 @@ class SegmentSampler:
         dataset : data set of songs with genres
         split : split of the data set
         mean : mean of the training features, float32 [shape=(coefficients,)]
+        augmentation : changes of the segments
         not_music : data set with which the label ``not-music`` is trained; None without this label
 
         Raises
@@ -96,7 +106,7 @@ class SegmentSampler:
         if not_music is not None:
             share = (1 - genre_share) / (1 - mfcc_share)
             songs = songs.joined(_without_genre(not_music, len(dataset.labels)), share)
-        return cls(dataset.feature_config, songs, mfcc_songs, mfcc_share, mean)
+        return cls(dataset.feature_config, songs, mfcc_songs, mfcc_share, mean, augmentation)
 
     def batches(
         self, size: int, batches_per_epoch: int, seed: tuple[int, ...], first_epoch: int
@@ -139,16 +149,20 @@ class SegmentSampler:
 
     def _batch(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         from_mfcc = round(self.mfcc_share * size)
-        views, targets = self.recordings.sample(size - from_mfcc, self.feature_config, rng)
-        features = augment_spectra(views, self.feature_config, rng)
+        config, augmentation = self.feature_config, self.augmentation
+        views, targets = self.recordings.sample(size - from_mfcc, config, augmentation.speed, rng)
+        features = augment_spectra(views, config, augmentation, rng)
         if self.mfcc_songs and from_mfcc:
-            more, more_targets = self.mfcc_songs.sample(from_mfcc, self.feature_config, rng)
-            more = augment_mfcc(more, self.feature_config, rng)
+            more, more_targets = self.mfcc_songs.sample(from_mfcc, config, rng)
+            more = augment_mfcc(more, config, augmentation, rng)
             features = np.concatenate([features, more])
             targets = np.concatenate([targets, more_targets])
-        mask_frames(features, self.mean, rng)
+        mask_frames(features, self.mean, augmentation.time_mask, rng)
+        if augmentation.coefficient_mask:
+            mask_coefficients(features, self.mean, augmentation.coefficient_mask, rng)
         smooth = np.float32(_LABEL_SMOOTHING / targets.shape[1])
-        return mix_up(features, targets * np.float32(1 - _LABEL_SMOOTHING) + smooth, rng)
+        targets = targets * np.float32(1 - _LABEL_SMOOTHING) + smooth
+        return mix_up(features, targets, augmentation.mixup, rng)
 
 
 def usable_mfcc_songs(dataset: Dataset, split: Split) -> tuple[MfccSongs, IntArray]:

@@ -50,7 +50,9 @@ def fit_residual(context: TrainingContext) -> tuple[keras.Model, History]:
             "residual is trained by a learning rate schedule; leave --early-stopping out."
         )
     mean, variance = coefficient_moments(dataset, split.train)
-    sampler = SegmentSampler.from_split(dataset, split, mean, context.not_music)
+    sampler = SegmentSampler.from_split(
+        dataset, split, mean, config.augmentation, context.not_music
+    )
     validation = validation_views(dataset, split.validation) if len(split.validation) else None
     frames = frames_per_view(dataset.feature_config.n_frames)
     members: list[keras.Sequential] = []
