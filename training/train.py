@@ -192,8 +192,7 @@ class _RunBuilder:
                 placement=self.placement,
                 checkpoints=checkpoints,
                 scratch=scratch,
-                on_epoch=lambda history: self.on_epoch(name, history),
-                tensorboard=self.folder / "logs" / name if self.tensorboard else None,
+                on_epoch=self._epoch_callback(name),
                 not_music=self.not_music,
             )
             model, history = fit(context)
@@ -202,6 +201,21 @@ class _RunBuilder:
             save_network(model, finished / "model.keras")
         if self.placement.is_chief:
             shutil.rmtree(checkpoints)
+
+    def _epoch_callback(self, name: str) -> Callable[[History], None]:
+        """Return the callback of a network, which also writes TensorBoard logs if they are on."""
+        if not self.tensorboard or not self.placement.is_chief:
+            return lambda history: self.on_epoch(name, history)
+        writer = tf.summary.create_file_writer(str(self.folder / "logs" / name))
+
+        def log(history: History) -> None:
+            with writer.as_default(step=len(history["loss"])):
+                for metric, values in history.items():
+                    tf.summary.scalar(metric, values[-1])
+            writer.flush()
+            self.on_epoch(name, history)
+
+        return log
 
     def _metrics_without_left_out(
         self, segments: NDArray[np.int64], probabilities: NDArray[np.float32]

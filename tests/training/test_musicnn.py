@@ -21,6 +21,7 @@ from pocketgenre.training.models.musicnn.published_weights import Checkpoint
 from pocketgenre.training.models.musicnn.tower import Tower, build_tower
 from tests.conftest import REPOSITORY, Command, tone, write_audio
 from tests.training.commands import EXPORT, SCAN, TRAIN, prepare, refuse, succeed
+from tests.training.event_logs import logged_scalars
 from tests.training.fabricated import three_genres
 
 pytestmark = pytest.mark.slow
@@ -292,10 +293,11 @@ def write_other_recordings(folder: Path) -> Path:
     return folder
 
 
-def test_augmentation_changes_the_classifier(package: Path, tmp_path: Path) -> None:
+def test_classifier_is_augmented_and_logged(package: Path, tmp_path: Path) -> None:
     data = three_genres(tmp_path / "data", config=LOG_MEL_CONFIG).folder
     options = [data, "--model", "musicnn", "--pretrained", package]
-    succeed(TRAIN, *options, "--out", tmp_path / "one")
+    succeed(TRAIN, *options, "--tensorboard", "--out", tmp_path / "one")
+    assert set(logged_scalars(tmp_path / "one" / "logs" / "model")) >= {"loss", "val_accuracy"}
     for name in ("two", "three"):
         succeed(TRAIN, *options, "--set", "augmentation.noise=1", "--out", tmp_path / name)
     one, two, three = (

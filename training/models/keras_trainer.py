@@ -58,9 +58,6 @@ def fit_layers(
         model, history = resume_last(context.checkpoints, _compiled(context, hidden_layers), steps)
     done = len(history.get("loss", []))
     checkpoints = Checkpoints(context.scratch, history, config.early_stopping, context.on_epoch)
-    callbacks: list[keras.callbacks.Callback] = [checkpoints]
-    if context.tensorboard and placement.is_chief:
-        callbacks.append(keras.callbacks.TensorBoard(context.tensorboard, profile_batch=0))
     first = np.sort(split.train[: config.batch_size])
     targets = dataset.segment_targets[first]
     shares = np.eye(len(dataset.labels), dtype=np.float32)[targets]
@@ -86,7 +83,7 @@ def fit_layers(
         class_weight=genre_weights(dataset, split.train)
         if config.balance_genres and not has_shares
         else None,
-        callbacks=callbacks,
+        callbacks=[checkpoints],
         shuffle=False,  # the batches are shuffled already
         verbose=0,
     )

@@ -49,7 +49,6 @@ class TrainingContext:
     checkpoints : folder with the checkpoints of interrupted training, which may be empty
     scratch : folder for new checkpoints; the same folder except in workers other than the first
     on_epoch : callback that gets the history after each epoch
-    tensorboard : folder for TensorBoard logs, or None
     not_music : data set with which the label ``not-music`` is trained, which is then the last of
         the labels; None without this label
     """
@@ -61,7 +60,6 @@ class TrainingContext:
     checkpoints: Path
     scratch: Path
     on_epoch: Callable[[History], None]
-    tensorboard: Path | None = None
     not_music: Dataset | None = None
 
 
@@ -174,7 +172,7 @@ BUILT_IN = (
         feature_config=LOG_MEL_CONFIG,
         unused_options=(
             *("epochs", "batch_size", "learning_rate", "early_stopping", "balance_genres"),
-            *("members", "tensorboard", "strategy", _SPEED, _MIXUP),
+            *("members", "strategy", _SPEED, _MIXUP),
         ),
         licence="ISC",
     ),
@@ -195,7 +193,6 @@ BUILT_IN = (
             "balance_genres",
             "max_segments",  # songs are drawn with equal probability, whatever their length
             "pretrained",
-            "tensorboard",
             "strategy",
         ),
     ),
