@@ -12,6 +12,7 @@ import typer
 from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import Debug, print_status, progress, run
 from pocketgenre.errors import ModelError, PocketGenreError
+from pocketgenre.export.hub_folder import require_own_folder, write_hub_folder
 from pocketgenre.export.runtime_results import require_runtime
 from pocketgenre.export.variants import (
     QUANTIZATIONS,
@@ -139,6 +140,14 @@ def export_tflite(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace FILE even if it is no model of this run.")
     ] = False,
+    hub_folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a folder with the model and a README, as a repository of the Hugging"
+            " Face Hub. Nothing is uploaded.",
+            metavar="FOLDER",
+        ),
+    ] = None,
     other_python: Annotated[
         Path | None,
         typer.Option(
@@ -162,6 +171,10 @@ def export_tflite(
     - `export-tflite runs/cnn --all --out exports`
     """
     _check_out(out, is_folder=all_files)
+    if hub_folder and all_files:
+        raise PocketGenreError("--hub-folder is for one file; leave --all out.")
+    if hub_folder:
+        require_own_folder(hub_folder)
     if other_python:
         require_runtime(other_python)
     source = Run.load(run_folder)
@@ -191,7 +204,11 @@ def export_tflite(
         names = [f"{source.config.model}_{variant.name}.tflite" for variant in variants]
         _write_all(out, source.config.model, dict(zip(names, exports, strict=True)), accept_parity)
     else:
-        _write(out, _export_smallest(exporter, variants), accept_parity)
+        export = _export_smallest(exporter, variants)
+        _write(out, export, accept_parity)
+        if hub_folder:
+            write_hub_folder(hub_folder, out.name, export.model, export.card)
+            print_status(f"Wrote {hub_folder}; check its README.md before you upload it.")
 
 
 def _list_variants(input_: str, quantization: QuantizationOption, io: IOOption) -> list[Variant]:
