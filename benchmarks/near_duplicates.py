@@ -57,14 +57,14 @@ class Variant:
 
 
 VARIANTS = {
-    "MP3 128 kbit/s, -6 dB, without the first 5 %": Variant(
+    "MP3 128 kbit/s, 6 dB quieter, without the first 5 %": Variant(
         ".mp3", ("-c:a", "libmp3lame", "-b:a", "128k"), 0.05, -6
     ),
-    "AAC 96 kbit/s, -12 dB, without the first 13 %": Variant(
+    "AAC 96 kbit/s, 12 dB quieter, without the first 13 %": Variant(
         ".m4a", ("-c:a", "aac", "-b:a", "96k"), 0.13, -12
     ),
-    "Opus 48 kbit/s, +3 dB, without the first 21 %": Variant(
-        ".opus", ("-c:a", "libopus", "-b:a", "48k"), 0.21, 3
+    "Vorbis 64 kbit/s, 3 dB quieter, without the first 21 %": Variant(
+        ".ogg", ("-c:a", "libvorbis", "-b:a", "64k"), 0.21, -3
     ),
 }
 
