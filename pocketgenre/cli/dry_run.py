@@ -43,6 +43,8 @@ def _changes(songs: Sequence[LibrarySong], diff: LibraryDiff) -> Iterator[str]:
         song = by_path.get(file.path)
         label = f": {printable(_label(song))}" if song else ""
         yield f"classify  {printable(file.path)}{label}"
+    for file in diff.restored:
+        yield f"restore   {printable(file.path)}"
     for old, file in diff.moved:
         yield f"moved     {printable(old)} -> {printable(file.path)}"
     for path in diff.vanished:

@@ -22,6 +22,7 @@ from pocketgenre.cli.options import (
 )
 from pocketgenre.cli.output_checks import check_format, format_of, output_path, protected_files
 from pocketgenre.cli.song_output import Format, write_songs
+from pocketgenre.errors import PocketGenreError
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.genre_names import GenreNames, read_genre_names
 from pocketgenre.library.library_song import genres_of
@@ -62,6 +63,10 @@ def export_catalog(
     chosen_format = format or format_of(out, Format, Format.json)
     check_format(chosen_format, out, protected_files(catalog_file(catalog)))
     folder = absolute(folder)
+    if chosen_format is Format.backup and folder is None:
+        raise PocketGenreError(
+            "--format backup needs --folder, the folder that has the same name on the phone."
+        )
     with Catalog(catalog_file(catalog), access="read") as opened:
         check_folder(opened, folder)
         config = label_config(vote, min_confidence, min_margin)

@@ -66,6 +66,7 @@ from pocketgenre.cli.tag_output import (
 )
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.executors import open_executor
+from pocketgenre.library.backup import Backup, read_backup
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import (
     FileFilter,
@@ -140,6 +141,16 @@ def scan_library(
             rich_help_panel=_CLASSIFICATION,
         ),
     ] = False,
+    restore: Annotated[
+        Path | None,
+        typer.Option(
+            "--restore",
+            help="Take results and corrections from a backup of the phone page, or of --format"
+            " backup, for songs of the same content that have none.",
+            metavar="FILE",
+            rich_help_panel=_CLASSIFICATION,
+        ),
+    ] = None,
     watch: Annotated[
         bool,
         typer.Option(
@@ -219,9 +230,11 @@ def scan_library(
     folders = [local_path(folder) for folder in folders]
     if cluster and workers is not None:
         raise PocketGenreError("--workers is for this machine; omit it with --cluster.")
-    if any(map(is_address, folders)) and (watch or write_tags or playlists or len(folders) > 1):
+    needs_folders = watch or write_tags or playlists or restore or len(folders) > 1
+    if needs_folders and any(map(is_address, folders)):
         raise PocketGenreError(
-            "--watch, --write-tags, --playlists and several folders need folders, not an address."
+            "--watch, --write-tags, --playlists, --restore and several folders need folders, not an"
+            " address."
         )
     if watch and any(folder.is_file() for folder in folders):
         raise PocketGenreError("--watch needs a folder, not a song.")
@@ -239,6 +252,7 @@ def scan_library(
             allow_vanished=allow_vanished,
             as_json=progress is ProgressOption.json,
             outputs=outputs,
+            backup=read_backup(restore) if restore else None,
         )
         status = (
             _preview(scan, catalog_file(catalog))
@@ -262,6 +276,7 @@ class _Scan:
     allow_vanished: bool
     as_json: bool
     outputs: Outputs
+    backup: Backup | None
 
     def update(
         self, listing: FolderListing, catalog: Catalog, is_interrupted: IsInterrupted
@@ -275,6 +290,7 @@ class _Scan:
             retry_failed=self.retry_failed,
             allow_vanished=self.allow_vanished,
             as_json=self.as_json,
+            backup=self.backup,
         )
 
     def songs(

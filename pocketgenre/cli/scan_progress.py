@@ -11,6 +11,7 @@ from rich.progress import TextColumn
 from pocketgenre.cli.console import print_status, progress
 from pocketgenre.constants import SONG_SUFFIXES
 from pocketgenre.errors import PocketGenreError
+from pocketgenre.library.backup import Backup, restore_corrections, restore_results
 from pocketgenre.library.catalog import Catalog
 from pocketgenre.library.discovery import FolderListing, SongFile, display_address, roots_of
 from pocketgenre.library.library_diff import LibraryDiff, ScanRequest, diff_library
@@ -39,6 +40,7 @@ def scan_listing(
     allow_vanished: bool = False,
     as_json: bool = False,
     request: ScanRequest | None = None,
+    backup: Backup | None = None,
 ) -> LibraryDiff:
     """Update the catalogue for listed songs, until the end or an interruption.
 
@@ -52,6 +54,7 @@ def scan_listing(
     allow_vanished : go on although more than half of the songs are gone
     as_json : print progress as JSON lines instead of a bar
     request : results to obtain; by default the labels of the configuration's model
+    backup : results and corrections to take for songs that have none
 
     Returns
     -------
@@ -70,7 +73,9 @@ def scan_listing(
         _confirm_loss(listing, diff)
     apply_changes(diff, catalog)
     relabelled = relabel_files(diff.to_relabel, catalog, config)
-    read_missing_metadata(diff.unchanged, catalog, config, is_interrupted)
+    if backup:
+        diff = _restore(diff, backup, catalog, config)
+    read_missing_metadata((*diff.unchanged, *diff.restored), catalog, config, is_interrupted)
     if not listing.files and not listing.unlistable:
         raise no_music(listing)
     for line in (*describe_listing(listing), *_describe_diff(diff)):
@@ -82,7 +87,20 @@ def scan_listing(
         scanned = scan_files(diff.to_classify, catalog, config, is_interrupted)
         show = _print_json if as_json else _show_bar
         show(scanned, diff.to_classify)
+    if backup:  # after the scan, which hashes the songs
+        corrected = restore_corrections(listing, backup, catalog)
+        print_status(f"{count_of(corrected, 'correction')} taken from the backup.")
     return diff
+
+
+def _restore(
+    diff: LibraryDiff, backup: Backup, catalog: Catalog, config: ScanConfig
+) -> LibraryDiff:
+    """Take the results of new songs from a backup."""
+    restored = restore_results(diff.to_classify, backup, catalog, config.card)
+    print_status(f"{count_of(len(restored), 'song')} labelled from the backup, without decoding.")
+    rest = tuple(file for file in diff.to_classify if file not in set(restored))
+    return replace(diff, restored=restored, to_classify=rest)
 
 
 def _show_bar(scanned: Iterator[ScannedFile], files: Sequence[SongFile]) -> None:

@@ -10,6 +10,7 @@ from pocketgenre.atomic_write import write_atomic
 from pocketgenre.cli.console import print_status, progress
 from pocketgenre.cli.song_table import PARTIAL, render_table, votes
 from pocketgenre.constants import NOT_MUSIC, UNCERTAIN
+from pocketgenre.library.backup import is_in_backup, to_backup
 from pocketgenre.library.discovery import display_address
 from pocketgenre.library.library_song import LibrarySong
 from pocketgenre.library.serialize import to_csv, to_json, to_json_lines
@@ -34,6 +35,7 @@ class Format(StrEnum):
     jsonl = "jsonl"
     csv = "csv"
     parquet = "parquet"
+    backup = "backup"
 
 
 def parquet_writer() -> Callable[[Iterable[LibrarySong], Sequence[str], Path], None]:
@@ -76,6 +78,9 @@ def write_songs(
             print(line)
         else:
             print_status(line)
+    left_out = sum(not is_in_backup(song) for song in songs) if format is Format.backup else 0
+    if left_out:
+        print_status(f"{count_of(left_out, 'song')} left out of the backup: not fully classified.")
 
 
 def _content(
@@ -92,6 +97,8 @@ def _content(
         return to_json_lines(with_bar)
     if format is Format.csv:
         return to_csv(with_bar, labels)
+    if format is Format.backup:
+        return to_backup(with_bar)
     if len(songs) > _MAX_TABLE_ROWS:
         return "".join(f"{song_line(song)}\n" for song in songs).encode()
     return render_table(songs, columns, to_file=out is not None)

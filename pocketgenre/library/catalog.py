@@ -188,7 +188,7 @@ class Catalog:
                 " ELSE seconds_per_segment END,"
                 " labels, models.confidence, error, is_vanished, analyzed_seconds,"
                 " duration_seconds, is_partial, is_retagged, corrections.genre, probabilities,"
-                " title, artist, album, album_artist, year"
+                " title, artist, album, album_artist, year, file_hash"
                 " FROM songs JOIN models ON models.id = songs.model"
                 " LEFT JOIN segment_probabilities ON segment_probabilities.song = songs.id"
                 " LEFT JOIN corrections ON corrections.path = songs.path"
@@ -208,7 +208,13 @@ class Catalog:
                 yield _library_song(row, prediction, prefix)
 
     def record(
-        self, file: SongFile, card: ModelCard, requested_segments: int, result: InferenceResult
+        self,
+        file: SongFile,
+        card: ModelCard,
+        requested_segments: int,
+        result: InferenceResult,
+        *,
+        has_metadata: bool = True,
     ) -> None:
         """Store the result for a file, replacing an earlier one.
 
@@ -218,9 +224,10 @@ class Catalog:
         card : model card of the model
         requested_segments : number of segments requested, 0 for all
         result : result of the inference
+        has_metadata : False if the file's tags were not read
         """
         row = _row(file, card, requested_segments, result)
-        row |= asdict(result.metadata) | {"has_metadata": True}
+        row |= asdict(result.metadata) | {"has_metadata": has_metadata}
         with self._transaction() as execute:
             row["model"] = _model_id(execute, card)
             names = ", ".join(row)
@@ -458,6 +465,7 @@ class _SongRow(NamedTuple):
     album: str | None
     album_artist: str | None
     year: int | None
+    file_hash: bytes | None
 
 
 def _predict(
@@ -512,6 +520,8 @@ def _library_song(row: _SongRow, prediction: SongPrediction | None, prefix: str)
         failure=row.error,
         is_retagged=bool(row.is_retagged),
         metadata=metadata,
+        file_hash=row.file_hash,
+        correction=row.correction,
     )
 
 

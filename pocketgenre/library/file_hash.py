@@ -32,3 +32,11 @@ def hash_file(path: Path | str) -> bytes:
             file.seek(last * number // (_SAMPLES - 1))
             digest.update(file.read(_SAMPLE_BYTES))
     return digest.digest()
+
+
+def hash_or_none(path: Path | str) -> bytes | None:
+    """Hash a file as :func:`hash_file`; None if it can't be read."""
+    try:
+        return hash_file(path)
+    except OSError:
+        return None

@@ -4,11 +4,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from pocketgenre.library.catalog import CatalogEntry
 from pocketgenre.library.discovery import FolderListing, SongFile, is_address, roots_of
-from pocketgenre.library.file_hash import hash_file
+from pocketgenre.library.file_hash import hash_or_none
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class LibraryDiff:
     vanished : paths of files that are gone
     known : number of files that were there at the last scan of these folders
     to_relabel : unchanged files labelled by another model, whose features are in the catalogue
+    restored : files whose results were taken from a backup
     """
 
     unchanged: tuple[SongFile, ...]
@@ -54,6 +54,7 @@ class LibraryDiff:
     vanished: tuple[str, ...]
     known: int
     to_relabel: tuple[SongFile, ...] = ()
+    restored: tuple[SongFile, ...] = ()
 
     @property
     def has_lost_most(self) -> bool:
@@ -155,7 +156,7 @@ def _find_moved(
     moved = []
     for file in new:
         candidates = missing.get(file.size, [])
-        digest = _hash_or_none(file.path) if candidates else None
+        digest = hash_or_none(file.path) if candidates else None
         match = next((entry for entry in candidates if entry.file_hash == digest), None)
         if match:
             candidates.remove(match)
@@ -193,10 +194,3 @@ def _is_below(folders: Iterable[str]) -> Callable[[str], bool]:
         for folder in folders
     )
     return lambda path: path.startswith(prefixes)
-
-
-def _hash_or_none(path: str) -> bytes | None:
-    try:
-        return hash_file(Path(path))
-    except OSError:
-        return None

@@ -29,6 +29,8 @@ class LibrarySong:
         its last prediction
     failure : reason why there is no prediction, a sentence without a full stop; None otherwise
     metadata : fields of the file's tags
+    file_hash : see :func:`pocketgenre.library.file_hash.hash_file`; None if unknown
+    correction : genre that the user gave to the song; None for the predicted one
     own_genre : name that the user gave to the genre, empty for a genre without tags and playlists;
         None for the label's usual name
     is_retagged : True if the last change of the file was that of its genre, by this program
@@ -45,6 +47,8 @@ class LibrarySong:
     own_genre: str | None = None
     is_retagged: bool = False
     metadata: Metadata = NO_METADATA
+    file_hash: bytes | None = None
+    correction: str | None = None
 
     @property
     def error(self) -> str | None:

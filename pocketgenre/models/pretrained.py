@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pocketgenre.errors import ModelError
+from pocketgenre.models.model_card import read_model
 
 _FOLDER = Path(__file__).parent
 
@@ -17,6 +18,18 @@ DEFAULT_MODEL = "best"
 
 MODELS_BY_NAME = {path.stem: path for path in (*PRETRAINED.values(), *PRETRAINED_WAVEFORM.values())}
 """All pretrained models by the value of ``--model``."""
+
+
+def same_network(sha256: str) -> frozenset[str]:
+    """Return the hashes of the models with the same network as a model, and its own.
+
+    A pretrained network has two files, one with features and one with the waveform as input.
+    """
+    for name, path in PRETRAINED.items():
+        both = {read_model(file)[1].sha256 for file in (path, PRETRAINED_WAVEFORM[name])}
+        if sha256 in both:
+            return frozenset(both)
+    return frozenset({sha256})
 
 
 def find_model(name: str) -> Path:

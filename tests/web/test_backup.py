@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import write_tone
+from tests.conftest import invoke, write_tone
 from tests.web.page_driver import PageServer, Phone
 from tests.web.test_music import jpeg, tag_mp3, write_song
 
+SCAN, EXPORT = "pocketgenre.cli.scan_library", "pocketgenre.cli.export_catalog"
 INVALID = "This file is not a backup of this page"
 
 
@@ -87,6 +88,47 @@ def test_restore_changes_nothing_stored(phone: Phone, backup: Path) -> None:
     restore(phone, backup)
     phone.wait_for_text("The backup has added 0 results")
     assert stored(phone) == before
+
+
+def test_scan_library_takes_results_of_page(backup: Path, songs: list[Path]) -> None:
+    result = invoke(SCAN, songs[0].parent, "--restore", backup, "--format", "json")
+    assert "2 songs labelled from the backup, without decoding" in result.stderr
+    assert "1 correction taken from the backup" in result.stderr
+    genres = {song["path"]: song["genre"] for song in json.loads(result.stdout)}
+    assert genres["b.wav"] == "jazz"
+
+
+def test_page_takes_results_of_scan_library(
+    phone: Phone, album: list[Path], tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup.json"
+    folder = album[0].parent
+    scanned = json.loads(invoke(SCAN, folder, "--format", "json").stdout)
+    invoke("pocketgenre.cli.correct_label", album[0], "K-Pop")
+    invoke(EXPORT, "--folder", folder, "--format", "backup", "--out", backup)
+    restore(phone, backup)
+    phone.wait_for_text("The backup has added 4 results")
+    expected = {f"{folder.name}/{song['path']}": song["votes"] for song in scanned}
+    assert {song["path"]: song["votes"] for song in phone.exported()} == expected
+    region = phone.page.get_by_role("region", name="K-Pop")
+    region.get_by_text(album[0].name).wait_for()
+    region.locator("summary").click()
+    genre = region.get_by_role("combobox", name="Genre", exact=True)
+    assert genre.input_value() == "K-Pop"
+
+
+def test_same_content_is_not_classified_again(phone: Phone, album: list[Path]) -> None:
+    phone.scan(album)
+    copies = [file.rename(file.with_name(f"copy of {file.name}")) for file in album]
+    phone.reload_with(
+        "window.Worker = class extends Worker {"
+        " postMessage(request, ...rest) { (window.requests ??= []).push(request.kind);"
+        " super.postMessage(request, ...rest); } }"
+    )
+    phone.scan(copies)
+    requested = phone.page.evaluate("window.requests")
+    assert "open" not in requested
+    assert len(phone.songs()) == 8
 
 
 def _set(**values: object) -> Callable[[dict[str, Any]], object]:

@@ -1,6 +1,5 @@
 """Pause, stop and resume scans, and use the list while a scan adds songs."""
 
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,12 +15,12 @@ LISTED = "document.querySelectorAll('li[data-path]').length"
 
 
 def write_copies(folder: Path, count: int, seconds: float) -> list[Path]:
-    """Write identical songs."""
+    """Write songs with the same samples; a byte after them makes each file another song."""
     original = write_tone(folder / "original.wav", seconds, 16_000)
     files = [folder / "songs" / f"{number:02}.wav" for number in range(count)]
     files[0].parent.mkdir()
-    for file in files:
-        shutil.copy(original, file)
+    for number, file in enumerate(files):
+        file.write_bytes(original.read_bytes() + bytes([number]))
     return files
 
 

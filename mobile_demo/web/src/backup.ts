@@ -1,5 +1,7 @@
 /** Write results, corrections and covers to one JSON file, and read it. */
 import * as v from "valibot";
+import { sha256 as bestSha256 } from "../../../pocketgenre/models/best.json";
+import { sha256 as standardSha256 } from "../../../pocketgenre/models/standard.json";
 import { BackupError } from "./errors.ts";
 import { MODELS } from "./models.ts";
 import type { Song } from "./rules/song.ts";
@@ -12,6 +14,11 @@ const MAX_FILE_BYTES = 256 << 20;
 const MAX_COVER_CHARACTERS = 200_000;
 /** Number of bytes that are converted at once; a function takes a limited number of arguments. */
 const CHUNK_BYTES = 1 << 15;
+/** The page's models by the hash of scan-library's model with the same network, which has features as input. */
+const SAME_NETWORK: Readonly<Record<string, string>> = {
+  [bestSha256]: MODELS.best.card.sha256,
+  [standardSha256]: MODELS.standard.card.sha256,
+};
 
 export interface Backup {
   readonly songs: readonly Song[];
@@ -39,7 +46,7 @@ const song = v.object({
   size: amount,
   modified: v.pipe(v.number(), v.finite()),
   hash: v.nullable(hash),
-  model: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  model: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.transform((model) => SAME_NETWORK[model] ?? model)),
   error: v.nullable(text),
   passing: v.boolean(),
   probabilities: v.nullable(probabilities),

@@ -57,6 +57,17 @@ export class Catalog {
     return songs.filter((song) => !song.vanished);
   }
 
+  /** Return the paths of the songs that a model classified, also vanished ones, by the hash of their content. */
+  async pathsByHash(model: string): Promise<Map<string, string>> {
+    const songs = await this.db.getAll("songs", IDBKeyRange.bound([model], [model, []]));
+    return new Map(songs.flatMap(({ hash, path, error }) => (hash !== null && error === null ? [[hash, path]] : [])));
+  }
+
+  /** Return the result of a model for a path, or undefined if there is none. */
+  song(model: string, path: string): Promise<Song | undefined> {
+    return this.db.get("songs", [model, path]);
+  }
+
   async saveSong(song: Song): Promise<void> {
     await this.db.put("songs", song);
   }

@@ -17,6 +17,8 @@ export interface SelectedFile {
   readonly file: File;
 }
 
+type StoredResult = Pick<Song, "probabilities" | "analyzedSeconds" | "durationSeconds" | "partial">;
+
 const STOPPED = Symbol("stopped");
 /** Time after a stop in which the worker may end the slice in progress, to keep its model. */
 const GRACE_MS = 500;
@@ -47,6 +49,8 @@ export class Scan {
   private resumed: Promise<void> = Promise.resolve();
   private resolveResumed: () => void = () => {};
   private paused = false;
+  /** Paths of earlier results by the hash of the song's content. */
+  private known: ReadonlyMap<string, string> = new Map();
   private readonly stopped: Promise<typeof STOPPED>;
 
   /**
@@ -87,6 +91,7 @@ export class Scan {
    */
   async run(): Promise<boolean> {
     try {
+      this.known = await this.catalog.pathsByHash(this.model);
       return await this.scanAll();
     } finally {
       await this.clearAttempts();
@@ -102,9 +107,10 @@ export class Scan {
     for (const selected of this.files) {
       if (!(await this.mayContinue())) return false;
       this.events.onStart(selected.path);
-      const result = await this.classify(selected);
+      const hash = await hashFile(selected.file).catch(() => null);
+      const result = (await this.storedResult(hash)) ?? (await this.classify(selected));
       if (result === STOPPED) return false;
-      await this.save(selected, result);
+      await this.save(selected, hash, result);
     }
     return true;
   }
@@ -113,6 +119,15 @@ export class Scan {
   private async mayContinue(): Promise<boolean> {
     await this.resumed;
     return !this.stop.aborted;
+  }
+
+  /** Return the result of a file with the same content: it was moved or copied, or restored from a backup. */
+  private async storedResult(hash: string | null): Promise<StoredResult | null> {
+    const path = this.known.get(hash ?? "");
+    const song = path === undefined ? undefined : await this.catalog.song(this.model, path);
+    if (song?.hash !== hash || song.error !== null) return null;
+    const { probabilities, analyzedSeconds, durationSeconds, partial } = song;
+    return { probabilities, analyzedSeconds, durationSeconds, partial };
   }
 
   private async classify({ path, file }: SelectedFile): Promise<SongResult | AudioError | typeof STOPPED> {
@@ -134,7 +149,9 @@ export class Scan {
     return STOPPED;
   }
 
-  private async save({ path, file }: SelectedFile, result: SongResult | AudioError): Promise<void> {
+  private async save(
+    { path, file }: SelectedFile, hash: string | null, result: StoredResult | AudioError,
+  ): Promise<void> {
     const failed = result instanceof AudioError;
     // A song that does not end keeps the worker busy.
     const { tags = null, cover = null } = this.client.isBusy ? {} : await this.client.tags(file);
@@ -143,7 +160,7 @@ export class Scan {
       path,
       size: file.size,
       modified: file.lastModified,
-      hash: await hashFile(file).catch(() => null),
+      hash,
       model: this.model,
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,

@@ -155,6 +155,7 @@ function correctionTools(
   const predicted = prediction ? labelName(prediction.genre) : texts.song.noPrediction;
   const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
   for (const genre of labels) options[genre] = labelName(genre);
+  if (corrected !== null) options[corrected] ??= corrected; // a genre of its own, from a backup of scan-library
   const choice = select(options, corrected ?? NO_CORRECTION, (genre) =>
     actions.correct([song], genre === NO_CORRECTION ? null : genre));
   return make("div", { class: "tools" },
