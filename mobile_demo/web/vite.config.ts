@@ -4,7 +4,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { defineConfig, type Plugin, type PreviewOptions, type Rollup } from "vite";
+import { defineConfig, type Plugin, type Rollup } from "vite";
+import { ACCEPT } from "./src/rules/discovery.ts";
+import { SHARE } from "./src/share-target.ts";
 import { app } from "./src/texts.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -44,6 +46,12 @@ const MANIFEST = {
   background_color: "#fbfaf8",
   theme_color: "#fbfaf8",
   categories: ["music", "utilities"],
+  share_target: {
+    action: `./${SHARE.path}`,
+    method: "POST",
+    enctype: "multipart/form-data",
+    params: { files: [{ name: SHARE.field, accept: ACCEPT.split(",") }] },
+  },
   icons: [
     { src: "icon-192.png", sizes: "192x192", type: "image/png" },
     { src: "icon-512.png", sizes: "512x512", type: "image/png" },
@@ -151,6 +159,7 @@ function previewServer(): PreviewOptions {
 
 export default defineConfig(({ isPreview }) => ({
   base: "./",
+  define: { __SHARE__: JSON.stringify(SHARE) },
   plugins: [insertTexts(), precache(), compress()],
   build: {
     target: "es2022",

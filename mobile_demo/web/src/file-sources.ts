@@ -4,7 +4,7 @@ import type { SelectedFile } from "./scan.ts";
 
 declare global {
   interface Window {
-    showDirectoryPicker?: (options: { id: string; mode: "read" }) => Promise<FileSystemDirectoryHandle>;
+    showDirectoryPicker?: (options: { id: string; mode: "read"; startIn: "music" }) => Promise<FileSystemDirectoryHandle>;
   }
   interface FileSystemHandle {
     queryPermission?: (options: { mode: "read" | "readwrite" }) => Promise<PermissionState>;
@@ -81,6 +81,12 @@ export async function fileInFolder(
 export function fromInput(files: Iterable<File>): Selection {
   const selected = Array.from(files, (file) => ({ path: file.webkitRelativePath || file.name, file }));
   return sorted({ ...emptySelection(), files: selected.filter(({ path }) => isSongPath(path)) });
+}
+
+/** Return the songs among files of the share sheet; some apps share a song without the ending of its name. */
+export function fromShare(files: readonly File[]): Selection {
+  const songs = files.filter(({ name, type }) => type.startsWith("audio/") || isSongPath(name));
+  return sorted({ ...emptySelection(), files: songs.map((file) => ({ path: file.name, file })) });
 }
 
 /** Return the dropped songs. Call it in the event handler: the browser clears the items after it. */

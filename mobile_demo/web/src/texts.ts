@@ -74,6 +74,9 @@ export const texts = {
   noSongs: "Your selection contains no songs.",
   nothingNew: "All songs of your selection already have a genre.",
   unreadable: (n: number) => `${countOf(n, "item")} could not be read.`,
+  noShared: "The shared songs did not arrive. Share them again.",
+  linkMissing: (target: "genre" | "song", value: string) =>
+    target === "song" ? `${value} is not in your library.` : `Your library has no songs of the genre ${value}.`,
   folderRefused: "The browser did not allow access to that folder. Choose it again, or choose songs.",
   picture: {
     title: (n: number) => `${countOf(n, "song")} by genre`,
@@ -229,6 +232,7 @@ export const texts = {
     reload: "Reload",
     later: "Later",
     updateScan: "Your results stay, and a scan is not interrupted.",
+    readyIos: "Ready for offline use. To install this page, choose Share, then Add to Home Screen.",
     afterScan: "The new version starts when the scan has ended.",
     stopScan: "Stop the scan",
   },

@@ -6,7 +6,7 @@ import { MODELS } from "../models.ts";
 import type { ModelCard } from "../rules/model-card.ts";
 import { type Correction, labelSong, type LibrarySong, type Song, songTitle } from "../rules/song.ts";
 import { hashFile } from "../file-hash.ts";
-import { fileInFolder } from "../file-sources.ts";
+import { fileInFolder, fromShare } from "../file-sources.ts";
 import { filesToScan, type SelectedFile } from "../scan.ts";
 import { labelName, texts } from "../texts.ts";
 import { Covers } from "./covers.ts";
@@ -14,10 +14,12 @@ import { button, make } from "./dom.ts";
 import { downloadFile, ExportPanel } from "./export-panel.ts";
 import { FilePicker, type Select } from "./file-picker.ts";
 import { Library } from "./library.ts";
+import { followLinks } from "./links.ts";
 import { Player } from "./player.ts";
 import { Review } from "./review.ts";
 import { ScanController } from "./scan-controller.ts";
 import { labelConfig, type Settings, settingsDialog } from "./settings.ts";
+import { takeSharedSongs } from "./shared-songs.ts";
 import { TaskQueue } from "./task-queue.ts";
 import { Updates } from "./updates.ts";
 
@@ -114,6 +116,14 @@ export class App {
     await this.loadCorrections();
     await this.loadSongs();
     await this.picker.showFolders();
+    followLinks((target, value) => this.library.open(target, value), (text) => this.showMessage(text));
+    void this.scanShared();
+  }
+
+  private async scanShared(): Promise<void> {
+    const files = await takeSharedSongs();
+    if (files?.length) this.select(async () => fromShare(files));
+    else if (files) this.showMessage(texts.noShared);
   }
 
   private async loadCorrections(): Promise<void> {

@@ -101,7 +101,7 @@ export class FilePicker {
   private async openFolder(): Promise<Selection | null> {
     let folder: FileSystemDirectoryHandle;
     try {
-      folder = await window.showDirectoryPicker!({ id: "music", mode: "read" });
+      folder = await window.showDirectoryPicker!({ id: "music", mode: "read", startIn: "music" });
     } catch (error) {
       const cancelled = error instanceof DOMException && error.name === "AbortError";
       if (!cancelled) this.showMessage(texts.folderRefused);

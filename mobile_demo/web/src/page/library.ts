@@ -5,6 +5,7 @@ import { folded } from "../rules/text.ts";
 import { texts } from "../texts.ts";
 import type { Covers } from "./covers.ts";
 import { button, make, select, swatch } from "./dom.ts";
+import { type LinkTarget, setLink } from "./links.ts";
 import { SelectionBar } from "./selection-bar.ts";
 import { songItem, type SongActions } from "./song-item.ts";
 
@@ -103,6 +104,11 @@ export class Library {
     this.list.addEventListener("focusout", (event) => {
       if (this.outdated && !this.list.contains(event.relatedTarget as Node | null)) this.updateList();
     });
+    this.list.addEventListener("click", ({ target }) => {
+      const details = (target as Element).closest("summary")?.parentElement as HTMLDetailsElement | undefined;
+      const path = details?.closest("li")?.dataset["path"];
+      if (details && path !== undefined) setLink("song", details.open ? null : path); // the click changes `open` next
+    });
     new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) this.drawMore();
     }, { rootMargin: `${DRAW_AHEAD}px` }).observe(this.end);
@@ -111,6 +117,27 @@ export class Library {
   /** The songs that match the filter and the search, which are also the exported ones. */
   get shown(): readonly LibrarySong[] {
     return this.found.filter((labelled) => this.group === null || groupOf(labelled) === this.group);
+  }
+
+  /** Show the songs of a genre, or the details of a song by its path; return false if there is none. */
+  open(target: LinkTarget, value: string): boolean {
+    const isShown = (labelled: LibrarySong) => (target === "genre" ? groupOf(labelled) : labelled.song.path) === value;
+    if (!this.songs.some(isShown)) return false;
+    this.search.value = "";
+    this.group = target === "genre" ? value : null;
+    this.update();
+    if (target === "genre") this.tools.scrollIntoView({ block: "start" });
+    else this.openSong(value);
+    return true;
+  }
+
+  private openSong(path: string): void {
+    const index = this.sorted.findIndex(({ song }) => song.path === path);
+    this.draw(index + 1 - (this.sorted.length - this.undrawn.length));
+    const element = this.items.get(path)!.element;
+    element.querySelector("details")!.open = true;
+    element.scrollIntoView({ block: "center" });
+    element.querySelector("summary")!.focus({ preventScroll: true });
   }
 
   /** Select songs; null ends the selection. */
@@ -245,6 +272,7 @@ export class Library {
       "data-group": group ?? "",
       click: () => {
         this.group = this.group === group ? null : group;
+        setLink("genre", this.group === FAILED ? null : this.group);
         this.update();
       },
     };

@@ -40,7 +40,7 @@ export class Updates {
       const registration = await navigator.serviceWorker.register("./sw.js", { updateViaCache: "none" });
       this.observe(registration);
       await navigator.serviceWorker.ready;
-      this.offline.textContent = texts.offline.ready;
+      this.offline.textContent = isIosBrowser() ? texts.offline.readyIos : texts.offline.ready;
     } catch {
       this.offline.textContent = texts.offline.unavailable;
     }
@@ -86,4 +86,9 @@ export class Updates {
     });
     this.install.replaceChildren(install);
   }
+}
+
+/** Return true in a browser of iOS that shows the page in a tab; only iOS has this property. */
+function isIosBrowser(): boolean {
+  return (navigator as { standalone?: boolean }).standalone === false;
 }
