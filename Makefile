@@ -2,6 +2,7 @@
 #   make scan MUSIC=~/Music    label a folder of songs
 #   make serve                 start the local test endpoint, with a page
 #   make phone                 build and serve the page that a phone installs
+#   make phone-wifi            the same over HTTPS, for phones in this network
 #   make check                 run linters, type checks and fast tests
 #   make test                  run everything that CI runs
 PYTHON ?= python3
@@ -10,8 +11,8 @@ DEV ?= .venv/dev
 BIN = $(DEV)/bin
 export MUSIC CERT KEY
 
-.PHONY: help scan serve phone phone-dist train check check-lowest test test-long lint bench check-arm64 reproduce-model \
-  lock clean
+.PHONY: help scan serve phone phone-wifi phone-dist train check check-lowest test test-long lint bench check-arm64 \
+  reproduce-model lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z/0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -24,8 +25,11 @@ serve: .venv/server/ready  ## Start the local test endpoint: an API, and a page 
 
 phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it on this machine
 	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
-	@cat mobile_demo/web/instructions.txt
 	@npm --prefix mobile_demo/web run --silent serve
+
+phone-wifi: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it over HTTPS to phones in this network
+	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
+	@npm --prefix mobile_demo/web run --silent serve -- --wifi
 
 phone-dist: mobile_demo/web/node_modules/ready  ## Build the phone page for any web host
 	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn

@@ -149,15 +149,7 @@ function integrity(content: string | Uint8Array): string {
   return `sha256-${createHash("sha256").update(content).digest("base64")}`;
 }
 
-/** Serve the whole network if there is a certificate, else only this machine. */
-function previewServer(): PreviewOptions {
-  const { CERT, KEY, INIT_CWD = "." } = process.env;
-  if (!CERT || !KEY) return { host: "localhost" };
-  const read = (path: string) => readFileSync(resolve(INIT_CWD, path)); // relative to the user's folder, not to the one of npm
-  return { host: true, https: { cert: read(CERT), key: read(KEY) } };
-}
-
-export default defineConfig(({ isPreview }) => ({
+export default defineConfig({
   base: "./",
   define: { __SHARE__: JSON.stringify(SHARE) },
   plugins: [insertTexts(), precache(), compress()],
@@ -175,5 +167,5 @@ export default defineConfig(({ isPreview }) => ({
     },
   },
   worker: { format: "iife" }, // the runtime loads its script with importScripts
-  preview: { port: 4173, strictPort: true, headers: HEADERS, ...(isPreview && previewServer()) },
-}));
+  preview: { strictPort: true, headers: HEADERS },
+});
