@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketgenre.audio.containers import mpeg_frames
 from pocketgenre.audio.errors import DamagedAudioError, NotAudioError
 from pocketgenre.audio.limits import WorkLimit, check_rate
 from pocketgenre.audio.source import FileWindow, SongFile
@@ -23,6 +24,7 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,caf,dsf,dts,eac3,flac,matroska,mov,mp3,mpc,mpc8,ogg,tta,w64,wav,wv"
 )
 
+_HEAD_BYTES = 1 << 17  # part of a file in which an MP3 may begin
 _PACKET_SECONDS = 0.02  # of packets without a duration
 _MAX_LOST_SECONDS = 1.0  # a shorter loss in the middle is not reported
 
@@ -48,6 +50,22 @@ def open_ffmpeg(file: SongFile, start: int = 0, container: str | None = None) ->
     OSError
         if the file can't be read.
     """
+    try:
+        opened = _open(file, start, container)
+    except NotAudioError:
+        # FFmpeg searches for the frames of an MP3 behind some other data, but not behind any.
+        frames = [] if start or container else mpeg_frames(file.search_at(0, _HEAD_BYTES))
+        if not frames:
+            raise
+        opened = _open(file, frames[0].position, "mp3")
+    try:
+        return opened, _default_stream(opened)
+    except NotAudioError:
+        opened.close()
+        raise
+
+
+def _open(file: SongFile, start: int, container: str | None) -> Any:
     import av  # takes 0.1 s, and MP3, FLAC and WAV do not need it
 
     options = {"format_whitelist": container or _CONTAINERS}
@@ -58,15 +76,10 @@ def open_ffmpeg(file: SongFile, start: int = 0, container: str | None = None) ->
         source = "fd:"
         options |= {"fd": str(file.open_descriptor(start)), "protocol_whitelist": "fd"}
     try:
-        opened = av.open(source, "r", container, options=options, metadata_errors="replace")
+        return av.open(source, "r", container, options=options, metadata_errors="replace")
     except Exception as error:  # libraries may raise anything for a damaged file
         file.check_readable(0)
         raise NotAudioError("not audio in a format that can be decoded") from error
-    try:
-        return opened, _default_stream(opened)
-    except NotAudioError:
-        opened.close()
-        raise
 
 
 def _default_stream(container: Any) -> Any:

@@ -110,6 +110,7 @@ WHOLE: dict[str, tuple[Write, float]] = {
     "48 and 44.1 kHz.mp3": (lambda p: p.write_bytes(mp3(p, rate=48_000) + mp3(p)), 12.0),
     "stereo and mono.mp3": (lambda p: p.write_bytes(mp3(p) + mp3(p, channels=1)), 12.0),
     "junk.mp3": (lambda p: p.write_bytes(middle(mp3(p), NOISE)), 6.0),
+    "page before.mp3": (lambda p: p.write_bytes(b"<!doctype html>\n" * 300 + mp3(p)), 6.0),
     "zeros between frames.mp3": (lambda p: p.write_bytes(middle(mp3(p), bytes(9_000))), 6.0),
     "ID3 between frames.mp3": (lambda p: p.write_bytes(middle(mp3(p), id3(50_000))), 6.0),
     "chained.ogg": (lambda p: p.write_bytes(ogg(p) * 3), 18.0),

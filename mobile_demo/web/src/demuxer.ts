@@ -1,7 +1,8 @@
 /** Open the demuxer of a file with Mediabunny. */
 import { ADTS, BlobSource, FLAC, Input, Logging, LogLevel, MATROSKA, MP3, MP4, OGG, QTFF, WAVE, WEBM } from "mediabunny";
 import { errorText, UnreadableError } from "./errors.ts";
-import { findMpegFrame, id3Length, Reader } from "./rules/audio-format.ts";
+import { id3Length, Reader } from "./rules/audio-format.ts";
+import { findFrames } from "./rules/excerpt.ts";
 import { reasons } from "./texts.ts";
 
 Logging.level = LogLevel.Silent; // unknown codecs are reported in the list of songs
@@ -12,7 +13,7 @@ export const HEADER_BYTES = 1 << 17;
 
 /** Open the demuxer of a file, after other data before an MP3, if there are any; null for an unknown format. */
 export async function openInput(file: File, head: Uint8Array): Promise<Input | null> {
-  const offset = findMpegFrame(new Reader(head), 0)?.at ?? 0;
+  const offset = Math.max(0, findFrames(new Reader(head)));
   for (const content of offset ? [file, file.slice(offset)] : [file]) {
     const input = new Input({ formats: FORMATS, source: new BlobSource(content) });
     if (await input.canRead()) return input;

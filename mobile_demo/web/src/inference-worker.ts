@@ -4,7 +4,7 @@ import compatJs from "@litertjs/core/wasm/litert_wasm_compat_internal.js?url";
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm?url";
 import simdJs from "@litertjs/core/wasm/litert_wasm_internal.js?url";
 import simdWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm?url";
-import { AudioStream } from "./audio-stream.ts";
+import { AudioStream, type SongStream } from "./audio-stream.ts";
 import { errorText, InferenceError, toAudioError } from "./errors.ts";
 import type { DecodedSong, InferenceRequest, InferenceResponse, SongProgress } from "./inference-client.ts";
 import { MODELS, type ModelName } from "./models.ts";
@@ -86,7 +86,7 @@ async function startInference(model: ModelName): Promise<SongInference> {
 }
 
 /** Classify a song that is decoded in this thread. */
-async function* streamSteps(stream: AudioStream, inference: SongInference, perSegment: number): SongSteps {
+async function* streamSteps(stream: SongStream, inference: SongInference, perSegment: number): SongSteps {
   try {
     const excerpts = planExcerpts(stream.seconds, perSegment);
     const isSampled = excerpts.length > 1;

@@ -98,6 +98,26 @@ function* mpegFrames(file: Reader, start: number): Parts {
   }
 }
 
+/** Bits of a frame header that all frames of a song share: sync code, version, layer and sample rate. */
+const SAME_IN_ALL = 0xfffe0c00;
+/** Number of consecutive frames that tell a song from other data, in which one frame may seem to begin. */
+const FRAMES_IN_A_ROW = 3;
+
+/** Return the offset of the first frames of MP3 or ADTS, behind other data; -1 if there are none. */
+export function findFrames(file: Reader): number {
+  for (let at = file.indexOf(0xff, 0); at >= 0; at = file.indexOf(0xff, at + 1)) {
+    let next = at;
+    for (let count = 0; ; count++) {
+      if (count === FRAMES_IN_A_ROW) return at;
+      const isSame = ((file.u32be(next) ^ file.u32be(at)) & SAME_IN_ALL) === 0;
+      const frame = isSame ? mpegFrame(file.u32be(next), file.u32be(next + 3)) : undefined;
+      if (!frame) break;
+      next += frame.size;
+    }
+  }
+  return -1;
+}
+
 /** Parse a frame header; `next` are the 32 bits from its fourth byte on. */
 function mpegFrame(head: number, next: number): { seconds: number; size: number } | undefined {
   if (head >>> 21 !== 0x7ff) return undefined;

@@ -1,10 +1,13 @@
 /** Rules that the page shares with the Python package; tests compare the two. */
+export * from "./adpcm.ts";
+export * from "./alac.ts";
 export * from "./audio-format.ts";
 export * from "./confidence.ts";
 export * from "./constants.ts";
 export * from "./discovery.ts";
 export * from "./excerpt.ts";
 export * from "./model-card.ts";
+export * from "./pcm.ts";
 export * from "./playlists.ts";
 export * from "./prediction.ts";
 export * from "./resample.ts";
