@@ -56,6 +56,7 @@ const song = v.object({
   vanished: v.optional(v.boolean(), false),
   tags: v.nullable(v.object({
     title: v.nullable(text), artist: v.nullable(text), album: v.nullable(text), cover: v.nullable(hash),
+    year: v.optional(v.nullable(v.pipe(v.number(), v.integer())), null), genre: v.optional(v.nullable(text), null),
   })),
 });
 

@@ -1,4 +1,4 @@
-/** Read title, artist, album and cover from the tags of a file, in a worker. */
+/** Read title, artist, album, year, genre and cover from the tags of a file, in a worker. */
 import { blake2b } from "@noble/hashes/blake2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { imageDimensionsFromData } from "image-dimensions";
@@ -27,7 +27,7 @@ export interface FileTags {
   readonly cover: Cover | null;
 }
 
-const NO_TAGS: FileTags = { tags: { title: null, artist: null, album: null, cover: null }, cover: null };
+const NO_TAGS: FileTags = { tags: { title: null, artist: null, album: null, year: null, genre: null, cover: null }, cover: null };
 /** Cover of the last song; the next one is usually of the same album. */
 let lastCover: Cover | null = null;
 
@@ -37,10 +37,13 @@ export async function readTags(file: File): Promise<FileTags> {
     const input = await openInput(file, await readHead(file));
     if (!input) return NO_TAGS;
     try {
-      const { title, artist, albumArtist, album, images = [] } = await input.getMetadataTags();
+      const { title, artist, albumArtist, album, date, genre, images = [] } = await input.getMetadataTags();
       const image = images.find(({ kind }) => kind === "coverFront") ?? images[0];
       const cover = image ? await makeCover(image).catch(() => null) : null;
-      const tags = { title: text(title), artist: text(artist ?? albumArtist), album: text(album), cover: cover?.id ?? null };
+      const tags = {
+        title: text(title), artist: text(artist ?? albumArtist), album: text(album), year: yearOf(date),
+        genre: text(genre), cover: cover?.id ?? null,
+      };
       return { tags, cover };
     } finally {
       input.dispose();
@@ -48,6 +51,12 @@ export async function readTags(file: File): Promise<FileTags> {
   } catch {
     return NO_TAGS;
   }
+}
+
+/** Return the year of a date; null if it is missing or not in the time of recordings. */
+function yearOf(date: Date | undefined): number | null {
+  const year = date?.getUTCFullYear() ?? 0;
+  return year >= 1860 && year < 2100 ? year : null;
 }
 
 function text(value: string | undefined): string | null {

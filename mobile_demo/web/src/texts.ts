@@ -80,7 +80,13 @@ export const texts = {
   folderRefused: "The browser did not allow access to that folder. Choose it again, or choose songs.",
   picture: {
     title: (n: number) => `${countOf(n, "song")} by genre`,
-    legend: "Uncertain songs are pale, and grey in the folders below.",
+    legend: "Uncertain songs are pale here, and grey below.",
+    folders: "Largest folders",
+    years: "Years",
+    decade: (year: number) => `${Math.floor(year / 10)}0s`,
+    surprises: (n: number) => `${countOf(n, "surprise")}: another genre in the tag`,
+    surprise: (stated: string, genre: string, confidence: number) =>
+      `tag: ${stated}, predicted: ${genre} (${percent(confidence)})`,
     footer: `${app.name}: sorted on the device, offline.`,
   },
   review: {
@@ -226,13 +232,13 @@ export const texts = {
   },
   offline: {
     ready: "Ready for offline use.",
+    readyIos: "Ready for offline use. To install this page, choose Share, then Add to Home Screen.",
     unavailable: "Not available offline: this needs a normal window and an address with HTTPS.",
     install: "Install",
     update: "A new version is available.",
     reload: "Reload",
     later: "Later",
     updateScan: "Your results stay, and a scan is not interrupted.",
-    readyIos: "Ready for offline use. To install this page, choose Share, then Add to Home Screen.",
     afterScan: "The new version starts when the scan has ended.",
     stopScan: "Stop the scan",
   },

@@ -1,18 +1,23 @@
-/** Draw a library as a picture: the songs of each genre, and the genres of the largest folders. */
+/** Draw a library as a picture: songs by genre, folder and year, and songs whose tag states another genre. */
 import { NOT_MUSIC, UNCERTAIN } from "../rules/constants.ts";
-import { folderName, type LibrarySong } from "../rules/song.ts";
+import { folderName, type LibrarySong, songTitle } from "../rules/song.ts";
+import { statedOtherwise } from "../rules/surprise.ts";
 import { labelName, texts } from "../texts.ts";
 import { colour } from "./dom.ts";
 
+// A phone shows the picture at a third of its size, so that its smallest text has 12 pixels there.
 const WIDTH = 1080;
-const MARGIN = 72;
-const ROW = 64;
-const HEADING = 112;
-const BAR = 36;
-const LABEL_WIDTH = 250;
-const COUNT_WIDTH = 110;
+const MARGIN = 54;
+const ROW = 84;
+const BAR = 44;
+const LABEL_WIDTH = 330;
+const COUNT_WIDTH = 130;
+const GAP = 20;
+const TITLE = "bold 64px", HEADING = "bold 45px", TEXT = "42px", NOTE = "36px";
 const MAX_GENRES = 12;
 const MAX_FOLDERS = 6;
+const MAX_YEARS = 8;
+const MAX_SURPRISES = 5;
 /** Opacity of the part of a bar for uncertain songs. */
 const UNSURE_OPACITY = 0.4;
 
@@ -23,33 +28,62 @@ interface GenreRow {
   readonly unsure: number;
 }
 
-interface FolderRow {
+/** Songs that have something in common. */
+interface GroupRow {
   readonly name: string;
-  /** Number of songs by genre. */
+  /** Number of songs by genre, most first. */
   readonly genres: ReadonlyMap<string, number>;
   readonly songs: number;
 }
 
 /** Draw songs as a PNG. */
 export function drawPicture(songs: readonly LibrarySong[], labels: readonly string[]): Promise<Blob> {
-  const genres = genreRows(songs);
-  const folders = folderRows(songs);
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH;
-  canvas.height = 3 * MARGIN + HEADING + ROW * (genres.length + folders.length);
-  const pen = new Pen(canvas, labels);
-  pen.heading(texts.picture.title(songs.filter(({ genre }) => genre !== null).length));
+  canvas.height = draw(new Pen(canvas, labels), songs); // the first time, to measure the height
+  draw(new Pen(canvas, labels), songs);
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be drawn"))), "image/png"));
+}
+
+/** Draw songs from the top on, and return the height in pixels. */
+function draw(pen: Pen, songs: readonly LibrarySong[]): number {
+  pen.line(texts.picture.title(songs.filter(({ genre }) => genre !== null).length), TITLE, "var(--ink)");
+  const genres = genreRows(songs);
   const most = Math.max(...genres.map(({ sure, unsure }) => sure + unsure), 1);
   for (const { genre, sure, unsure } of genres) {
     pen.row(labelName(genre), sure + unsure, [[genre, sure / most, 1], [genre, unsure / most, UNSURE_OPACITY]]);
   }
-  pen.note(texts.picture.legend);
-  for (const { name, genres: counts, songs: total } of folders) {
-    pen.row(name, total, Array.from(counts, ([genre, count]) => [genre, count / total, 1]));
+  pen.line(texts.picture.legend, NOTE, "var(--soft)");
+  drawGroups(pen, texts.picture.folders, folderRows(songs));
+  drawGroups(pen, texts.picture.years, yearRows(songs));
+  drawSurprises(pen, songs);
+  pen.line(texts.picture.footer, NOTE, "var(--soft)");
+  return pen.height;
+}
+
+function drawGroups(pen: Pen, heading: string, rows: readonly GroupRow[]): void {
+  if (rows.length === 0) return;
+  pen.line(heading, HEADING, "var(--ink)");
+  for (const { name, genres, songs } of rows) {
+    pen.row(name, songs, Array.from(genres, ([genre, count]) => [genre, count / songs, 1]));
   }
-  pen.note(texts.picture.footer);
-  return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be drawn"))), "image/png"));
+}
+
+/** List songs whose tag states another genre, the most certain predictions first. */
+function drawSurprises(pen: Pen, songs: readonly LibrarySong[]): void {
+  const surprises = songs.flatMap((labelled) => {
+    const stated = statedOtherwise(labelled);
+    const { song, genre, prediction } = labelled;
+    return stated === null ? [] : [{ song, stated, genre: genre!, confidence: prediction!.confidence }];
+  });
+  if (surprises.length === 0) return;
+  surprises.sort((a, b) => b.confidence - a.confidence);
+  pen.line(texts.picture.surprises(surprises.length), HEADING, "var(--ink)");
+  for (const { song, stated, genre, confidence } of surprises.slice(0, MAX_SURPRISES)) {
+    pen.line(songTitle(song), TEXT, "var(--ink)");
+    pen.line(texts.picture.surprise(stated, labelName(genre), confidence), NOTE, "var(--soft)");
+  }
 }
 
 /** Count the songs of each genre, most first; an uncertain song counts for its most likely genre. */
@@ -66,23 +100,38 @@ function genreRows(songs: readonly LibrarySong[]): GenreRow[] {
   return [...rows.values()].sort((a, b) => b.sure + b.unsure - a.sure - a.unsure).slice(0, MAX_GENRES);
 }
 
-/** Count the genres of the folders with the most songs, without files that are not music. */
-function folderRows(songs: readonly LibrarySong[]): FolderRow[] {
-  const folders = new Map<string, Map<string, number>>();
-  for (const { song, genre } of songs) {
-    const path = folderName(song.path);
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    if (genre === null || genre === NOT_MUSIC || name === "") continue;
-    const counts = folders.get(path) ?? new Map<string, number>();
+/** Count the genres of the folders with the most songs. */
+function folderRows(songs: readonly LibrarySong[]): GroupRow[] {
+  const rows = groupRows(songs, ({ song }) => folderName(song.path) || null);
+  const largest = rows.sort((a, b) => b.songs - a.songs).slice(0, MAX_FOLDERS);
+  return largest.map((row) => ({ ...row, name: row.name.slice(row.name.lastIndexOf("/") + 1) }));
+}
+
+/** Count the genres of the years with the most songs, in order; of decades if there are too many years. */
+function yearRows(songs: readonly LibrarySong[]): GroupRow[] {
+  const years = new Set(songs.map(({ song }) => song.tags?.year ?? null));
+  const nameOf = years.size > MAX_YEARS ? texts.picture.decade : String;
+  const rows = groupRows(songs, ({ song }) => (song.tags?.year ? nameOf(song.tags.year) : null));
+  const largest = rows.sort((a, b) => b.songs - a.songs).slice(0, MAX_YEARS);
+  return largest.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Count the genres of songs with the same name of a group, without files that are not music. */
+function groupRows(songs: readonly LibrarySong[], nameOf: (labelled: LibrarySong) => string | null): GroupRow[] {
+  const groups = new Map<string, Map<string, number>>();
+  for (const labelled of songs) {
+    const name = nameOf(labelled);
+    const { genre } = labelled;
+    if (genre === null || genre === NOT_MUSIC || name === null) continue;
+    const counts = groups.get(name) ?? new Map<string, number>();
     counts.set(genre, (counts.get(genre) ?? 0) + 1);
-    folders.set(path, counts);
+    groups.set(name, counts);
   }
-  const rows = Array.from(folders, ([path, counts]) => ({
-    name: path.slice(path.lastIndexOf("/") + 1),
+  return Array.from(groups, ([name, counts]) => ({
+    name,
     genres: new Map([...counts].sort((a, b) => b[1] - a[1])),
     songs: [...counts.values()].reduce((a, b) => a + b, 0),
   }));
-  return rows.sort((a, b) => b.songs - a.songs).slice(0, MAX_FOLDERS);
 }
 
 type Part = readonly [genre: string, share: number, opacity: number];
@@ -92,7 +141,7 @@ class Pen {
   private readonly context: CanvasRenderingContext2D;
   private readonly style = getComputedStyle(document.documentElement);
   private readonly font = getComputedStyle(document.body).fontFamily;
-  private y = MARGIN;
+  private y = MARGIN + ROW / 2;
 
   constructor(canvas: HTMLCanvasElement, private readonly labels: readonly string[]) {
     this.context = canvas.getContext("2d")!;
@@ -101,18 +150,20 @@ class Pen {
     this.context.textBaseline = "middle";
   }
 
-  heading(text: string): void {
-    this.text(text, MARGIN, WIDTH - 2 * MARGIN, "bold 56px", "var(--ink)");
-    this.y += HEADING;
+  /** Height of what is drawn, with a margin, in pixels. */
+  get height(): number {
+    return this.y - ROW / 2 + MARGIN;
   }
 
-  note(text: string): void {
-    this.text(text, MARGIN, WIDTH - 2 * MARGIN, "28px", "var(--soft)");
-    this.y += MARGIN;
+  /** Write a line; a heading has space above it. */
+  line(text: string, size: string, ink: string): void {
+    if (size === HEADING) this.y += ROW / 2;
+    this.text(text, MARGIN, WIDTH - 2 * MARGIN, size, ink);
+    this.y += size === TEXT ? ROW - GAP : ROW;
   }
 
   row(name: string, count: number, parts: readonly Part[]): void {
-    this.text(name, MARGIN, LABEL_WIDTH - 20, "32px", "var(--ink)");
+    this.text(name, MARGIN, LABEL_WIDTH - GAP, TEXT, "var(--ink)");
     const width = WIDTH - 2 * MARGIN - LABEL_WIDTH - COUNT_WIDTH;
     let x = MARGIN + LABEL_WIDTH;
     for (const [genre, share, opacity] of parts) {
@@ -122,11 +173,11 @@ class Pen {
       x += share * width;
     }
     this.context.globalAlpha = 1;
-    this.text(count.toLocaleString("en"), WIDTH - MARGIN - COUNT_WIDTH + 20, COUNT_WIDTH - 20, "32px", "var(--soft)");
+    this.text(count.toLocaleString("en"), WIDTH - MARGIN - COUNT_WIDTH + GAP, COUNT_WIDTH - GAP, TEXT, "var(--soft)");
     this.y += ROW;
   }
 
-  /** Write a line, and cut it at a width in pixels. */
+  /** Write text, and cut it at a width in pixels. */
   private text(text: string, x: number, width: number, size: string, ink: string): void {
     this.context.font = `${size} ${this.font}`;
     this.context.fillStyle = this.value(ink);

@@ -17,5 +17,6 @@ export * from "./segments.ts";
 export * from "./serialize.ts";
 export * from "./silence.ts";
 export * from "./song.ts";
+export * from "./surprise.ts";
 export * from "./text.ts";
 export * from "./timeline.ts";

@@ -7,6 +7,9 @@ export interface SongTags {
   readonly title: string | null;
   readonly artist: string | null;
   readonly album: string | null;
+  /** Missing in results of version 4 and earlier, like `genre`. */
+  readonly year?: number | null;
+  readonly genre?: string | null;
   /** Identifier of the cover (tags.ts). */
   readonly cover: string | null;
 }
