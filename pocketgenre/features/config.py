@@ -69,7 +69,9 @@ class FeatureConfig:
     def __post_init__(self) -> None:
         for field in fields(self)[:-1]:
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, field.type):  # type: ignore[arg-type]
+            # JSON has no difference between 3000 and 3000.0.
+            types = (int, float) if field.type is float else (int,)
+            if isinstance(value, bool) or not isinstance(value, types):
                 raise ModelError(
                     f"The feature parameter {field.name} must be a number, not {value!r}."
                 )
