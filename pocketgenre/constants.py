@@ -66,5 +66,43 @@ MIN_LEAD: float = _VALUES["timeline_min_lead"]
 MAX_WINDOWS: int = _VALUES["timeline_max_windows"]
 """Largest number of windows in a drawing of the timeline."""
 
+_LEARNING: dict[str, Any] = _VALUES["learning"]
+
+INVERSE_REGULARIZATION: float = _LEARNING["inverse_regularization"]
+"""C of scikit-learn with which a last layer is learned; see docs/results/own-genres.md."""
+
+MIN_DEVIATION: float = _LEARNING["min_deviation"]
+"""Added to each feature's deviation, so that a constant feature is not amplified."""
+
+REHEARSAL_WEIGHT: float = _LEARNING["rehearsal_weight"]
+"""Total weight of songs that are not taught, a known genre, relative to a taught genre."""
+
+EVIDENCE: float = _LEARNING["evidence"]
+"""Weight of songs relative to the prior; docs/results/own-genres.md compares."""
+
+MIN_SHARE: float = _LEARNING["min_share"]
+"""Share of a predicted label below which it is left out, to save time."""
+
+LEARNING_FOLDS: int = _LEARNING["folds"]
+"""Number of folds of the cross-validation of what was learned."""
+
+CALIBRATION_SEGMENTS: int = _LEARNING["calibration_segments"]
+"""Number of a song's segments on which a temperature is fitted, so that long songs don't decide."""
+
+FEW_SONGS: int = _LEARNING["few_songs"]
+"""Number of songs below which a genre has too few to be learned well."""
+
+CONFUSED_SHARE: float = _LEARNING["confused_share"]
+"""Share of the songs of two genres with the other's label above which they can't be told apart."""
+
+MAX_LEARNED_LABELS: int = _LEARNING["max_labels"]
+"""Largest number of labels of a learned layer."""
+
+MIN_CONFIDENCE_SONGS: int = _LEARNING["confidence_songs"]
+"""Number of held-out songs below which no confidence is fitted."""
+
+TARGET_ACCURACY: float = _LEARNING["target_accuracy"]
+"""Share of correct labels among the songs that reach the default threshold."""
+
 PLAYLIST_HASH_PREFIX: str = _VALUES["playlist_hash_prefix"]
 """Text before the hash in the second line of a playlist."""

@@ -16,7 +16,7 @@ from pocketgenre.cli.console import Debug, interrupt_flag, print_status, run
 from pocketgenre.cli.options import CatalogFile, Exclude, Quiet, Version, catalog_file
 from pocketgenre.cli.output_checks import check_output, protected_files
 from pocketgenre.cli.scan_progress import scan_listing
-from pocketgenre.constants import NOT_MUSIC
+from pocketgenre.constants import CONFUSED_SHARE, FEW_SONGS, MAX_LEARNED_LABELS, NOT_MUSIC
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.executors import LocalExecutor
 from pocketgenre.learning.learned_model import (
@@ -53,9 +53,6 @@ from pocketgenre.models.output_layer import OutputLayer
 from pocketgenre.models.pretrained import DEFAULT_MODEL, find_model
 from pocketgenre.text import count_of, printable
 
-MAX_LABELS = 100
-_FEW_SONGS = 5
-_CONFUSED = 0.25
 _SHOWN_CONFUSIONS = 5
 _INTERRUPTED = 130
 _TAGS, _FOLDERS, _CORRECTIONS = "tags", "folders", "corrections"
@@ -213,10 +210,10 @@ def _label_names(labels: Labels, old: tuple[str, ...], *, only_taught: bool) -> 
         raise PocketGenreError(
             f"{printable(taught[0])} is the only genre; teach another one, or omit --only-taught."
         )
-    if len(names) > MAX_LABELS:
+    if len(names) > MAX_LEARNED_LABELS:
         raise PocketGenreError(
-            f"{len(names)} genres are too many, at most {MAX_LABELS} can be learned; merge or drop"
-            " some with --map FILE."
+            f"{len(names)} genres are too many, at most {MAX_LEARNED_LABELS} can be learned; merge"
+            " or drop some with --map FILE."
         )
     return (*names, *([NOT_MUSIC] if NOT_MUSIC in (*kept, *taught) else []))
 
@@ -292,9 +289,9 @@ def _report(songs: TaughtSongs, lesson: Lesson, unlabelled: int) -> Iterator[str
         yield from _describe_evaluation(songs, evaluation)
     else:
         yield "The accuracy is unknown: no genre has songs of two artists or albums."
-    few = [printable(genre) for genre, count in sorted(counts.items()) if count < _FEW_SONGS]
+    few = [printable(genre) for genre, count in sorted(counts.items()) if count < FEW_SONGS]
     if few:
-        yield f"Too few songs: {', '.join(few)}; give at least {_FEW_SONGS} of each."
+        yield f"Too few songs: {', '.join(few)}; give at least {FEW_SONGS} of each."
 
 
 def _describe_evaluation(songs: TaughtSongs, evaluation: Evaluation) -> Iterator[str]:
@@ -313,7 +310,7 @@ def _describe_evaluation(songs: TaughtSongs, evaluation: Evaluation) -> Iterator
         shown = ", ".join(f"{printable(a)} and {printable(b)} {share:.0%}" for a, b, share in pairs)
         yield f"Most confused: {shown}."
     for one, other, share in pairs:
-        if share >= _CONFUSED:
+        if share >= CONFUSED_SHARE:
             a, b = printable(one), printable(other)
             yield f'{a} and {b} can\'t be told apart; to merge them, add "{a}" = "{b}" to --map.'
 

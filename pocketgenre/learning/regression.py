@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
+from pocketgenre.constants import INVERSE_REGULARIZATION, MIN_DEVIATION
+
 FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-INVERSE_REGULARIZATION = 0.01
-"""C of scikit-learn; see docs/results/own-genres.md."""
-
-_MIN_DEVIATION = 0.05  # added to each deviation, so that a constant feature is not amplified
 _MAX_ITERATIONS = 500
 
 
@@ -64,7 +62,7 @@ def fit_layer(
     has_prior : draw the weights to those of ``start``; False to draw them to zero
     """
     mean = features.mean(axis=0, dtype=np.float64)
-    deviation = features.std(axis=0, dtype=np.float64) + _MIN_DEVIATION
+    deviation = features.std(axis=0, dtype=np.float64) + MIN_DEVIATION
     rows = (features - mean) / deviation
     kernel = start.kernel * deviation[:, np.newaxis]
     bias = start.bias + mean @ start.kernel

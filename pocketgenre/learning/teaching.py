@@ -11,7 +11,14 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pocketgenre.constants import NOT_MUSIC
+from pocketgenre.constants import (
+    CALIBRATION_SEGMENTS,
+    EVIDENCE,
+    LEARNING_FOLDS,
+    MIN_SHARE,
+    NOT_MUSIC,
+    REHEARSAL_WEIGHT,
+)
 from pocketgenre.learning.regression import (
     Layer,
     balanced,
@@ -27,12 +34,6 @@ IntArray = NDArray[np.int64]
 
 CURVE = (1, 2, 5, 10, 20, 50)
 """Numbers of songs a genre at which the learning curve is measured."""
-
-_FOLDS = 5
-_REHEARSAL_WEIGHT = 0.1  # total weight of other songs, a known genre, relative to a taught genre
-_EVIDENCE = 5.0  # weight of songs relative to the prior; docs/results/own-genres.md compares
-_MIN_SHARE = 0.05  # smaller shares of a predicted label are left out, to save time
-_CALIBRATION_SEGMENTS = 10  # of a song, so that long songs don't decide
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,14 +172,14 @@ def fit_taught(songs: TaughtSongs, old: Layer, labels: Sequence[str]) -> Layer:
     kept = [i for i, label in enumerate(old.labels) if label in positions]
     if len(songs.others) and len(kept) > 1:
         shares = softmax(old.logits(songs.others)[:, kept], axis=1)
-        song, label = np.nonzero(shares >= _MIN_SHARE)
+        song, label = np.nonzero(shares >= MIN_SHARE)
         others = shares[song, label].astype(np.float64)
         genre_weight = len(targets) / len(set(songs.genres))
-        others *= _REHEARSAL_WEIGHT * genre_weight * len(kept) / others.sum()
+        others *= REHEARSAL_WEIGHT * genre_weight * len(kept) / others.sum()
         rows = np.concatenate([rows, songs.others[song]])
         targets = np.concatenate([targets, [positions[old.labels[kept[i]]] for i in label]])
         weights = np.concatenate([weights, others])
-    return fit_layer(rows, targets, start, _EVIDENCE * weights)
+    return fit_layer(rows, targets, start, EVIDENCE * weights)
 
 
 def _cross_validate(
@@ -190,7 +191,11 @@ def _cross_validate(
     if len(testable) < 2:
         return None
     alone = np.flatnonzero([groups[genre] == 1 for genre in songs.genres])
-    folds = min(_FOLDS, len(np.unique(songs.groups[testable])))
+    folds = min(
+        LEARNING_FOLDS,
+        len(np.unique(songs.groups[testable])),
+        max(Counter(genres[testable]).values()),
+    )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     rng = np.random.default_rng(seed)
     tables: dict[int, FloatArray] = {}
@@ -240,7 +245,7 @@ def _label(probabilities: FloatArray, labels: Sequence[str]) -> str:
 def _temperature(tables: Sequence[FloatArray], targets: Sequence[int]) -> float:
     rows, owners = [], []
     for table, target in zip(tables, targets, strict=True):
-        count = min(len(table), _CALIBRATION_SEGMENTS)
+        count = min(len(table), CALIBRATION_SEGMENTS)
         rows.append(table[np.linspace(0, len(table) - 1, count).astype(int)])
         owners += [target] * count
     return fit_temperature(np.concatenate(rows), np.array(owners))

@@ -5,13 +5,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from pocketgenre.constants import NOT_MUSIC
-from pocketgenre.learning.regression import (
-    INVERSE_REGULARIZATION,
-    Layer,
-    fit_layer,
-    starting_layer,
-)
+from pocketgenre.constants import INVERSE_REGULARIZATION, NOT_MUSIC
+from pocketgenre.learning.regression import Layer, fit_layer, starting_layer
 
 RNG = np.random.default_rng(0)
 WIDTH = 30

@@ -88,6 +88,12 @@ def test_genre_of_one_artist_is_not_tested() -> None:
     assert set(recalls(songs, evaluation)) == {"dub"}
 
 
+def test_two_songs_a_genre_are_tested() -> None:
+    songs = songs_of({"dub": 2, "fado": 2})
+    evaluation = learn(songs, OLD, ("dub", "fado", NOT_MUSIC)).evaluation
+    assert len(evaluation.songs) == 4
+
+
 @pytest.mark.parametrize("counts", [{"dub": 1}, {"dub": 1, "fado": 1}])
 def test_single_songs_have_no_evaluation(counts: dict[str, int]) -> None:
     lesson = learn(songs_of(counts), OLD, (*counts, "jazz", NOT_MUSIC))

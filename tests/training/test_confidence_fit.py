@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
+from pocketgenre.constants import TARGET_ACCURACY
 from pocketgenre.training.data.dataset import Dataset
-from pocketgenre.training.evaluation.confidence_fit import (
-    TARGET_ACCURACY,
-    default_threshold,
-    fit_confidence,
-)
+from pocketgenre.training.evaluation.confidence_fit import default_threshold, fit_confidence
 from tests.training.fabricated import fabricate_dataset
 
 GENRES = ("jazz", "metal", "pop")

@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from pocketgenre.confidence import ConfidenceModel, SongEvidence
+from pocketgenre.constants import MIN_CONFIDENCE_SONGS, TARGET_ACCURACY
 from pocketgenre.prediction import LabelConfig, SongPrediction, predict_song
 from pocketgenre.training.data.dataset import Dataset
 from pocketgenre.training.evaluation.metrics import Calibration, compute_calibration
@@ -23,12 +24,6 @@ from pocketgenre.training.evaluation.metrics import Calibration, compute_calibra
 FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
-
-TARGET_ACCURACY = 0.9
-"""Share of correct labels among the songs that reach the default threshold."""
-
-MIN_SONGS = 100
-"""Number of held-out songs below which no confidence is fitted."""
 
 _FOLDS = 5
 _EXCERPT_SEGMENTS = (1, 2, 4)
@@ -93,7 +88,8 @@ def fit_confidence(
     Returns
     -------
     ConfidenceFit
-        None if there are fewer than :data:`MIN_SONGS` songs, or all labels are equally correct
+        None if there are fewer than :data:`MIN_CONFIDENCE_SONGS` songs, or all labels are equally
+        correct
     """
     owners = dataset.segment_songs[segments]
     songs = np.unique(owners)
@@ -120,7 +116,7 @@ def fit_song_confidence(
         as :func:`fit_confidence`
     """
     count = len(tables)
-    if count < MIN_SONGS or len(np.unique(groups)) < _FOLDS:
+    if count < MIN_CONFIDENCE_SONGS or len(np.unique(groups)) < _FOLDS:
         return None
     excerpts = [
         _Excerpts.of(table, labels, genre) for table, genre in zip(tables, genres, strict=True)

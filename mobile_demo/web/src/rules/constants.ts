@@ -43,5 +43,8 @@ export const MIN_LEAD = constants.timeline_min_lead;
 /** Largest number of windows in a drawing of the timeline. */
 export const MAX_WINDOWS = constants.timeline_max_windows;
 
+/** Settings with which a last layer is learned; pocketgenre/constants.py explains them. */
+export const LEARNING = constants.learning;
+
 /** Comment in a playlist's second line, before the hash of the lines that follow. */
 export const PLAYLIST_HASH_PREFIX = constants.playlist_hash_prefix;
