@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import CHROMIUM, start_browser
 from tests.conftest import REPOSITORY, write_once
+from tests.web.browser_calls import BrowserCalls, open_functions
 from tests.web.mixed_library import write_album
 from tests.web.page_driver import PageServer, Phone
 from tests.web.rule_calls import RuleCalls
@@ -64,6 +65,20 @@ def rules(npm: str, tmp_path_factory: pytest.TempPathFactory) -> RuleCalls:
         return [result.get("value", result.get("error")) for result in json.loads(done.stdout)]
 
     return call
+
+
+@pytest.fixture(scope="package")
+def learning(
+    npm: str, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserCalls]:
+    """Return a function that calls functions of ``src/learning`` in Chromium."""
+    bundle = tmp_path_factory.mktemp("learning") / "learning.js"
+    esbuild = WEB / "node_modules" / ".bin" / "esbuild"
+    options = ["--bundle", "--format=iife", "--global-name=functions", "--log-level=warning"]
+    command = [esbuild, "src/learning/index.ts", *options, f"--outfile={bundle}"]
+    subprocess.run(command, cwd=WEB, check=True)
+    with open_functions(browser, bundle.read_text(encoding="utf-8")) as call:
+        yield call
 
 
 @pytest.fixture(scope="session")

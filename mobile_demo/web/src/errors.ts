@@ -10,6 +10,9 @@ export class UnreadableError extends AudioError {}
 /** The worker cannot run the model on any song. */
 export class InferenceError extends Error {}
 
+/** A file is no model that the page can use, or there is too little to learn from. The text is for the user. */
+export class LearningError extends Error {}
+
 /** The file is not a backup that this page can read. */
 export class BackupError extends Error {}
 

@@ -205,6 +205,50 @@ export const texts = {
     leftOut: (n: number) => `${countOf(n, "song")} left out: a playlist cannot contain such file names.`,
     nothing: "There is nothing to save yet.",
   },
+  ownGenre: {
+    option: "a genre of your own…",
+    name: "Name of the genre",
+    set: "Set",
+    invalid: "Write a name of at most 100 letters.",
+  },
+  learn: {
+    title: "Your own genres",
+    explanation: "Set the genre of some songs below, also one of your own. Then press Learn: the page takes these songs as examples and sorts the other songs again.",
+    examples: (examples: readonly (readonly [genre: string, n: number])[]) =>
+      examples.length ? `Examples: ${examples.map(([genre, n]) => `${genre} ${number(n)}`).join(" · ")}` : "No examples yet.",
+    few: (genres: readonly string[], wanted: number) =>
+      `Too few examples: ${genres.join(", ")}. Give at least ${wanted} of each, by several artists.`,
+    missingExamples: (n: number) =>
+      `${countOf(n, "example")} can't be used yet, because this version of the page has not scanned them. Press Learn, then add their folder or the songs again.`,
+    missingOthers: (n: number) =>
+      `${countOf(n, "song")} keep the built-in genres, because this version of the page has not scanned them. Add their folder or the songs again.`,
+    only: "Only the genres of my examples",
+    learn: "Learn",
+    learning: "Learning…",
+    later: "Wait for the scan to finish, or stop it, before you change the genres.",
+    changed: (n: number) => (n ? `${countOf(n, "song")} now in another genre.` : "No song changed its genre."),
+    change: (before: string, after: string) => `${before} → ${after}`,
+    more: (n: number) => `and ${countOf(n, "more song")}`,
+    undone: "The genres are as before.",
+    tested: (correct: number, total: number) =>
+      `Tried on examples of other artists and albums: ${number(correct)} of ${number(total)} get your genre.`,
+    untested: "How well this works cannot be tried yet: give a genre examples of two artists or albums.",
+    confused: (one: string, other: string) =>
+      `${one} and ${other} are hard to tell apart. Give more examples, or use one name for both.`,
+    save: "Save my genres",
+    open: "Open saved genres",
+    reset: "Use the built-in genres",
+    note: "Saved genres also work in scan-library, and this page opens those of learn-genres.",
+    noExamples: "There is no example to learn from. Set the genre of some songs, or scan them again.",
+    oneGenre: (genre: string) =>
+      `${labelName(genre)} is the only genre. Give examples of another one, or keep the built-in genres.`,
+    tooMany: (n: number, limit: number) => `${countOf(n, "genre")} are too many; at most ${number(limit)} can be learned. Use fewer names.`,
+    incomplete: "Choose the .tflite file together with its .json file, or the .zip file that this page saved.",
+    badCard: "The .json file does not describe a model with genres. Save the genres again.",
+    otherCard: "The .json file describes another .tflite file. Choose the two that were saved together.",
+    notTeachable: "This file is not a model with learned genres. Choose one that this page or learn-genres saved.",
+    otherNetwork: "These genres were learned with another model. Learn them with this version of learn-genres and its model best.",
+  },
   settings: {
     title: "Settings",
     open: "Settings",

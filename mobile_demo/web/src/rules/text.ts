@@ -13,6 +13,11 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (c) => SHORT_ESCAPES[c] ?? escaped(c.codePointAt(0)!));
 }
 
+/** Return false if a text has control characters or unusual spaces. */
+export function isPrintable(text: string): boolean {
+  return text.search(UNPRINTABLE) < 0;
+}
+
 /** Remove case and accents, for comparison in a search. */
 export function folded(text: string): string {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
