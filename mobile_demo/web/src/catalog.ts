@@ -1,6 +1,7 @@
 /** Store songs, corrections, folders and settings in the browser's IndexedDB. */
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from "idb";
 import type { Backup } from "./backup.ts";
+import { type LearnedHead, predictRows } from "./learning/head.ts";
 import type { Correction, Song } from "./rules/song.ts";
 import type { Cover } from "./tags.ts";
 
@@ -19,10 +20,32 @@ interface Schema extends DBSchema {
   covers: { key: string; value: Blob };
   folders: { key: string; value: FileSystemDirectoryHandle };
   settings: { key: string; value: unknown };
+  features: { key: [model: string, path: string]; value: StoredFeatures };
+  /** Probabilities by the learned head: one row per audible segment, by the path of the song. */
+  learned: { key: string; value: Float32Array };
+  /** The learned head, under HEAD. */
+  heads: { key: string; value: LearnedHead };
+}
+
+/** Features of a song's audible segments: [segments, features] */
+export interface StoredFeatures {
+  readonly model: string;
+  readonly path: string;
+  readonly rows: Int8Array;
+}
+
+/** All that is stored for a song, so that its removal can be undone. */
+export interface RemovedSongs {
+  readonly songs: readonly Song[];
+  readonly features: readonly StoredFeatures[];
+  readonly learned: readonly (readonly [path: string, probabilities: Float32Array])[];
 }
 
 const DATABASE = "pocketgenre";
-const VERSION = 4;
+const VERSION = 5;
+const HEAD = "current";
+/** Number of songs whose features are read at once. */
+const BATCH = 64;
 
 type Upgrade = IDBPTransaction<Schema, StoreNames<Schema>[], "versionchange">;
 
@@ -42,6 +65,7 @@ export class Catalog {
         else if (before < 2) await upgradeToVersion2(transaction);
         if (before >= 1 && before < 3) await upgradeToVersion3(transaction);
         if (before >= 1 && before < 4) await upgradeToVersion4(opened, transaction);
+        if (before < 5) upgradeToVersion5(opened);
       },
       blocking() {
         db.close();
@@ -72,6 +96,88 @@ export class Catalog {
     await this.db.put("songs", song);
   }
 
+  /**
+   * Store the result of a scan, and label the song by the learned head of its model.
+   *
+   * @param features one row per audible segment; null if the model has none
+   * @returns the probabilities by the learned head, one row per audible segment; null without one
+   */
+  async saveScanned(song: Song, features: Int8Array | null): Promise<Float32Array | null> {
+    const { model, path } = song;
+    const transaction = this.db.transaction(["songs", "features", "learned", "heads"], "readwrite");
+    await transaction.objectStore("songs").put(song);
+    const head = await transaction.objectStore("heads").get(HEAD);
+    const learned = features && head?.base === model ? predictRows(head, features) : null;
+    if (features) await transaction.objectStore("features").put({ model, path, rows: features });
+    else await transaction.objectStore("features").delete([model, path]);
+    if (learned) await transaction.objectStore("learned").put(learned, path);
+    else if (head?.base === model) await transaction.objectStore("learned").delete(path);
+    await transaction.done;
+    return learned;
+  }
+
+  /** Return the features of all songs of a model. */
+  async *features(model: string): AsyncGenerator<StoredFeatures> {
+    for (let last: string | null = null; ; ) {
+      const batch: StoredFeatures[] = await this.db.getAll("features", pathsAfter(model, last), BATCH);
+      yield* batch;
+      if (batch.length < BATCH) return;
+      last = batch.at(-1)!.path;
+    }
+  }
+
+  /** Return the features of a song, one row per audible segment; null if they are not stored. */
+  async featuresOf(model: string, path: string): Promise<Int8Array | null> {
+    return (await this.db.get("features", [model, path]))?.rows ?? null;
+  }
+
+  /** Return the paths of the songs whose features are stored. */
+  async pathsWithFeatures(model: string): Promise<Set<string>> {
+    const keys = await this.db.getAllKeys("features", pathsAfter(model, null));
+    return new Set(keys.map(([, path]) => path));
+  }
+
+  /** Return the learned head, or null, and the probabilities by it. */
+  async learned(): Promise<{ head: LearnedHead | null; probabilities: Map<string, Float32Array> }> {
+    const transaction = this.db.transaction(["heads", "learned"]);
+    const store = transaction.objectStore("learned");
+    const [head, paths, values] = await Promise.all([
+      transaction.objectStore("heads").get(HEAD), store.getAllKeys(), store.getAll(),
+    ]);
+    return { head: head ?? null, probabilities: new Map(paths.map((path, i) => [path, values[i]!])) };
+  }
+
+  /**
+   * Replace the learned head, and label all songs by it, in one transaction.
+   *
+   * @param head null to remove it
+   * @param label computes probabilities from features
+   * @returns the probabilities by path
+   */
+  async useHead(
+    model: string, head: LearnedHead | null, label: ((features: Int8Array) => Float32Array) | null,
+  ): Promise<Map<string, Float32Array>> {
+    const transaction = this.db.transaction(["features", "learned", "heads"], "readwrite");
+    const learned = transaction.objectStore("learned");
+    const probabilities = new Map<string, Float32Array>();
+    await learned.clear();
+    if (head) await transaction.objectStore("heads").put(head, HEAD);
+    else await transaction.objectStore("heads").delete(HEAD);
+    for (let last: string | null = null; label; ) {
+      const batch: StoredFeatures[] = await transaction.objectStore("features").getAll(pathsAfter(model, last), BATCH);
+      for (const { path, rows } of batch) probabilities.set(path, label(rows));
+      await Promise.all(batch.map(({ path }) => learned.put(probabilities.get(path)!, path)));
+      if (batch.length < BATCH) break;
+      last = batch.at(-1)!.path;
+    }
+    await transaction.done;
+    return probabilities;
+  }
+
+  close(): void {
+    this.db.close();
+  }
+
   async saveCover({ id, image }: Cover): Promise<void> {
     await this.db.put("covers", image, id);
   }
@@ -99,7 +205,7 @@ export class Catalog {
   }
 
   /** Remove a song's results by every model, and return them; its correction stays. */
-  async removeSong(path: string): Promise<Song[]> {
+  async removeSong(path: string): Promise<RemovedSongs> {
     return this.removeSongs((one) => one === path);
   }
 
@@ -109,24 +215,41 @@ export class Catalog {
     await this.removeSongs((path) => path.startsWith(`${name}/`));
   }
 
-  private async removeSongs(isRemoved: (path: string) => boolean): Promise<Song[]> {
-    const transaction = this.db.transaction(["songs", "attempts"], "readwrite");
+  private async removeSongs(isRemoved: (path: string) => boolean): Promise<RemovedSongs> {
+    const transaction = this.db.transaction(["songs", "attempts", "features", "learned"], "readwrite");
     const songs = transaction.objectStore("songs");
-    const removed: Song[] = [];
+    const features = transaction.objectStore("features");
+    const learned = transaction.objectStore("learned");
+    const removed: { -readonly [K in keyof RemovedSongs]: RemovedSongs[K][number][] } = { songs: [], features: [], learned: [] };
     for (const key of await songs.getAllKeys()) {
-      if (!isRemoved(key[1])) continue;
-      removed.push((await songs.get(key))!);
-      await songs.delete(key);
-      await transaction.objectStore("attempts").delete(key[1]);
+      const [, path] = key;
+      if (!isRemoved(path)) continue;
+      const [song, rows, probabilities] = await Promise.all([songs.get(key), features.get(key), learned.get(path)]);
+      removed.songs.push(song!);
+      if (rows) removed.features.push(rows);
+      if (probabilities) removed.learned.push([path, probabilities]);
+      await Promise.all([
+        songs.delete(key), features.delete(key), learned.delete(path), transaction.objectStore("attempts").delete(path),
+      ]);
     }
     await transaction.done;
     return removed;
   }
 
+  /** Store removed songs again. */
+  async putBack({ songs, features, learned }: RemovedSongs): Promise<void> {
+    const transaction = this.db.transaction(["songs", "features", "learned"], "readwrite");
+    for (const song of songs) await transaction.objectStore("songs").put(song);
+    for (const one of features) await transaction.objectStore("features").put(one);
+    for (const [path, probabilities] of learned) await transaction.objectStore("learned").put(probabilities, path);
+    await transaction.done;
+  }
+
   /** Remove the prediction of a song by one model, so that the next scan repeats it. */
   async removePrediction(model: string, path: string): Promise<void> {
-    const transaction = this.db.transaction(["songs", "attempts"], "readwrite");
+    const transaction = this.db.transaction(["songs", "attempts", "features"], "readwrite");
     await transaction.objectStore("songs").delete([model, path]);
+    await transaction.objectStore("features").delete([model, path]);
     await transaction.objectStore("attempts").delete(path);
     await transaction.done;
   }
@@ -160,7 +283,7 @@ export class Catalog {
 
   /** Remove everything except the settings. */
   async clear(): Promise<void> {
-    const stores = ["songs", "corrections", "attempts", "covers", "folders"] as const;
+    const stores = ["songs", "corrections", "attempts", "covers", "folders", "features", "learned", "heads"] as const;
     const transaction = this.db.transaction(stores, "readwrite");
     await Promise.all(stores.map((store) => transaction.objectStore(store).clear()));
     await transaction.done;
@@ -271,4 +394,16 @@ async function upgradeToVersion4(opened: IDBPDatabase<Schema>, transaction: Upgr
   for await (const cursor of transaction.objectStore("songs")) {
     await cursor.update({ ...cursor.value, tags: null });
   }
+}
+
+/** Add the features of songs, which are computed when a song is scanned again, and what is learned from them. */
+function upgradeToVersion5(opened: IDBPDatabase<Schema>): void {
+  opened.createObjectStore("features", { keyPath: ["model", "path"] });
+  opened.createObjectStore("learned");
+  opened.createObjectStore("heads");
+}
+
+/** Return the keys of a model's songs after a path, or of all. */
+function pathsAfter(model: string, path: string | null): IDBKeyRange {
+  return IDBKeyRange.bound(path === null ? [model] : [model, path], [model, []], path !== null);
 }

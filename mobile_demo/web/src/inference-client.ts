@@ -18,6 +18,8 @@ export interface DecodedSong {
 export interface SongResult {
   /** One row of probabilities per segment; zeros for a segment that is silent or was not classified. */
   readonly probabilities: Float32Array;
+  /** One row of features per segment whose probabilities are not zeros; null if the model has none. */
+  readonly features: Int8Array | null;
   /** Length of the classified audio. */
   readonly analyzedSeconds: number;
   /** Length of the whole song. */

@@ -7,13 +7,14 @@ import simdWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm?url";
 import { AudioStream, type SongStream } from "./audio-stream.ts";
 import { errorText, InferenceError, toAudioError } from "./errors.ts";
 import type { DecodedSong, InferenceRequest, InferenceResponse, SongProgress } from "./inference-client.ts";
-import { MODELS, type ModelName } from "./models.ts";
+import { type OutputLayer, quantized, readOutputLayer, withFeatureOutput } from "./learning/tflite-file.ts";
+import { fetchModel, MODELS, type ModelName } from "./models.ts";
 import { endsEarly } from "./rules/audio-format.ts";
 import { segmentSeconds } from "./rules/model-card.ts";
 import { rounded } from "./rules/rounding.ts";
 import { type Excerpt, planExcerpts } from "./rules/sampling.ts";
 import { mixToMono } from "./rules/segments.ts";
-import { type InferenceResult, SongInference } from "./song-inference.ts";
+import { type InferenceResult, type SegmentResult, SongInference } from "./song-inference.ts";
 import { readTags } from "./tags.ts";
 
 declare const self: DedicatedWorkerGlobalScope & { Module?: object };
@@ -24,17 +25,23 @@ const STEP_SECONDS = 9;
 const MICROSECONDS = 6;
 
 let runtime: Promise<unknown> | undefined;
-const models = new Map<ModelName, Promise<CompiledModel>>();
+const models = new Map<ModelName, Promise<LoadedModel>>();
 let song: SongSteps | null = null;
 const NOTHING: SongProgress = { share: 0, result: null };
+
+interface LoadedModel {
+  readonly compiled: CompiledModel;
+  /** The last layer, whose inputs are the model's second output; null if it cannot be learned. */
+  readonly layer: OutputLayer | null;
+}
 
 /** Yields the progress of a song, and at last its result. It is sent slices of a song that the page decodes. */
 type SongSteps = AsyncGenerator<SongProgress, SongProgress, readonly Float32Array[] | null>;
 
 self.onmessage = ({ data }: MessageEvent<InferenceRequest>) => {
   void respond(data).then((response) => {
-    const probabilities = response.progress?.result?.probabilities;
-    self.postMessage(response, probabilities ? [probabilities.buffer] : []);
+    const { probabilities, features } = response.progress?.result ?? {};
+    self.postMessage(response, [probabilities, features].flatMap((values) => (values ? [values.buffer] : [])));
   });
 };
 
@@ -81,8 +88,8 @@ async function openDecoded(model: ModelName, decoded: DecodedSong): Promise<void
 }
 
 async function startInference(model: ModelName): Promise<SongInference> {
-  const compiled = await cachedModel(model);
-  return new SongInference(MODELS[model].card, (segment) => run(compiled, segment));
+  const loaded = await cachedModel(model);
+  return new SongInference(MODELS[model].card, (segment) => run(loaded, segment));
 }
 
 /** Classify a song that is decoded in this thread. */
@@ -130,21 +137,22 @@ async function* decodedSteps(decoded: DecodedSong, inference: SongInference): So
 }
 
 function finished(result: InferenceResult, durationSeconds: number, isPartial: boolean): SongProgress {
-  const { probabilities, seconds, isDamaged } = result;
+  const { probabilities, features, seconds, isDamaged } = result;
   return {
     share: 1,
-    result: { probabilities, analyzedSeconds: seconds, durationSeconds, partial: isPartial || isDamaged },
+    result: { probabilities, features, analyzedSeconds: seconds, durationSeconds, partial: isPartial || isDamaged },
   };
 }
 
 /** @throws InferenceError if the runtime fails */
-async function run(model: CompiledModel, segment: Float32Array): Promise<Float32Array> {
+async function run({ compiled, layer }: LoadedModel, segment: Float32Array): Promise<SegmentResult> {
   const tensors: Tensor[] = [];
   try {
     tensors.push(new Tensor(segment, [1, segment.length]));
-    const outputs = await model.run([tensors[0]!]);
+    const outputs = await compiled.run([tensors[0]!]);
     tensors.push(...outputs);
-    return (await outputs[0]!.data()) as Float32Array;
+    const [probabilities, features] = await Promise.all(outputs.map((output) => output.data()));
+    return { probabilities: probabilities as Float32Array, features: layer && quantized(features as Float32Array, layer) };
   } catch (error) {
     throw new InferenceError(errorText(error));
   } finally {
@@ -153,7 +161,7 @@ async function run(model: CompiledModel, segment: Float32Array): Promise<Float32
 }
 
 /** @throws InferenceError if the runtime or the model cannot be loaded */
-function cachedModel(name: ModelName): Promise<CompiledModel> {
+function cachedModel(name: ModelName): Promise<LoadedModel> {
   let model = models.get(name);
   if (!model) {
     model = loadModel(name).catch((error: unknown) => {
@@ -165,12 +173,12 @@ function cachedModel(name: ModelName): Promise<CompiledModel> {
   return model;
 }
 
-async function loadModel(name: ModelName): Promise<CompiledModel> {
+async function loadModel(name: ModelName): Promise<LoadedModel> {
   await (runtime ??= loadRuntime());
-  const response = await fetch(new URL(MODELS[name].url, self.location.href));
-  if (!response.ok) throw new Error(`the model could not be downloaded (HTTP ${response.status})`);
-  const content = new Uint8Array(await response.arrayBuffer());
-  return loadAndCompile(content, { accelerator: "wasm" });
+  const content = await fetchModel(name);
+  const layer = MODELS[name].isTeachable ? readOutputLayer(content) : null;
+  const compiled = await loadAndCompile(layer ? withFeatureOutput(content) : content, { accelerator: "wasm" });
+  return { compiled, layer };
 }
 
 const { create } = Environment;

@@ -17,7 +17,9 @@ export interface SelectedFile {
   readonly file: File;
 }
 
-type StoredResult = Pick<Song, "probabilities" | "analyzedSeconds" | "durationSeconds" | "partial">;
+type StoredResult = Pick<Song, "probabilities" | "analyzedSeconds" | "durationSeconds" | "partial"> & {
+  readonly features: Int8Array | null;
+};
 
 const STOPPED = Symbol("stopped");
 /** Time after a stop in which the worker may end the slice in progress, to keep its model. */
@@ -26,23 +28,38 @@ const GRACE_MS = 500;
 /** Number of unfinished attempts after which a song is skipped. */
 const MAX_ATTEMPTS = 3;
 
-/** Return the files that are new, have changed, or had a transient error. */
+/**
+ * Return the files that are new, have changed, or had a transient error.
+ *
+ * @param isOutdated returns true for a song that has to be scanned again all the same
+ */
 export function filesToScan(
-  files: readonly SelectedFile[], stored: ReadonlyMap<string, Song>,
+  files: readonly SelectedFile[], stored: ReadonlyMap<string, Song>, isOutdated: (song: Song) => boolean,
 ): SelectedFile[] {
   return files.filter(({ path, file }) => {
     const song = stored.get(path);
     const unchanged = song?.size === file.size && song.modified === file.lastModified;
-    return !unchanged || song.passing;
+    return !unchanged || song.passing || isOutdated(song);
   });
 }
 
+/** A saved song. */
+export interface ScannedSong {
+  readonly song: Song;
+  /** True if its features are stored. */
+  readonly hasFeatures: boolean;
+  /** Probabilities by the learned head, one row per audible segment; null without one. */
+  readonly learned: Float32Array | null;
+}
+
 export interface ScanEvents {
+  /** Returns true for a stored result that does not suffice, so that the song is classified again. */
+  readonly isOutdated: (song: Song) => boolean;
   readonly onStart: (path: string) => void;
   /** Called with the share of the song in progress that is classified. */
   readonly onProgress: (share: number) => void;
   /** Called when a song is saved. */
-  readonly onFinish: (song: Song) => void;
+  readonly onFinish: (scanned: ScannedSong) => void;
 }
 
 export class Scan {
@@ -125,9 +142,10 @@ export class Scan {
   private async storedResult(hash: string | null): Promise<StoredResult | null> {
     const path = this.known.get(hash ?? "");
     const song = path === undefined ? undefined : await this.catalog.song(this.model, path);
-    if (song?.hash !== hash || song.error !== null) return null;
+    if (song?.hash !== hash || song.error !== null || this.events.isOutdated(song)) return null;
     const { probabilities, analyzedSeconds, durationSeconds, partial } = song;
-    return { probabilities, analyzedSeconds, durationSeconds, partial };
+    const features = await this.catalog.featuresOf(this.model, song.path);
+    return { probabilities, features, analyzedSeconds, durationSeconds, partial };
   }
 
   private async classify({ path, file }: SelectedFile): Promise<SongResult | AudioError | typeof STOPPED> {
@@ -153,6 +171,7 @@ export class Scan {
     { path, file }: SelectedFile, hash: string | null, result: StoredResult | AudioError,
   ): Promise<void> {
     const failed = result instanceof AudioError;
+    const { features, ...stored } = failed ? NO_RESULT : result;
     // A song that does not end keeps the worker busy.
     const { tags = null, cover = null } = this.client.isBusy ? {} : await this.client.tags(file);
     if (cover) await this.catalog.saveCover(cover);
@@ -165,15 +184,15 @@ export class Scan {
       error: failed ? result.message : null,
       passing: result instanceof UnreadableError,
       tags,
-      ...(failed ? NO_RESULT : result),
+      ...stored,
     };
-    await this.catalog.saveSong(song);
+    const learned = await this.catalog.saveScanned(song, features);
     await this.catalog.finishAttempt(path);
-    this.events.onFinish(song);
+    this.events.onFinish({ song, hasFeatures: features !== null, learned });
   }
 }
 
-const NO_RESULT = { probabilities: null, analyzedSeconds: null, durationSeconds: null, partial: false };
+const NO_RESULT = { probabilities: null, features: null, analyzedSeconds: null, durationSeconds: null, partial: false };
 
 /** Return the result of an action, or its AudioError. An InferenceError is thrown. */
 async function catchAudioError<T>(action: () => Promise<T>): Promise<T | AudioError> {

@@ -7,12 +7,20 @@ import type { Excerpt } from "./rules/sampling.ts";
 import { SegmentCutter } from "./rules/segments.ts";
 import { level, silentSegments } from "./rules/silence.ts";
 
-/** Compute the label probabilities of a segment. */
-export type RunModel = (segment: Float32Array) => Promise<Float32Array>;
+export interface SegmentResult {
+  readonly probabilities: Float32Array;
+  /** Inputs of the model's last layer; null if that layer cannot be learned. */
+  readonly features: Int8Array | null;
+}
+
+/** Run the model on a segment. */
+export type RunModel = (segment: Float32Array) => Promise<SegmentResult>;
 
 export interface InferenceResult {
   /** One row of probabilities per segment; zeros for a segment that is silent or was not classified. */
   readonly probabilities: Float32Array;
+  /** One row of features per segment whose probabilities are not zeros; null if the model has none. */
+  readonly features: Int8Array | null;
   /** True if samples are not finite; the song ends before them. */
   readonly isDamaged: boolean;
   /** Length of the classified audio. */
@@ -24,7 +32,8 @@ interface Row {
   readonly segment: number;
   /** In dB of full scale. */
   readonly level: number;
-  readonly probabilities: Float32Array;
+  /** Null for a silent segment. */
+  readonly result: SegmentResult | null;
 }
 
 /** A table of filters takes 0.1 s to compute, and most songs have one of two rates. */
@@ -75,10 +84,13 @@ export class SongInference {
     const silent = silentSegments(this.rows.map((row) => row.level));
     const width = this.card.labels.length;
     const probabilities = new Float32Array(width * (segments ?? this.rows.length));
-    for (const [i, row] of this.rows.entries()) {
-      if (!silent[i]) probabilities.set(row.probabilities, row.segment * width);
+    const features: Int8Array[] = [];
+    for (const [i, { result, segment }] of this.rows.entries()) {
+      if (silent[i] || !result) continue;
+      probabilities.set(result.probabilities, segment * width);
+      if (result.features) features.push(result.features);
     }
-    return { probabilities, isDamaged: this.isDamaged, seconds: this.seconds };
+    return { probabilities, features: joined(features), isDamaged: this.isDamaged, seconds: this.seconds };
   }
 
   private async flush(): Promise<void> {
@@ -98,12 +110,19 @@ export class SongInference {
       if (this.cut >= this.excerpt.count) return;
       const decibels = level(segment);
       // Segments far below the loudest one get zeros as well, but it may still follow.
-      const isSilent = decibels < SILENCE_DECIBELS;
-      const probabilities = isSilent ? new Float32Array(this.card.labels.length) : await this.run(segment);
-      this.rows.push({ segment: this.excerpt.start + this.cut, level: decibels, probabilities });
+      const result = decibels < SILENCE_DECIBELS ? null : await this.run(segment);
+      this.rows.push({ segment: this.excerpt.start + this.cut, level: decibels, result });
       this.cut += 1;
     }
   }
+}
+
+function joined(rows: readonly Int8Array[]): Int8Array | null {
+  const width = rows[0]?.length;
+  if (width === undefined) return null;
+  const result = new Int8Array(rows.length * width);
+  for (const [i, row] of rows.entries()) result.set(row, i * width);
+  return result;
 }
 
 function resamplerStream(from: number, to: number): ResamplerStream {

@@ -2,17 +2,17 @@
 import { version } from "../../package.json";
 import type { Catalog } from "../catalog.ts";
 import { BackupError, errorText, InferenceError } from "../errors.ts";
-import { MODELS } from "../models.ts";
 import type { ModelCard } from "../rules/model-card.ts";
-import { type Correction, labelSong, type LibrarySong, type Song, songTitle } from "../rules/song.ts";
+import { type Correction, type LibrarySong, type Song, songTitle } from "../rules/song.ts";
 import { hashFile } from "../file-hash.ts";
 import { fileInFolder, fromShare } from "../file-sources.ts";
-import { filesToScan, type SelectedFile } from "../scan.ts";
+import { filesToScan, type ScannedSong, type SelectedFile } from "../scan.ts";
 import { labelName, texts } from "../texts.ts";
 import { Covers } from "./covers.ts";
 import { button, make } from "./dom.ts";
 import { downloadFile, ExportPanel } from "./export-panel.ts";
 import { FilePicker, type Select } from "./file-picker.ts";
+import { LearningController } from "./learning-controller.ts";
 import { Library } from "./library.ts";
 import { followLinks } from "./links.ts";
 import { Player } from "./player.ts";
@@ -25,6 +25,8 @@ import { Updates } from "./updates.ts";
 
 /** Shortest interval between updates of the list during a scan. */
 const REDRAW_MS = 1_000;
+/** Number of songs that are labelled at once; the page responds between them. */
+const LABELLED_SONGS = 20;
 
 export class App {
   private readonly tasks = new TaskQueue(
@@ -36,6 +38,7 @@ export class App {
   private readonly library: Library;
   private readonly exportPanel: ExportPanel;
   private readonly scanController: ScanController;
+  private readonly learning: LearningController;
   private readonly covers: Covers;
   private readonly player: Player;
   private readonly review: Review;
@@ -46,6 +49,8 @@ export class App {
 
   private songs = new Map<string, LibrarySong>();
   private corrections = new Map<string, string>();
+  /** Genres of songs and for corrections. */
+  private genres: readonly string[] = [];
   private selected: readonly SelectedFile[] = [];
   /** Hashes of the songs whose files changed, before and after. */
   private changed: [before: string, after: string][] = [];
@@ -66,7 +71,18 @@ export class App {
     this.review = new Review({
       correct: (song, genre) => void this.correct([{ song, genre }], true),
       play,
-    }, () => this.card.labels);
+    }, () => this.genres);
+    this.learning = new LearningController(catalog, {
+      songs: () => this.songs,
+      model: () => this.settings.model,
+      runIfIdle: (task) => {
+        if (this.tasks.busy) return false;
+        this.tasks.runIfIdle(task);
+        return true;
+      },
+      relabel: () => this.relabel(),
+      refresh: () => this.showSongs(),
+    });
     this.library = new Library({
       correct: (songs, genre) => void this.correct(songs.map((song) => ({ song, genre })), true),
       remove: (song) => void this.remove(song),
@@ -75,7 +91,7 @@ export class App {
     }, this.covers, () => this.retry());
     this.exportPanel = new ExportPanel(
       () => this.library.shown, () => this.card.labels, () => catalog.folders());
-    this.scanController = new ScanController(catalog, () => this.tasks.stop());
+    this.scanController = new ScanController(catalog, () => this.tasks.stop(), (song) => this.learning.isOutdated(song));
     this.dialog = settingsDialog(catalog, settings, {
       change: (changed) => this.changeSettings(changed),
       clear: () => this.clear(),
@@ -100,7 +116,7 @@ export class App {
       this.updates.banner,
       make("main", { class: "page" },
         this.scanController.element, this.message,
-        make("div", { class: "toolbar" }, this.picker.element, this.exportPanel.element),
+        make("div", { class: "toolbar" }, this.picker.element, this.exportPanel.element, this.learning.element),
         this.review.element, this.library.element),
       make("div", { class: "dock" }, this.library.selectionBar.element, this.player.element),
       this.dialog,
@@ -132,23 +148,39 @@ export class App {
 
   private async loadSongs(): Promise<void> {
     const songs = await this.catalog.songs(this.card.sha256);
+    await this.learning.load();
     this.songs = new Map(songs.map((song) => [song.path, this.label(song)]));
     this.showSongs();
   }
 
-  /** The card of the selected model. */
+  /** The card of the selected model, with what was learned. */
   private get card(): ModelCard {
-    return MODELS[this.settings.model].card;
+    return this.learning.card;
   }
 
   private label(song: Song): LibrarySong {
     const corrected = this.corrections.get(song.hash ?? song.path) ?? this.corrections.get(song.path) ?? null;
-    return labelSong(song, this.card, labelConfig(this.settings), corrected);
+    return this.learning.label(song, labelConfig(this.settings), corrected);
+  }
+
+  /** Label all songs again after what was learned has changed. */
+  private async relabel(): Promise<void> {
+    for (const [i, path] of [...this.songs.keys()].entries()) {
+      if (i % LABELLED_SONGS === 0) await new Promise((resolve) => setTimeout(resolve));
+      const labelled = this.songs.get(path);
+      if (labelled) this.songs.set(path, this.label(labelled.song));
+    }
+    this.review.close(); // its choices are those of before
+    this.showSongs();
+    this.tabs.postMessage(null);
   }
 
   private showSongs(): void {
-    this.library.show([...this.songs.values()], this.card.labels);
+    const genres = this.learning.genres(this.corrections.values());
+    if (genres.join("\0") !== this.genres.join("\0")) this.genres = genres;
+    this.library.show([...this.songs.values()], this.genres);
     this.updateCards();
+    this.showRest();
   }
 
   /** Show further songs of a scan without disturbing the user's work in the list. */
@@ -161,6 +193,7 @@ export class App {
     clearTimeout(this.redrawTimer);
     this.redrawTimer = 0;
     this.exportPanel.element.hidden = this.songs.size === 0;
+    this.learning.update();
     this.picker.setCompact(this.songs.size > 0);
   }
 
@@ -236,7 +269,8 @@ export class App {
 
   /** Return the selected files that the model has not classified. */
   private remainingFiles(): SelectedFile[] {
-    return filesToScan(this.selected, new Map(Array.from(this.songs, ([path, { song }]) => [path, song])));
+    const stored = new Map(Array.from(this.songs, ([path, { song }]) => [path, song]));
+    return filesToScan(this.selected, stored, (song) => this.learning.isOutdated(song));
   }
 
   private async scan(files: readonly SelectedFile[], stop: AbortSignal, warning = ""): Promise<void> {
@@ -244,7 +278,7 @@ export class App {
     let message: string;
     try {
       const { model } = this.settings;
-      message = await this.scanController.run(files, model, stop, (song) => this.addSong(song));
+      message = await this.scanController.run(files, model, stop, (scanned) => this.addSong(scanned));
     } finally {
       await this.keepCorrections();
       this.showScanned(true);
@@ -254,10 +288,12 @@ export class App {
     this.showMessage(message);
   }
 
-  private addSong(song: Song): void {
+  private addSong(scanned: ScannedSong): void {
+    const { song } = scanned;
     if (song.model !== this.card.sha256) return; // the user has selected another model meanwhile
     const before = this.songs.get(song.path)?.song.hash;
     if (before && song.hash && before !== song.hash) this.changed.push([before, song.hash]);
+    this.learning.add(scanned);
     this.songs.set(song.path, this.label(song));
     this.redrawTimer ||= window.setTimeout(() => {
       this.showScanned(false);
@@ -271,7 +307,9 @@ export class App {
   }
 
   /** @param canUndo true to offer that the corrections are reverted */
-  private async correct(corrections: readonly Correction[], canUndo: boolean): Promise<void> {
+  private async correct(chosen: readonly Correction[], canUndo: boolean): Promise<void> {
+    const corrections = chosen.map(({ song, genre }) =>
+      ({ song, genre: genre && this.learning.spelled(genre, this.genres) }));
     const before = corrections.map(({ song }) => ({ song, genre: this.songs.get(song.path)?.corrected ?? null }));
     await this.catalog.saveCorrections(corrections);
     await this.loadCorrections();
@@ -301,7 +339,7 @@ export class App {
     await this.loadSongs();
     this.tabs.postMessage(null);
     this.showMessage(texts.removed(songTitle(song)), async () => {
-      for (const one of removed) await this.catalog.saveSong(one);
+      await this.catalog.putBack(removed);
       this.selected = selected;
       await this.loadSongs();
       this.tabs.postMessage(null);
@@ -340,6 +378,7 @@ export class App {
     this.tasks.runAfterStop(async () => {
       this.scanController.unload();
       await this.catalog.clear();
+      await this.learning.load();
       this.player.close();
       this.review.close();
       this.covers.clear();

@@ -177,7 +177,7 @@ export class Library {
     return current && next && groupOf(current) === groupOf(next) ? next : null;
   }
 
-  /** @param labels the model's genres */
+  /** @param labels genres of songs and for corrections; another array if they have changed */
   show(songs: readonly LibrarySong[], labels: readonly string[]): void {
     if (labels !== this.labels) this.items.clear();
     this.songs = songs;
@@ -196,7 +196,7 @@ export class Library {
     const focused = document.activeElement;
     this.songs = songs;
     this.updateCounts();
-    this.outdated = this.list.contains(focused) && !(finished && focused?.localName !== "select");
+    this.outdated = this.list.contains(focused) && !(finished && !focused?.matches("select, .own-genre *"));
     if (!this.outdated) this.updateList();
   }
 

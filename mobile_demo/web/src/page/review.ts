@@ -1,7 +1,8 @@
 /** Card that plays uncertain songs one after another and asks for the genre of each. */
 import { type LibrarySong, type Song, songCredits, songTitle } from "../rules/song.ts";
 import { labelName, texts } from "../texts.ts";
-import { button, make, select, swatch } from "./dom.ts";
+import { button, make, swatch } from "./dom.ts";
+import { genreChoice } from "./genre-choice.ts";
 import { drawnParts } from "./timeline-chart.ts";
 
 export interface ReviewActions {
@@ -14,7 +15,7 @@ export class Review {
   private queue: readonly LibrarySong[] = [];
   private position = 0;
 
-  /** @param labels returns the model's genres */
+  /** @param labels returns the genres to choose from */
   constructor(private readonly actions: ReviewActions, private readonly labels: () => readonly string[]) {}
 
   /** Ask for the genres of songs, which must have a prediction. */
@@ -37,10 +38,9 @@ export class Review {
     if (!labelled) return this.close();
     const { song, prediction } = labelled;
     const likely = prediction!.top.map(([genre]) => genre);
-    const others: Record<string, string> = { "": texts.review.other };
-    for (const genre of this.labels()) if (!likely.includes(genre)) others[genre] = labelName(genre);
-    const other = select<string>(others, "", (genre) => genre && this.answer(genre));
-    other.setAttribute("aria-label", texts.review.other);
+    const others = this.labels().filter((genre) => !likely.includes(genre));
+    const { list, field } = genreChoice({ "": texts.review.other }, others, "", (genre) => genre && this.answer(genre));
+    list.setAttribute("aria-label", texts.review.other);
     const title = make("h2", { id: "review-title", tabindex: "-1" },
       texts.review.question, " ", make("bdi", {}, songTitle(song)));
     this.element.replaceChildren(
@@ -52,7 +52,7 @@ export class Review {
           const choice = button(`${labelName(genre)} ${texts.song.percent(share)}`, () => this.answer(genre));
           choice.prepend(swatch(genre, prediction!.labels));
           return choice;
-        }), other),
+        }), list, field),
       make("div", { class: "actions" },
         button(texts.review.skip, () => this.next(), "quiet"),
         button(texts.review.stop, () => this.close(), "quiet")));

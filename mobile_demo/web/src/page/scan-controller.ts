@@ -3,7 +3,7 @@ import type { Catalog } from "../catalog.ts";
 import { InferenceClient } from "../inference-client.ts";
 import { MODELS, type ModelName } from "../models.ts";
 import type { Song } from "../rules/song.ts";
-import { Scan, type SelectedFile } from "../scan.ts";
+import { Scan, type ScannedSong, type SelectedFile } from "../scan.ts";
 import { texts } from "../texts.ts";
 import { ScanProgress } from "./scan-progress.ts";
 import { WakeLock } from "./wake-lock.ts";
@@ -14,8 +14,13 @@ export class ScanController {
   private scan: Scan | null = null;
   private client: InferenceClient | null = null;
 
-  /** @param onStop called when the user stops a scan */
-  constructor(private readonly catalog: Catalog, onStop: () => void) {
+  /**
+   * @param onStop called when the user stops a scan
+   * @param isOutdated returns true for a song that has to be classified again
+   */
+  constructor(
+    private readonly catalog: Catalog, onStop: () => void, private readonly isOutdated: (song: Song) => boolean,
+  ) {
     this.progress = new ScanProgress({
       pause: () => {
         this.scan?.pause();
@@ -40,7 +45,7 @@ export class ScanController {
    * @returns a message for the user
    */
   async run(
-    files: readonly SelectedFile[], model: ModelName, stop: AbortSignal, onSong: (song: Song) => void,
+    files: readonly SelectedFile[], model: ModelName, stop: AbortSignal, onSong: (scanned: ScannedSong) => void,
   ): Promise<string> {
     // Two tabs would scan the same songs at half the speed. Without the lock's interface, they do.
     if (!navigator.locks) return this.scanFiles(files, model, stop, onSong);
@@ -49,7 +54,7 @@ export class ScanController {
   }
 
   private async scanFiles(
-    files: readonly SelectedFile[], model: ModelName, stop: AbortSignal, onSong: (song: Song) => void,
+    files: readonly SelectedFile[], model: ModelName, stop: AbortSignal, onSong: (scanned: ScannedSong) => void,
   ): Promise<string> {
     void navigator.storage?.persist?.(); // asks the browser not to delete the results
     const sizes = new Map(files.map(({ path, file }) => [path, file.size]));
@@ -59,13 +64,14 @@ export class ScanController {
     try {
       this.client ??= new InferenceClient(model);
       this.scan = new Scan(files, MODELS[model].card.sha256, this.client, this.catalog, stop, {
+        isOutdated: this.isOutdated,
         onStart: (path) => this.progress.startSong(path, sizes.get(path)!),
         onProgress: (share) => this.progress.updateSong(share),
-        onFinish: (song) => {
-          if (song.error === null) labelled += 1;
+        onFinish: (scanned) => {
+          if (scanned.song.error === null) labelled += 1;
           else failed += 1;
           this.progress.finishSong();
-          onSong(song);
+          onSong(scanned);
         },
       });
       await this.client.load();

@@ -1,7 +1,8 @@
 /** Bar that sets the genre of all selected songs. */
 import type { Song } from "../rules/song.ts";
-import { labelName, texts } from "../texts.ts";
-import { button, make, select } from "./dom.ts";
+import { texts } from "../texts.ts";
+import { button, make } from "./dom.ts";
+import { genreChoice } from "./genre-choice.ts";
 
 /** Value of the option that restores the predicted genres. */
 const AS_PREDICTED = "\0";
@@ -28,19 +29,18 @@ export class SelectionBar {
     );
   }
 
-  /** @param labels the model's genres */
+  /** @param labels genres to choose from */
   show(songs: readonly Song[], labels: readonly string[]): void {
     this.songs = songs;
     this.element.hidden = false;
     this.count.textContent = texts.selection.count(songs.length);
-    const options: Record<string, string> = { "": texts.selection.choose, [AS_PREDICTED]: texts.selection.asPredicted };
-    for (const genre of labels) options[genre] = labelName(genre);
-    const choice = select<string>(options, "", (genre) => {
+    const options = { "": texts.selection.choose, [AS_PREDICTED]: texts.selection.asPredicted };
+    const { list, field } = genreChoice(options, labels, "", (genre) => {
       if (genre) this.actions.correct(this.songs, genre === AS_PREDICTED ? null : genre);
     });
-    choice.disabled = songs.length === 0;
-    choice.setAttribute("aria-label", texts.selection.choose);
-    this.choice.replaceChildren(choice);
+    list.disabled = songs.length === 0;
+    list.setAttribute("aria-label", texts.selection.choose);
+    this.choice.replaceChildren(list, field);
   }
 
   hide(): void {

@@ -4,7 +4,8 @@ import type { SongPrediction } from "../rules/prediction.ts";
 import { fileName, folderName, type LibrarySong, type Song, songCredits, songTitle } from "../rules/song.ts";
 import { labelName, texts } from "../texts.ts";
 import type { Covers } from "./covers.ts";
-import { button, iconButton, icons, make, select, swatch } from "./dom.ts";
+import { button, iconButton, icons, make, swatch } from "./dom.ts";
+import { genreChoice } from "./genre-choice.ts";
 import { clock, drawnParts, shareChart, strip } from "./timeline-chart.ts";
 
 const NO_CORRECTION = "";
@@ -153,13 +154,11 @@ function correctionTools(
   { song, prediction, corrected }: LibrarySong, labels: readonly string[], actions: SongActions,
 ): HTMLElement {
   const predicted = prediction ? labelName(prediction.genre) : texts.song.noPrediction;
-  const options: Record<string, string> = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
-  for (const genre of labels) options[genre] = labelName(genre);
-  if (corrected !== null) options[corrected] ??= corrected; // a genre of its own, from a backup of scan-library
-  const choice = select(options, corrected ?? NO_CORRECTION, (genre) =>
+  const first = { [NO_CORRECTION]: texts.song.usePrediction(predicted) };
+  const { list, field } = genreChoice(first, labels, corrected ?? NO_CORRECTION, (genre) =>
     actions.correct([song], genre === NO_CORRECTION ? null : genre));
   return make("div", { class: "tools" },
-    make("label", {}, texts.song.genre, choice),
+    make("label", {}, texts.song.genre, list), field,
     ...FIELDS.map((field) => {
       const value = song.tags?.[field] ?? null;
       return value !== null && button(texts.selection.like(field, value), () => actions.selectLike(song, field), "quiet");

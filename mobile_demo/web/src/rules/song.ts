@@ -60,12 +60,12 @@ export interface LibrarySong {
 /**
  * Combine a song's predicted genre with its correction.
  *
- * @param card card of the model that computed the song's probabilities
+ * @param card card of the model that computed the probabilities
+ * @param values probabilities of the song's segments
  */
 export function labelSong(
-  song: Song, card: ModelCard, config: LabelConfig, corrected: string | null,
+  song: Song, card: ModelCard, config: LabelConfig, corrected: string | null, values = song.probabilities,
 ): LibrarySong {
-  const { probabilities: values } = song;
   const { labels, confidence } = card;
   const prediction =
     values && predictSong({ values, width: labels.length }, labels, config, segmentSeconds(card), confidence);
