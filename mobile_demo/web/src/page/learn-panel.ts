@@ -84,6 +84,11 @@ export class LearnPanel {
       .map((text) => make("p", { class: "soft small" }, text)));
   }
 
+  /** Remove the result of what was learned before. */
+  clear(): void {
+    this.result.replaceChildren();
+  }
+
   showText(text: string): void {
     this.result.replaceChildren(make("p", {}, text));
   }

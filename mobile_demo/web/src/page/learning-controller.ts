@@ -104,6 +104,7 @@ export class LearningController {
   update(): void {
     const songs = [...this.hooks.songs().values()];
     this.element.hidden = songs.length === 0 || !MODELS[this.hooks.model()].isTeachable;
+    if (songs.length === 0) this.panel.clear();
     const examples = new Map<string, number>();
     const missing = { examples: 0, others: 0 };
     for (const { song, corrected } of songs) {
