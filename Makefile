@@ -9,7 +9,7 @@ PYTHON ?= python3
 # Environment for development. To use another Python: make check PYTHON=python3.13 DEV=.venv/dev-3.13
 DEV ?= .venv/dev
 BIN = $(DEV)/bin
-export MUSIC CERT KEY
+export MUSIC CERT KEY MODEL
 
 .PHONY: help scan serve phone phone-wifi phone-dist train check check-lowest test test-long lint bench check-arm64 \
   reproduce-model lock clean
@@ -23,7 +23,7 @@ scan: .venv/scan/ready  ## Label the songs of MUSIC, or of a synthetic library
 serve: .venv/server/ready  ## Start the local test endpoint: an API, and a page to drop songs on
 	@.venv/server/bin/serve-classifier $(SERVE)
 
-phone: mobile_demo/web/node_modules/ready  ## Build the phone page and serve it on this machine
+phone: mobile_demo/web/node_modules/ready  ## Build the phone page, with MODEL=FILE your own model in it, and serve it
 	@npm --prefix mobile_demo/web run --silent build -- --logLevel warn
 	@npm --prefix mobile_demo/web run --silent serve
 

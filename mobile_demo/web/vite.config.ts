@@ -5,6 +5,7 @@ import { join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin, type Rollup } from "vite";
+import { ownModel } from "./own-model.ts";
 import { ACCEPT } from "./src/rules/discovery.ts";
 import { SHARE } from "./src/share-target.ts";
 import { app } from "./src/texts.ts";
@@ -152,7 +153,7 @@ function integrity(content: string | Uint8Array): string {
 export default defineConfig({
   base: "./",
   define: { __SHARE__: JSON.stringify(SHARE) },
-  plugins: [insertTexts(), precache(), compress()],
+  plugins: [ownModel(), insertTexts(), precache(), compress()],
   build: {
     target: "es2022",
     modulePreload: false,
@@ -166,6 +167,6 @@ export default defineConfig({
       },
     },
   },
-  worker: { format: "iife" }, // the runtime loads its script with importScripts
+  worker: { format: "iife", plugins: () => [ownModel()] }, // the runtime loads its script with importScripts
   preview: { strictPort: true, headers: HEADERS },
 });

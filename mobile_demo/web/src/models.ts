@@ -1,11 +1,12 @@
-/** The models of the page, which are files of the Python package. */
+/** The models of the page: those of the Python package, and the one that it was built with. */
+import own from "virtual:own-model";
 import bestCard from "../../../pocketgenre/models/best_waveform.json";
 import bestUrl from "../../../pocketgenre/models/best_waveform.tflite?url";
 import standardCard from "../../../pocketgenre/models/standard_waveform.json";
 import standardUrl from "../../../pocketgenre/models/standard_waveform.tflite?url";
 import type { ModelCard } from "./rules/model-card.ts";
 
-export type ModelName = "best" | "standard";
+export type ModelName = "own" | "best" | "standard";
 
 export interface Model {
   readonly card: ModelCard;
@@ -14,12 +15,21 @@ export interface Model {
   readonly isTeachable: boolean;
 }
 
-export const DEFAULT_MODEL: ModelName = "best";
+export const DEFAULT_MODEL: ModelName = own ? "own" : "best";
 
-export const MODELS: Readonly<Record<ModelName, Model>> = {
+/** Name of the file of the model "own"; null if the page has none. */
+export const OWN_MODEL: string | null = own && own.name;
+
+const INCLUDED = {
   best: { card: usedFields(bestCard), url: bestUrl, isTeachable: true },
   standard: { card: usedFields(standardCard), url: standardUrl, isTeachable: false },
 };
+
+/** The models by name; without the one of the build, settings never name "own". */
+export const MODELS = {
+  ...(own && { own: { card: usedFields(own.card), url: own.url, isTeachable: false } }),
+  ...INCLUDED,
+} as Readonly<Record<ModelName, Model>>;
 
 /** Keep only the fields that the page uses, so that the bundle omits the others. */
 function usedFields({ labels, front_end, sha256, confidence }: ModelCard): ModelCard {

@@ -1,6 +1,6 @@
 /** Settings: the model, the vote rule and the thresholds. */
 import type { Catalog } from "../catalog.ts";
-import { DEFAULT_MODEL, MODELS, type ModelName } from "../models.ts";
+import { DEFAULT_MODEL, MODELS, OWN_MODEL, type ModelName } from "../models.ts";
 import { DEFAULT_LABEL_CONFIG, type LabelConfig, type VoteRule } from "../rules/prediction.ts";
 import { texts } from "../texts.ts";
 import { button, make, select } from "./dom.ts";
@@ -60,7 +60,7 @@ export function settingsDialog(catalog: Catalog, settings: Settings, actions: Se
   nameThreshold();
   const dialog = make("dialog", { "aria-labelledby": "settings-title" },
     make("h2", { id: "settings-title" }, t.title),
-    make("label", {}, t.model, select(t.models, current.model, (model) => {
+    make("label", {}, t.model, select(modelOptions(), current.model, (model) => {
       set({ model });
       nameThreshold();
     })),
@@ -103,6 +103,11 @@ function backupTools(actions: SettingsActions, close: () => void): HTMLElement[]
       button(texts.backup.save, actions.backup), button(texts.backup.restore, () => input.click()), input),
     storage,
   ];
+}
+
+function modelOptions(): Record<ModelName, string> {
+  const { models, ownModel } = texts.settings;
+  return { ...(OWN_MODEL !== null && { own: ownModel(OWN_MODEL) }), ...models } as Record<ModelName, string>;
 }
 
 function confidenceOptions(): Record<string, string> {
