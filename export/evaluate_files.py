@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from pocketgenre.features import compute_features
 from pocketgenre.models.model_card import ModelCard
 from pocketgenre.models.tflite_model import TFLiteModel
 from pocketgenre.training.data.dataset import Dataset
+from pocketgenre.training.data.labelled_songs import LabelledSong
 from pocketgenre.training.data.librosa_features import song_segments
 from pocketgenre.training.errors import DataError
 
@@ -78,7 +78,7 @@ def evaluate_files(
     probabilities: list[list[FloatArray]] = [[] for _ in files]
     position = 0
     for song, count in zip(dataset.songs, dataset.segment_counts, strict=True):
-        segments = _segments(dataset, dataset.audio / song.path, count)
+        segments = read_segments(dataset, song, count)
         features = np.stack([compute_features(s, dataset.feature_config) for s in segments])
         numpy_features.append(features)
         if feature_graph:
@@ -97,7 +97,15 @@ def evaluate_files(
     )
 
 
-def _segments(dataset: Dataset, path: Path, count: int) -> FloatArray:
+def read_segments(dataset: Dataset, song: LabelledSong, count: int) -> FloatArray:
+    """Decode a song of a data set, float32 [shape=(count, segment_samples)].
+
+    Raises
+    ------
+    DataError
+        if the audio is missing or has changed.
+    """
+    path = dataset.audio / song.path
     try:
         segments = song_segments(path, dataset.feature_config)
     except AudioError as error:

@@ -15,7 +15,12 @@ from pocketgenre import __version__
 from pocketgenre.export.cards import accepted_parity, accuracy_record, build_card, training_record
 from pocketgenre.export.convert import NetworkParts, convert
 from pocketgenre.export.edge_cases import difficult_segments
-from pocketgenre.export.evaluate_files import ConvertedFile, FileEvaluation, evaluate_files
+from pocketgenre.export.evaluate_files import (
+    ConvertedFile,
+    FileEvaluation,
+    evaluate_files,
+    read_segments,
+)
 from pocketgenre.export.export_report import ExportReport
 from pocketgenre.export.feature_graph import FeatureGraph
 from pocketgenre.export.layer_errors import layer_errors
@@ -207,7 +212,7 @@ class Exporter:
     def _check_sample(
         self, file: ConvertedFile, part: HeldOutPredictions, variant: Variant
     ) -> None:
-        """Compare a file with Keras on some stored features of its held-out songs.
+        """Compare a file with Keras on some of its held-out segments.
 
         Thus, a bad file is refused before the audio of all songs is decoded.
 
@@ -216,10 +221,14 @@ class Exporter:
         ParityError
             if the file misses the limit.
         """
-        if self.accept_parity or variant.input == WAVEFORM:
+        if self.accept_parity:
             return
         drawn = draw_segments(self.dataset, part.segments, SAMPLE, self.run.config.seed)
-        labels = TFLiteModel(file.model, file.card).predict(self.dataset.features[drawn])
+        if variant.input == WAVEFORM:
+            drawn, inputs = self._decode_sample(drawn, part.segments)
+        else:
+            inputs = self.dataset.features[drawn]
+        labels = TFLiteModel(file.model, file.card).predict(inputs)
         keras_labels = part.probabilities[np.isin(part.segments, drawn)].argmax(axis=1)
         equal = int((labels.argmax(axis=1) == keras_labels).sum())
         if highest_share(equal, len(drawn)) < MIN_SEGMENT_AGREEMENT:
@@ -228,6 +237,27 @@ class Exporter:
                 f" {count_of(len(drawn), 'held-out segment')}, and {MIN_SEGMENT_AGREEMENT:.0%} are"
                 " required."
             )
+
+    def _decode_sample(self, drawn: IntArray, held_out: IntArray) -> tuple[IntArray, FloatArray]:
+        """Decode songs of drawn segments, until their held-out segments are as many.
+
+        Returns
+        -------
+        segments : int64 [shape=(n,)]
+            positions in the data set, ascending
+        samples : float32 [shape=(n, segment_samples)]
+        """
+        counts = self.dataset.segment_counts
+        starts = np.cumsum(counts) - counts
+        rng = np.random.default_rng(self.run.config.seed)
+        samples: dict[int, FloatArray] = {}
+        for song in rng.permutation(np.unique(self.dataset.segment_songs[drawn])):
+            decoded = read_segments(self.dataset, self.dataset.songs[song], counts[song])
+            samples |= dict(enumerate(decoded, start=int(starts[song])))
+            segments = np.intersect1d(list(samples), held_out)
+            if len(segments) >= len(drawn):
+                break
+        return segments, np.stack([samples[int(segment)] for segment in segments])
 
     def _convert(
         self, model: keras.Model, train: IntArray, test: IntArray, variant: Variant

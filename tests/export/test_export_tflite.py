@@ -138,6 +138,10 @@ def test_failed_parity_check_writes_no_model(
     out = tmp_path / "tampered.tflite"
     with pytest.raises(DataError, match=r"int8 keeps the label of \d+ of 12 held-out segments"):
         export_tflite(tmp_path / "tampered", out, quantization=QuantizationOption.int8)
+    with pytest.raises(DataError, match=r"int8 keeps the label of \d+ of 12 held-out segments"):
+        export_tflite(
+            tmp_path / "tampered", out, input="waveform", quantization=QuantizationOption.int8
+        )
     with pytest.raises(DataError, match=r"No file passes the check: int8 keeps .*; float32 keeps"):
         export_tflite(tmp_path / "tampered", out)
     assert list(tmp_path.iterdir()) == [tmp_path / "tampered"]
