@@ -91,4 +91,8 @@ def test_recipe_has_only_options_of_the_network(tmp_path: Path) -> None:
         "pretrained": str(Path('a "b"\x7f').resolve()),
         "not-music": "/ü",
         "max-segments": 20,
+        "augmentation": {
+            **dict.fromkeys(("gain", "equalizer", "band-limit", "noise"), 0.0),
+            **dict.fromkeys(("time-mask", "coefficient-mask"), 0),
+        },
     }
