@@ -84,7 +84,7 @@ export const texts = {
     folders: "Largest folders",
     years: "Years",
     decade: (year: number) => `${Math.floor(year / 10)}0s`,
-    surprises: (n: number) => `${countOf(n, "surprise")}: another genre in the tag`,
+    surprises: (n: number) => `${countOf(n, "surprise")} in the tags`,
     surprise: (stated: string, genre: string, confidence: number) =>
       `tag: ${stated}, predicted: ${genre} (${percent(confidence)})`,
     footer: `${app.name}: sorted on the device, offline.`,
