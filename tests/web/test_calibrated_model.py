@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from pocketgenre import GenreClassifier
 from pocketgenre.constants import NOT_MUSIC, UNCERTAIN
 from pocketgenre.demo.synthetic import write_audio, write_synthetic_library
-from pocketgenre.models.pretrained import PRETRAINED_WAVEFORM
+from pocketgenre.models.pretrained import PRETRAINED, PRETRAINED_WAVEFORM
 from tests.calibrated_models import CONFIDENCE, write_calibrated_model
 from tests.conftest import REPOSITORY, tone
 from tests.web.conftest import build_copy, copy_sources
@@ -29,7 +29,7 @@ def calibrated_site(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     package.unlink()
     (package / "models").mkdir(parents=True)
     (package / "constants.json").symlink_to(REPOSITORY / "pocketgenre" / "constants.json")
-    for model in PRETRAINED_WAVEFORM.values():
+    for model in (*PRETRAINED.values(), *PRETRAINED_WAVEFORM.values()):
         write_calibrated_model(model, package / "models")
     return build_copy(npm, web)
 
