@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -16,6 +17,7 @@ from pocketgenre.cli.console import Debug, print_status, run
 from pocketgenre.errors import PocketGenreError
 from pocketgenre.jobs.pool import WorkerPool, usable_cores
 from pocketgenre.models.pretrained import DEFAULT_MODEL
+from pocketgenre.server.address import print_qr_code, reachable_url, url_of
 from pocketgenre.server.app import create_app
 from pocketgenre.server.model_registry import open_registry
 from pocketgenre.server.pages import BUILT, PHONE_PATH
@@ -198,7 +200,11 @@ def serve_classifier(
             proxy_headers=False,
             limit_concurrency=_MAX_CONNECTIONS,
         )
-        url = _url(server_socket)
+        url = url_of(*server_socket.getsockname()[:2])
+        if reachable := reachable_url(server_socket):
+            print_status(f"Phones and other machines reach it at {reachable}")
+            if sys.stderr.isatty():
+                print_qr_code(reachable)
         print_status(
             f"Serving {registry.default} at {url} with {count_of(worker_count, 'worker')};"
             " stop with Ctrl-C."
@@ -230,11 +236,6 @@ def _bind(settings: Settings) -> socket.socket:
             f"Cannot bind to port {settings.port} of {settings.host} ({reason}); choose another"
             " --host or --port."
         ) from error
-
-
-def _url(server_socket: socket.socket) -> str:
-    host, port = server_socket.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def main() -> None:

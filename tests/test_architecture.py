@@ -60,7 +60,7 @@ ALLOWED = {
     "export": TRAINING | {"pocketgenre.export", "ai_edge_litert", "flatbuffers"},
     "server": COMMANDS
     | {"pocketgenre.server", "pocketgenre.demo", "pocketgenre.parity"}
-    | {"fastapi", "h11", "starlette", "uvicorn", "pydantic", "prometheus_client"},
+    | {"fastapi", "h11", "starlette", "uvicorn", "pydantic", "prometheus_client", "segno"},
 }
 """By folder: the modules and distributions that its files may import."""
 

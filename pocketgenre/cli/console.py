@@ -41,6 +41,7 @@ _EXTRAS = {
         "multipart",
         "prometheus_client",
         "pydantic",
+        "segno",
         "starlette",
         "uvicorn",
     ),
