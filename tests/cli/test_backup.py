@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.backup_damage import Damage, set_field, set_song
 from tests.conftest import STANDARD, invoke
 
 SCAN, EXPORT = "pocketgenre.cli.scan_library", "pocketgenre.cli.export_catalog"
@@ -104,31 +104,23 @@ def test_backup_needs_folder(scanned: tuple[Path, Path]) -> None:
     assert "--format backup needs --folder" in result.stderr
 
 
-def _set(**values: object) -> Callable[[dict[str, Any]], object]:
-    return lambda content: content.update(values)
-
-
-def _set_song(**values: object) -> Callable[[dict[str, Any]], object]:
-    return lambda content: content["songs"][0].update(values)
-
-
 DAMAGES = (
-    _set(format="other"),
-    _set(version=2),
-    _set(songs={}),
-    _set(songs=[5]),
-    _set(corrections=[]),
-    _set(corrections={"a": 1}),
-    _set_song(hash="ab"),
-    _set_song(size="1"),
-    _set_song(partial=None),
-    _set_song(analyzedSeconds=-1),
-    _set_song(durationSeconds=float("nan")),
-    _set_song(durationSeconds=10**400),
-    _set_song(probabilities=""),
-    _set_song(probabilities="AAAA"),
-    _set_song(probabilities="AADAfw=="),  # not a number
-    _set_song(probabilities="AAAAQA=="),  # 2
+    set_field(format="other"),
+    set_field(version=2),
+    set_field(songs={}),
+    set_field(songs=[5]),
+    set_field(corrections=[]),
+    set_field(corrections={"a": 1}),
+    set_song(hash="ab"),
+    set_song(size="1"),
+    set_song(partial=None),
+    set_song(analyzedSeconds=-1),
+    set_song(durationSeconds=float("nan")),
+    set_song(durationSeconds=10**400),
+    set_song(probabilities=""),
+    set_song(probabilities="AAAA"),
+    set_song(probabilities="AADAfw=="),  # not a number
+    set_song(probabilities="AAAAQA=="),  # 2
 )
 
 
@@ -137,7 +129,7 @@ def test_damaged_backup_is_refused(
     scanned: tuple[Path, Path],
     library: Path,
     tmp_path: Path,
-    damage: Callable[[dict[str, Any]], object],
+    damage: Damage,
 ) -> None:
     content = json.loads(scanned[1].read_text())
     damage(content)

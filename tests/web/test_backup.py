@@ -1,13 +1,13 @@
 """Save a backup of results and corrections, and restore it in another browser."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from tests.backup_damage import set_field, set_song
 from tests.conftest import invoke, write_tone
 from tests.web.page_driver import PageServer, Phone
 from tests.web.test_music import jpeg, tag_mp3, write_song
@@ -131,25 +131,17 @@ def test_same_content_is_not_classified_again(phone: Phone, album: list[Path]) -
     assert len(phone.songs()) == 8
 
 
-def _set(**values: object) -> Callable[[dict[str, Any]], object]:
-    return lambda content: content.update(values)
-
-
-def _set_song(**values: object) -> Callable[[dict[str, Any]], object]:
-    return lambda content: content["songs"][0].update(values)
-
-
 DAMAGES = (
-    _set(format="other"),
-    _set(version=2),
-    _set(songs={}),
-    _set(corrections={"a": 1}),
-    _set(covers={"../x": "AAAA"}),
-    _set_song(path=5),
-    _set_song(size=-1),
-    _set_song(probabilities="AAAA"),
-    _set_song(probabilities="AADAfw=="),  # not a number
-    _set_song(tags={"title": "x"}),
+    set_field(format="other"),
+    set_field(version=2),
+    set_field(songs={}),
+    set_field(corrections={"a": 1}),
+    set_field(covers={"../x": "AAAA"}),
+    set_song(path=5),
+    set_song(size=-1),
+    set_song(probabilities="AAAA"),
+    set_song(probabilities="AADAfw=="),  # not a number
+    set_song(tags={"title": "x"}),
 )
 
 

@@ -186,8 +186,7 @@ class DatasetBuilder:
             len(prepared),
             lambda: song_fingerprints(prepared, self.store, self.feature_config),
         )
-        self._report_two_genres(songs, exact, near)
-        pairs = [*exact, *((pair.song, pair.other) for pair in near), *self._listed_duplicates()]
+        pairs = self._pairs_kept_together(songs, exact, near)
         kept = _group_readable(songs, [item.song for item in prepared if item.file], pairs)
         # Spectra and MFCC songs refer to the songs and groups of the previous data set.
         self.store.remove([DATASET_FILE, SPECTRA_FILE, MFCC_SONGS_FILE])
@@ -247,8 +246,7 @@ class DatasetBuilder:
             len(counts),
             lambda: shard_fingerprints(shards, self.store, self.feature_config, self.executor),
         )
-        self._report_two_genres(songs, exact, near)
-        pairs = [*exact, *((pair.song, pair.other) for pair in near), *self._listed_duplicates()]
+        pairs = self._pairs_kept_together(songs, exact, near)
         kept = _group_readable(songs, [by_name[name] for name in counts], pairs)
         self.store.remove([DATASET_FILE])
         write_near_duplicates(near, self.store)
@@ -318,6 +316,13 @@ class DatasetBuilder:
                 f" together; {self.store.location / NEAR_DUPLICATES_FILE} lists them."
             )
         return near
+
+    def _pairs_kept_together(
+        self, songs: Sequence[LabelledSong], exact: Pairs, near: Sequence[NearDuplicate]
+    ) -> Pairs:
+        """Return all pairs that splits keep together, and report those with two genres."""
+        self._report_two_genres(songs, exact, near)
+        return [*exact, *((pair.song, pair.other) for pair in near), *self._listed_duplicates()]
 
     def _report_two_genres(
         self, songs: Sequence[LabelledSong], exact: Pairs, near: Sequence[NearDuplicate]

@@ -205,6 +205,10 @@ class _CheckSetup:
         return lambda job: find_fault(job.shard, self.store)
 
 
+def _failure(error: OSError | ValueError) -> JobFailure:
+    return JobFailure(getattr(error, "strerror", None) or str(error))
+
+
 @dataclass(frozen=True)
 class _FingerprintJob:
     shard: Shard
@@ -223,7 +227,7 @@ class _FingerprintSetup:
             try:
                 return list(_fingerprints(job.shard, self.store, self.feature_config))
             except (OSError, ValueError) as error:
-                return JobFailure(getattr(error, "strerror", None) or str(error))
+                return _failure(error)
 
         return run
 
@@ -260,7 +264,7 @@ class _JoinSetup:
             try:
                 return _join(job, self.store, self.feature_config)
             except (OSError, ValueError) as error:
-                return JobFailure(getattr(error, "strerror", None) or str(error))
+                return _failure(error)
 
         return run
 

@@ -169,9 +169,7 @@ def mask_frames(
     rng : generator that draws the positions and lengths
     """
     for segment in features:
-        length = rng.integers(0, min(longest, len(segment)) + 1)
-        start = rng.integers(0, len(segment) - length + 1)
-        segment[start : start + length] = fill
+        segment[_random_stretch(len(segment), longest, rng)] = fill
 
 
 def mask_coefficients(
@@ -189,9 +187,15 @@ def mask_coefficients(
     rng : generator that draws the positions and numbers
     """
     for segment in features:
-        count = rng.integers(0, min(most, len(fill)) + 1)
-        start = rng.integers(0, len(fill) - count + 1)
-        segment[:, start : start + count] = fill[start : start + count]
+        stretch = _random_stretch(len(fill), most, rng)
+        segment[:, stretch] = fill[stretch]
+
+
+def _random_stretch(size: int, longest: int, rng: np.random.Generator) -> slice:
+    """Draw successive positions of ``size``: from none up to ``longest``."""
+    length = int(rng.integers(0, min(longest, size) + 1))
+    start = int(rng.integers(0, size - length + 1))
+    return slice(start, start + length)
 
 
 def mix_up(

@@ -10,7 +10,9 @@ import { countOf, isPrintable } from "../rules/text.ts";
 import { texts } from "../texts.ts";
 import type { CardedLayer, LearnedHead } from "./head.ts";
 import type { Evaluation, Lesson } from "./teaching.ts";
-import { hasSameWeights, readOutputLayer, replaceOutputLayer } from "./tflite-file.ts";
+import {
+  hasSameWeights, readOutputLayer, replaceOutputLayer, ZIP_DIRECTORY, ZIP_END_BYTES, ZIP_FIRST_ENTRY,
+} from "./tflite-file.ts";
 
 const NAME = "my-genres";
 const LABELS_FILE = "labels.txt";
@@ -18,8 +20,6 @@ const MAX_FILE_BYTES = 16 << 20;
 const MAX_CARD_BYTES = 1 << 20;
 const MAX_LABEL_CHARACTERS = 200;
 const DIGITS = 4;
-/** Positions in a zip archive of one file whose values count from the start of the whole file. */
-const [ZIP_END_BYTES, DIRECTORY_FIELD, ENTRY_FIELD] = [22, 16, 42];
 /** Time in the archive, so that files are reproducible. */
 const FIXED_TIME = "1980-01-01T00:00:00";
 
@@ -140,9 +140,9 @@ function parseJson(bytes: Uint8Array): unknown {
 function labelsArchive(labels: readonly string[], offset: number): Uint8Array {
   const archive = zipSync({ [LABELS_FILE]: strToU8(labels.join("\n") + "\n") }, { level: 0, mtime: FIXED_TIME });
   const view = new DataView(archive.buffer, archive.byteOffset, archive.byteLength);
-  const directoryField = archive.length - ZIP_END_BYTES + DIRECTORY_FIELD;
+  const directoryField = archive.length - ZIP_END_BYTES + ZIP_DIRECTORY;
   const directory = view.getUint32(directoryField, true);
-  view.setUint32(directory + ENTRY_FIELD, offset, true);
+  view.setUint32(directory + ZIP_FIRST_ENTRY, offset, true);
   view.setUint32(directoryField, directory + offset, true);
   return archive;
 }

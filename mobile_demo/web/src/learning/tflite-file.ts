@@ -15,8 +15,8 @@ const ALIGNMENT = 16;
 /** Size in bytes from which a constant identifies a network; smaller ones depend on its input. */
 const MIN_WEIGHTS_BYTES = 1024;
 const ZIP_END = 0x06054b50;
-const ZIP_END_BYTES = 22;
-const ZIP_FIRST_ENTRY = 42;
+/** Size of the end of a zip archive of one file, and positions of offsets: to the directory, from it to the file. */
+export const ZIP_END_BYTES = 22, ZIP_DIRECTORY = 16, ZIP_FIRST_ENTRY = 42;
 
 /** The last layer of a network and the quantization of its inputs, the features. */
 export interface OutputLayer {
@@ -129,7 +129,7 @@ export function withoutArchive(file: Uint8Array): Uint8Array {
   const view = viewOf(file);
   const end = file.length - ZIP_END_BYTES;
   if (end < 0 || view.getUint32(end, true) !== ZIP_END) return file;
-  const directory = view.getUint32(end + 16, true);
+  const directory = view.getUint32(end + ZIP_DIRECTORY, true);
   return file.subarray(0, view.getUint32(directory + ZIP_FIRST_ENTRY, true));
 }
 
